@@ -44,7 +44,9 @@ TEST(Json, SaysWhatWasExpectedAndFound) {
   EXPECT_STREQ(error_of([] { Json().get("id"); }).what(), "field 'id' is missing");
 }
 
-TEST(Json, ReplacesInvalidUtf8) { EXPECT_EQ(Json("a\xff").dump(), "\"a\xef\xbf\xbd\""); }
+TEST(Json, ReplacesInvalidUtf8) {
+  EXPECT_EQ(Json("a\xff").dump(), "\"a\xef\xbf\xbd\"");
+}
 
 }  // namespace
 }  // namespace kvs::test

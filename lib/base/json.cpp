@@ -32,7 +32,8 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   }
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
-  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception&) override {
+  bool parse_error(size_t position, const std::string&,
+                   const nlohmann::detail::exception&) override {
     fail(ErrorKind::format, "{}: not valid JSON at byte {}", source_, position);
   }
 
@@ -138,14 +139,24 @@ std::string_view Json::type_name() const {
   return kNames[value_.index()];
 }
 
-bool Json::as_bool() const { return get_as<bool>(value_, *this, "boolean"); }
-int64_t Json::as_int() const { return get_as<int64_t>(value_, *this, "integer"); }
+bool Json::as_bool() const {
+  return get_as<bool>(value_, *this, "boolean");
+}
+int64_t Json::as_int() const {
+  return get_as<int64_t>(value_, *this, "integer");
+}
 double Json::as_number() const {
   return is_int() ? static_cast<double>(as_int()) : get_as<double>(value_, *this, "number");
 }
-const std::string& Json::as_string() const { return get_as<std::string>(value_, *this, "string"); }
-const Json::Array& Json::as_array() const { return get_as<Array>(value_, *this, "array"); }
-const Json::Object& Json::as_object() const { return get_as<Object>(value_, *this, "object"); }
+const std::string& Json::as_string() const {
+  return get_as<std::string>(value_, *this, "string");
+}
+const Json::Array& Json::as_array() const {
+  return get_as<Array>(value_, *this, "array");
+}
+const Json::Object& Json::as_object() const {
+  return get_as<Object>(value_, *this, "object");
+}
 
 const Json* Json::find(std::string_view key) const {
   if (!is_object()) return nullptr;

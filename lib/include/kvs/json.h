@@ -19,20 +19,22 @@ class KVS_API Json {
   using Member = std::pair<std::string, Json>;
   using Object = std::vector<Member>;
 
-  Json() = default;                                              // null
-  Json(bool value) : value_(value) {}                            // NOLINT(google-explicit-constructor)
-  Json(int value) : value_(int64_t{value}) {}                    // NOLINT(google-explicit-constructor)
-  Json(int64_t value) : value_(value) {}                         // NOLINT(google-explicit-constructor)
-  Json(uint64_t value) : value_(static_cast<int64_t>(value)) {}  // NOLINT(google-explicit-constructor)
-  Json(double value) : value_(value) {}                          // NOLINT(google-explicit-constructor)
-  Json(const char* value) : value_(std::string(value)) {}        // NOLINT(google-explicit-constructor)
-  Json(std::string_view value) : value_(std::string(value)) {}   // NOLINT(google-explicit-constructor)
-  Json(std::string value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
-  Json(Array value) : value_(std::move(value)) {}                // NOLINT(google-explicit-constructor)
-  Json(Object value) : value_(std::move(value)) {}               // NOLINT(google-explicit-constructor)
+  Json() = default;                            // null
+  Json(bool value) : value_(value) {}          // NOLINT(google-explicit-constructor)
+  Json(int value) : value_(int64_t{value}) {}  // NOLINT(google-explicit-constructor)
+  Json(int64_t value) : value_(value) {}       // NOLINT(google-explicit-constructor)
+  Json(uint64_t value)
+      : value_(static_cast<int64_t>(value)) {}             // NOLINT(google-explicit-constructor)
+  Json(double value) : value_(value) {}                    // NOLINT(google-explicit-constructor)
+  Json(const char* value) : value_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
+  Json(std::string_view value)
+      : value_(std::string(value)) {}                    // NOLINT(google-explicit-constructor)
+  Json(std::string value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Json(Array value) : value_(std::move(value)) {}        // NOLINT(google-explicit-constructor)
+  Json(Object value) : value_(std::move(value)) {}       // NOLINT(google-explicit-constructor)
 
-  /// Parses one document; at most 512 levels deep. Throws Error(format), naming `source` (a file, or
-  /// a file and line) and the byte where parsing stopped.
+  /// Parses one document; at most 512 levels deep. Throws Error(format), naming `source` (a file,
+  /// or a file and line) and the byte where parsing stopped.
   static Json parse(std::string_view text, std::string_view source);
 
   bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
@@ -42,7 +44,8 @@ class KVS_API Json {
   bool is_string() const { return std::holds_alternative<std::string>(value_); }
   bool is_array() const { return std::holds_alternative<Array>(value_); }
   bool is_object() const { return std::holds_alternative<Object>(value_); }
-  std::string_view type_name() const;  ///< "null", "boolean", "integer", "number", "string", "array", "object"
+  std::string_view type_name()
+      const;  ///< "null", "boolean", "integer", "number", "string", "array", "object"
 
   /// Each throws Error(format) where the value has another type: "expected string, found array".
   bool as_bool() const;

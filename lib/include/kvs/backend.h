@@ -1,0 +1,145 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "kvs/batch.h"
+#include "kvs/export.h"
+#include "kvs/tensor.h"
+
+namespace kvs {
+
+/// In which arithmetic a model's matrices are kept and multiplied. Sums are f32 in both.
+enum class Compute {
+  bf16,  ///< weights rounded to bf16; activations too where the device multiplies bf16 pairs
+  f32,   ///< nothing is rounded: for parity tests and exact comparisons
+};
+
+/// Reads rows [first, first + count) of a weight matrix as f32 into out [count, cols].
+using RowReader = std::function<void(int64_t first, int64_t count, float* out)>;
+
+/// A weight matrix in the form its backend multiplies fastest. [rows, cols], row = output.
+class KVS_API Matrix {
+ public:
+  virtual ~Matrix() = default;
+  virtual int64_t rows() const = 0;
+  virtual int64_t cols() const = 0;
+  virtual size_t bytes() const = 0;
+};
+
+/// A BatchLayout made ready for one backend: rotations, tasks, device copies.
+class KVS_API BatchPlan {
+ public:
+  virtual ~BatchPlan() = default;
+};
+
+/// What the machine can do at best, measured now (takes about a second).
+struct MachineLimits {
+  double gemm_gflops = 0;    ///< best of a register-only multiply-add loop and a large library GEMM
+  double read_gb_per_s = 0;  ///< a read of 1 GB
+};
+
+struct MatmulOptions {
+  Tensor bias{};            ///< [rows of w], f32; none where data is null
+  bool accumulate = false;  ///< add to `out` instead of replacing it
+};
+
+/// Everything the model asks of a device. One implementation per device; the forward pass is
+/// written once, against this interface.
+///
+/// Activations are tensors of activation_type(), row-major; T is the number of rows in the batch, H
+/// query heads, K KV heads, D head_dim. A `qkv` tensor is [T, (H + 2 K) D]: queries, keys, values.
+/// Operations are queued: results are valid after synchronize() or download(), which also report
+/// faults of operations queued before. Not thread-safe.
+/// Every operation throws Error(mismatch) where shapes do not fit, Error(device) where the device
+/// refuses. T = 0 is allowed everywhere and does nothing.
+class KVS_API Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string_view name() const = 0;    ///< "cpu" or "cuda"
+  virtual std::string description() const = 0;  ///< for people: device, level, threads
+  virtual DType activation_type() const = 0;
+
+  virtual void* allocate(size_t bytes) = 0;  ///< 256-byte aligned, uninitialised
+  virtual void release(void* memory) noexcept = 0;
+  virtual void upload(void* device, const void* host, size_t bytes) = 0;
+  virtual void download(void* host, const void* device, size_t bytes) = 0;
+  virtual void zero(void* device, size_t bytes) = 0;
+  virtual void synchronize() = 0;
+
+  /// Reads all rows once and keeps them in the backend's own packed form.
+  virtual std::unique_ptr<Matrix> make_matrix(int64_t rows, int64_t cols, const RowReader& read,
+                                              Compute compute) = 0;
+
+  /// out[t] = table[tokens[t]]. out: [T, cols]; every token in [0, rows of table).
+  virtual void embed(Tensor out, const Matrix& table, std::span<const int32_t> tokens) = 0;
+
+  /// out = x * w^T (+ bias) (+ out). x: [T, cols of w]; out: [T, rows of w], aliases neither.
+  virtual void matmul(Tensor out, Tensor x, const Matrix& w, const MatmulOptions& options = {}) = 0;
+
+  /// out[t] = x[t] * weight / sqrt(mean(x[t]^2) + eps). x, out: [T, dim], may alias; weight: [dim]
+  /// in f32. Source: Zhang & Sennrich 2019, eq. 4.
+  virtual void rms_norm(Tensor out, Tensor x, Tensor weight, float eps) = 0;
+
+  /// The same over each of `heads` vectors of D elements, in place, from element `first` of each
+  /// row. x: [T, width], first + heads * D <= width; weight: [D] in f32. Source: Qwen3 technical
+  /// report 2025, section 2 (QK-Norm).
+  virtual void head_norm(Tensor x, int64_t first, int64_t heads, Tensor weight, float eps) = 0;
+
+  /// out = silu(gate) * up. gate_up: [T, 2 F], gate first; out: [T, F].
+  /// Source: Shazeer 2020, "GLU Variants Improve Transformer", SwiGLU without bias.
+  virtual void swiglu(Tensor out, Tensor gate_up) = 0;
+
+  /// out[i] = x[rows[i]]. x: [T, dim]; out: [rows.size(), dim].
+  virtual void gather_rows(Tensor out, Tensor x, std::span<const int32_t> rows) = 0;
+
+  /// Prepares the two operations below for a batch; reused for every layer.
+  virtual std::unique_ptr<BatchPlan> plan_batch(const BatchLayout& layout,
+                                                const AttentionConfig& config) = 0;
+
+  /// Rotates each row's keys for its position and writes its keys and values to its slot in the
+  /// layer. qkv: [T, (H + 2 K) D], not changed. Source: Su et al. 2021 (RoFormer), section 3.4.2.
+  virtual void write_kv(Tensor qkv, const BatchPlan& plan, int layer) = 0;
+
+  /// out[t, h] = softmax(scale * q_rot . k) v over the row's visible positions, where q_rot is the
+  /// query rotated for (its position - the run's shift), once per distinct shift.
+  /// qkv: [T, (H + 2 K) D], only the queries are read; out: [T, H D].
+  /// Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 (GQA); design: R(m)'R(h+s) =
+  /// R(m-s)'R(h).
+  virtual void attention(Tensor out, Tensor qkv, const BatchPlan& plan, int layer) = 0;
+
+  virtual MachineLimits measure_limits(Compute compute) = 0;
+};
+
+struct BackendOptions {
+  std::string device = "auto";     ///< auto, cpu, cuda or cuda:N
+  int threads = 0;                 ///< of the CPU; 0: as many as this process may use
+  std::string cpu_level = "auto";  ///< auto, avx512, avx2 or portable
+};
+
+/// Throws Error(argument) for an unknown device or level, Error(device) for a level this CPU lacks
+/// and for "cuda" without a device.
+KVS_API std::unique_ptr<Backend> make_backend(const BackendOptions& options);
+
+/// Memory on a backend. Move-only; the backend must outlive it.
+class KVS_API Buffer {
+ public:
+  Buffer(Backend& backend, DType type, const Shape& shape);
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+  ~Buffer();
+
+  const Tensor& tensor() const { return tensor_; }
+
+ private:
+  Backend* backend_;
+  Tensor tensor_;
+};
+
+}  // namespace kvs
