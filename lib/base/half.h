@@ -1,0 +1,24 @@
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+namespace kvs {
+
+/// The value of an IEEE 754 half-precision number, exactly; infinities and NaNs stay what they are.
+/// Without branches, so that loops over it vectorise.
+inline float f16_to_f32(uint16_t half) {
+  const uint32_t magnitude = (half & 0x7fffU) << 13;
+  // Half and single precision bias their exponents by 15 and 127.
+  const float finite = std::bit_cast<float>(magnitude) * 0x1p112F;
+  const uint32_t bits =
+      (half & 0x7c00U) == 0x7c00U ? magnitude | 0x7f800000U : std::bit_cast<uint32_t>(finite);
+  return std::bit_cast<float>(bits | (half & 0x8000U) << 16);
+}
+
+/// The value of a bfloat16 number, which is the upper half of a single-precision one.
+inline float bf16_to_f32(uint16_t half) {
+  return std::bit_cast<float>(uint32_t{half} << 16);
+}
+
+}  // namespace kvs
