@@ -1,0 +1,13 @@
+#pragma once
+
+#include "kernels/cpu/kernels.h"
+#include "simd.h"
+
+// Each source of a level enters its functions in the level's table. Overloaded on the level's tag,
+// so that the levels' functions are different ones to the linker.
+namespace kvs::cpu {
+
+void install_rms_norm(Kernels& table, Simd);
+void install_swiglu(Kernels& table, Simd);
+
+}  // namespace kvs::cpu

@@ -1,0 +1,22 @@
+#include "kernels/cpu/install.h"
+
+namespace kvs::cpu {
+namespace {
+
+Kernels make_table() {
+  Kernels table{};
+  table.level = Simd::kLevel;
+  table.width = simd::kWidth;
+  install_rms_norm(table, Simd{});
+  install_swiglu(table, Simd{});
+  return table;
+}
+
+}  // namespace
+
+const Kernels& kernels_of(Simd) {
+  static const Kernels table = make_table();
+  return table;
+}
+
+}  // namespace kvs::cpu
