@@ -19,19 +19,19 @@ class KVS_API Json {
   using Member = std::pair<std::string, Json>;
   using Object = std::vector<Member>;
 
-  Json() = default;                            // null
-  Json(bool value) : value_(value) {}          // NOLINT(google-explicit-constructor)
-  Json(int value) : value_(int64_t{value}) {}  // NOLINT(google-explicit-constructor)
-  Json(int64_t value) : value_(value) {}       // NOLINT(google-explicit-constructor)
-  Json(uint64_t value)
-      : value_(static_cast<int64_t>(value)) {}             // NOLINT(google-explicit-constructor)
-  Json(double value) : value_(value) {}                    // NOLINT(google-explicit-constructor)
-  Json(const char* value) : value_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
-  Json(std::string_view value)
-      : value_(std::string(value)) {}                    // NOLINT(google-explicit-constructor)
-  Json(std::string value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Json(Array value) : value_(std::move(value)) {}        // NOLINT(google-explicit-constructor)
-  Json(Object value) : value_(std::move(value)) {}       // NOLINT(google-explicit-constructor)
+  Json() = default;  // null
+  // NOLINTBEGIN(google-explicit-constructor): a value is written where JSON is expected
+  Json(bool value) : value_(value) {}
+  Json(int value) : value_(int64_t{value}) {}
+  Json(int64_t value) : value_(value) {}
+  Json(uint64_t value) : value_(static_cast<int64_t>(value)) {}
+  Json(double value) : value_(value) {}
+  Json(const char* value) : value_(std::string(value)) {}
+  Json(std::string_view value) : value_(std::string(value)) {}
+  Json(std::string value) : value_(std::move(value)) {}
+  Json(Array value) : value_(std::move(value)) {}
+  Json(Object value) : value_(std::move(value)) {}
+  // NOLINTEND(google-explicit-constructor)
 
   /// Parses one document; at most 512 levels deep. Throws Error(format), naming `source` (a file,
   /// or a file and line) and the byte where parsing stopped.
