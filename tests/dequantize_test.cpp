@@ -18,8 +18,8 @@ class Dequantize : public ::testing::TestWithParam<std::string> {};
 // scripts/make_golden_quants.py says where the expected values come from.
 TEST_P(Dequantize, GivesTheBitsOfTheReference) {
   const GgufFile file(KVS_TEST_DATA "/quants.gguf");
-  const GgufTensor* blocks = file.find_tensor(GetParam());
-  const GgufTensor* expected = file.find_tensor(GetParam() + ".expected");
+  const StoredTensor* blocks = file.find_tensor(GetParam());
+  const StoredTensor* expected = file.find_tensor(GetParam() + ".expected");
   ASSERT_NE(blocks, nullptr);
   ASSERT_NE(expected, nullptr);
   const int64_t count = expected->shape[0] * expected->shape[1];

@@ -51,7 +51,7 @@ GgufBuilder small() {
 TEST_F(Gguf, ReadsARealModel) {
   const GgufFile file(KVS_TEST_DATA "/stories260K.gguf");
 
-  const GgufTensor* embedding = file.find_tensor("token_embd.weight");
+  const StoredTensor* embedding = file.find_tensor("token_embd.weight");
 
   ASSERT_NE(embedding, nullptr);
   EXPECT_EQ(embedding->shape, (std::vector<int64_t>{512, 64}));
@@ -148,7 +148,7 @@ TEST_F(Gguf, SurvivesEveryDamagedByte) {
       damaged[at] = damage;
       try {
         const GgufFile file = open(damaged);
-        for (const GgufTensor& tensor : file.tensors())
+        for (const StoredTensor& tensor : file.tensors())
           EXPECT_LE(tensor.data + tensor.bytes, end_of(file, damaged.size()));
       } catch (const Error& e) {
         EXPECT_EQ(e.kind(), ErrorKind::format) << at;

@@ -82,7 +82,7 @@ struct GgufFile::Contents {
   Counts counts;
   GgufMetadata metadata;
   size_t header_bytes = 0;
-  std::vector<GgufTensor> tensors;
+  std::vector<StoredTensor> tensors;
   std::unordered_map<std::string_view, size_t> by_name;
 };
 
@@ -92,7 +92,7 @@ void GgufFile::Contents::read_tensors() {
   const int64_t alignment = read_alignment(metadata, file.path());
   const size_t start = (header_bytes + alignment - 1) / alignment * alignment;
   tensors = table.place(file.bytes().subspan(std::min(start, file.bytes().size())), alignment);
-  for (const GgufTensor& tensor : tensors)
+  for (const StoredTensor& tensor : tensors)
     if (!by_name.emplace(tensor.name, by_name.size()).second)
       fail(ErrorKind::format, "{}: tensor '{}' occurs twice", file.path(), printable(tensor.name));
 }
@@ -159,11 +159,11 @@ std::vector<bool> GgufFile::bool_array(std::string_view key) const {
   return contents_->metadata.bool_array(key);
 }
 
-const std::vector<GgufTensor>& GgufFile::tensors() const {
+const std::vector<StoredTensor>& GgufFile::tensors() const {
   return contents_->tensors;
 }
 
-const GgufTensor* GgufFile::find_tensor(std::string_view name) const {
+const StoredTensor* GgufFile::find_tensor(std::string_view name) const {
   const auto found = contents_->by_name.find(name);
   return found == contents_->by_name.end() ? nullptr : &contents_->tensors[found->second];
 }

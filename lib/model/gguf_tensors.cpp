@@ -70,7 +70,7 @@ std::vector<int64_t> read_shape(GgufReader& reader, const std::string& what,
 }
 
 // The bytes of a tensor whose rows are whole blocks.
-int64_t read_tensor_bytes(const GgufTensor& tensor, const std::string& what,
+int64_t read_tensor_bytes(const StoredTensor& tensor, const std::string& what,
                           const std::string& path) {
   int64_t rows = 1;  // at most the elements, whose product was checked
   for (size_t axis = 0; axis + 1 < tensor.shape.size(); ++axis) rows *= tensor.shape[axis];
@@ -85,7 +85,7 @@ int64_t read_tensor_bytes(const GgufTensor& tensor, const std::string& what,
 
 GgufTensorTable::Entry read_entry(GgufReader& reader, const std::string& path) {
   GgufTensorTable::Entry entry;
-  GgufTensor& tensor = entry.tensor;
+  StoredTensor& tensor = entry.tensor;
   tensor.name = reader.read_string("a tensor name");
   const std::string what = "tensor '" + printable(tensor.name) + "'";
   tensor.shape = read_shape(reader, what, path);
@@ -103,11 +103,12 @@ GgufTensorTable::GgufTensorTable(GgufReader& reader, uint64_t count, const std::
   for (uint64_t at = 0; at < count; ++at) entries_.push_back(read_entry(reader, path));
 }
 
-std::vector<GgufTensor> GgufTensorTable::place(std::span<const std::byte> data, int64_t alignment) {
-  std::vector<GgufTensor> tensors;
+std::vector<StoredTensor> GgufTensorTable::place(std::span<const std::byte> data,
+                                                 int64_t alignment) {
+  std::vector<StoredTensor> tensors;
   tensors.reserve(entries_.size());
   for (Entry& entry : entries_) {
-    GgufTensor& tensor = entry.tensor;
+    StoredTensor& tensor = entry.tensor;
     if (entry.offset % static_cast<uint64_t>(alignment) != 0)
       fail(ErrorKind::format, "{}: tensor '{}' starts at offset {}, expected a multiple of {}",
            path_, printable(tensor.name), entry.offset, alignment);

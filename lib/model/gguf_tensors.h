@@ -14,7 +14,7 @@ namespace kvs {
 class GgufTensorTable {
  public:
   struct Entry {
-    GgufTensor tensor;
+    StoredTensor tensor;
     uint64_t offset = 0;  // from the start of the data
   };
 
@@ -23,7 +23,7 @@ class GgufTensorTable {
 
   /// The tensors with their places in `data`, the part of the file behind the table. Throws
   /// Error(format) where one does not lie in it or is not aligned. Leaves this table empty-handed.
-  std::vector<GgufTensor> place(std::span<const std::byte> data, int64_t alignment);
+  std::vector<StoredTensor> place(std::span<const std::byte> data, int64_t alignment);
 
  private:
   std::string path_;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -10,22 +9,13 @@
 #include <vector>
 
 #include "kvs/export.h"
-#include "kvs/tensor_type.h"
+#include "kvs/stored_tensor.h"
 
 namespace kvs {
 
-/// One tensor of a GGUF file. `shape` is row-major, outermost first (the file lists it innermost
-/// first), 1 to 4 extents, each at least 1. `data` points into the mapped file, at any alignment.
-struct GgufTensor {
-  std::string_view name;
-  TensorType type = TensorType::f32;
-  std::vector<int64_t> shape;
-  const std::byte* data = nullptr;
-  int64_t bytes = 0;
-};
-
 /// A GGUF file, version 2 or 3, little-endian, mapped into memory. Everything is checked when it is
 /// opened: afterwards every tensor's data and every metadata value lies inside the file.
+/// A tensor has 1 to 4 extents, each at least 1 (the file lists them innermost first).
 /// What is returned by view or pointer is valid as long as this object. Safe to read from many
 /// threads. Source: GGUF specification, github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 class KVS_API GgufFile {
@@ -60,8 +50,8 @@ class KVS_API GgufFile {
   /// @}
 
   /// In the order of the file.
-  const std::vector<GgufTensor>& tensors() const;
-  const GgufTensor* find_tensor(std::string_view name) const;  ///< null where there is none
+  const std::vector<StoredTensor>& tensors() const;
+  const StoredTensor* find_tensor(std::string_view name) const;  ///< null where there is none
 
   /// The bytes of metadata and tensor table, from the start of the file: what names a model apart
   /// from its weights' values.
