@@ -1,0 +1,14 @@
+#pragma once
+
+#include <memory>
+
+#include "kvs/json.h"
+#include "model/normalizer.h"
+
+namespace kvs {
+
+/// {"type": "BertNormalizer", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"}.
+/// Source: google-research/bert, BasicTokenizer.
+std::unique_ptr<NormalizerStep> bert_normalizer(const Json& json);
+
+}  // namespace kvs
