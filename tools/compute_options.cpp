@@ -1,7 +1,6 @@
 #include "tools/compute_options.h"
 
 #include <algorithm>
-#include <thread>
 
 namespace kvs {
 namespace {
@@ -20,18 +19,27 @@ void add_compute_options(CLI::App& app, ComputeOptions& options) {
   const auto device = [](const std::string& text) {
     return is_device(text) ? std::string() : "expected auto, cpu, cuda or cuda:N, found " + text;
   };
-  app.add_option("--device", options.device, "Where to compute: auto, cpu, cuda or cuda:N")
+  app.add_option("--device", options.backend.device, "Where to compute: auto, cpu, cuda or cuda:N")
       ->check(device)
       ->type_name("DEVICE")
       ->capture_default_str();
-  app.add_option("--threads", options.threads, "Threads to compute with; 0 is one for each core")
+  app.add_option("--threads", options.backend.threads,
+                 "Threads to compute with; 0 is one for each core")
       ->check(CLI::Range(0, kMaxThreads))
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("--cpu", options.cpu, "Instructions to compute with on the CPU, for tests")
-      ->check(CLI::IsMember({"auto", "portable", "avx2", "avx512"}))
-      ->type_name("LEVEL")
+  app.add_option("--cpu", options.backend.cpu_level,
+                 "Instructions to compute with on the CPU, for tests")
+      ->check(CLI::IsMember({"auto", "avx512", "avx2", "portable"}))
       ->capture_default_str();
+  app.add_option_function<std::string>(
+         "--compute",
+         [&options](const std::string& name) {
+           options.compute = name == "f32" ? Compute::f32 : Compute::bf16;
+         },
+         "Arithmetic of weights and activations")
+      ->check(CLI::IsMember({"bf16", "f32"}))
+      ->default_str("bf16");
 }
 
 CLI::Option* add_model_option(CLI::App& app, std::string& model) {
@@ -39,11 +47,6 @@ CLI::Option* add_model_option(CLI::App& app, std::string& model) {
       .add_option("-m,--model", model,
                   "GGUF file, Hugging Face directory, installed name or random:SHAPE")
       ->type_name("MODEL");
-}
-
-int thread_count(const ComputeOptions& options) {
-  if (options.threads > 0) return options.threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace kvs
