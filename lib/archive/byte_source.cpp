@@ -1,0 +1,80 @@
+#include "archive/byte_source.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "kvs/error.h"
+
+namespace kvs {
+namespace {
+
+constexpr size_t kChunk = size_t{1} << 20;
+
+}  // namespace
+
+ByteSource::ByteSource(int descriptor, std::string name)
+    : name_(std::move(name)), descriptor_(descriptor) {}
+
+ByteSource::ByteSource(int descriptor, std::string name, int64_t first, int64_t last)
+    : name_(std::move(name)),
+      descriptor_(descriptor),
+      positioned_(true),
+      last_(last),
+      position_(first) {}
+
+std::span<const std::byte> ByteSource::peek(size_t bytes) {
+  while (end_ - begin_ < bytes && !at_end_) fill(bytes);
+  return {buffer_.get() + begin_, end_ - begin_};
+}
+
+void ByteSource::consume(size_t bytes) {
+  assert(bytes <= end_ - begin_);
+  begin_ += bytes;
+  position_ += static_cast<int64_t>(bytes);
+}
+
+void ByteSource::fill(size_t bytes) {
+  const int64_t read_to = position_ + static_cast<int64_t>(end_ - begin_);
+  const auto left = static_cast<size_t>(last_ - read_to);
+  const size_t want = std::min(left, std::max(kChunk, bytes - (end_ - begin_)));
+  // What a file has can be believed; a stream shows what it has by sending it.
+  if (want > 0) make_room(positioned_ ? want : std::min(want, kChunk));
+  const size_t got =
+      want == 0 ? 0 : read_some(buffer_.get() + end_, std::min(want, capacity_ - end_));
+  at_end_ = got == 0;
+  end_ += got;
+}
+
+void ByteSource::make_room(size_t bytes) {
+  if (capacity_ - end_ >= bytes) return;
+  const size_t kept = end_ - begin_;
+  if (kept + bytes > capacity_) {
+    capacity_ = std::max(2 * capacity_, kept + bytes);
+    auto larger = std::make_unique_for_overwrite<std::byte[]>(capacity_);
+    if (kept > 0) std::memcpy(larger.get(), buffer_.get() + begin_, kept);
+    buffer_ = std::move(larger);
+  } else {
+    std::memmove(buffer_.get(), buffer_.get() + begin_, kept);
+  }
+  begin_ = 0;
+  end_ = kept;
+}
+
+size_t ByteSource::read_some(std::byte* to, size_t bytes) {
+  for (;;) {
+    const int64_t at = position_ + static_cast<int64_t>(end_ - begin_);
+    const ssize_t got =
+        positioned_ ? pread(descriptor_, to, bytes, at) : read(descriptor_, to, bytes);
+    if (got >= 0) return static_cast<size_t>(got);
+    if (errno != EINTR)
+      fail(ErrorKind::io, "{}: cannot read: {}", name_, std::generic_category().message(errno));
+  }
+}
+
+}  // namespace kvs

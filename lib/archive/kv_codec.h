@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "archive/zstd_frame.h"
+#include "kvs/archive.h"
+
+namespace kvs {
+
+// A codec turns the keys and values of a record into the binaries of its `data` field and back.
+
+/// Bytes that belong together, and the memory of those that had to be made.
+struct EncodedKv {
+  std::vector<std::span<const std::byte>> data;
+  Content storage;
+};
+
+EncodedKv encode_kv(const KvRecord& record, DType type);
+
+/// Fills record.layers from `data` and `scales`, the binaries of a frame whose content is
+/// `content`; the record then owns what its layers show. Throws Error(format) where sizes do not
+/// fit.
+void decode_kv(KvRecord& record, const KvLayout& layout,
+               std::span<const std::span<const std::byte>> data,
+               std::span<const std::span<const std::byte>> scales, Content content);
+
+}  // namespace kvs

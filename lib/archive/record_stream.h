@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "archive/byte_source.h"
+#include "archive/member_rules.h"
+#include "kvs/archive_reader.h"
+#include "kvs/error.h"
+
+namespace kvs {
+
+/// Reads members from front to back and verifies all that can be verified so; see ArchiveReader.
+class RecordStream {
+ public:
+  struct Options {
+    bool decode_kv = true;
+    bool require_tables = true;  ///< false: a table that is damaged or cut off is passed over
+  };
+  RecordStream(ByteSource source, const Options& options);
+
+  std::optional<ArchiveItem> next();
+
+ private:
+  void refuse_other_files();
+  std::optional<ArchiveItem> read_item();
+  void verify(const ArchiveRecord& record, std::span<const std::byte> frame);
+  void verify_end(const ArchiveEnd& end);
+  void read_table();
+  void pass_table();
+
+  ByteSource source_;
+  Options options_;
+  std::optional<MemberRules> rules_;  // of the member being read
+  Hasher hasher_;                     // of its bytes so far
+  int64_t member_start_ = 0;
+  int64_t member_frames_ = 0;
+  bool any_member_ = false;
+  bool table_follows_ = false;
+  bool ended_ = false;
+};
+
+/// Throws `error` again as one about the archive `name`: damage with the offset of the frame.
+[[noreturn]] void rethrow_located(const Error& error, const std::string& name, int64_t offset);
+
+}  // namespace kvs

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "kvs/archive.h"
+
+namespace kvs {
+
+/// The content of one frame, as kvs-archive(5) defines it. The last argument of the second is the
+/// type of the member's layout.
+std::vector<std::byte> write_record(const ArchiveHeader& header);
+std::vector<std::byte> write_record(const KvRecord& record, DType type);
+std::vector<std::byte> write_record(const PromptRecord& record);
+std::vector<std::byte> write_record(const ArchiveEnd& end);
+
+}  // namespace kvs

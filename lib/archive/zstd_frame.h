@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "archive/byte_source.h"
+
+namespace kvs {
+
+/// One zstd frame as it lies in the archive. Source: RFC 8878, sections 3.1.1 and 3.1.2.
+struct ZstdFrame {
+  size_t content_bytes = 0;           ///< as its header claims
+  std::span<const std::byte> packed;  ///< the whole frame; valid until the source is used again
+};
+
+/// False where what comes next cannot become a frame, however it goes on.
+bool starts_frame(ByteSource& source);
+
+/// Looks at the frame that comes next, without consuming it. Throws Error(format) where it is cut
+/// off or no zstd frame with checksum and known content size, and where it claims more than
+/// `max_content` bytes of content.
+ZstdFrame peek_frame(ByteSource& source, size_t max_content);
+
+/// Uninitialised memory for the content of a frame.
+struct Content {
+  std::unique_ptr<std::byte[]> data;
+  size_t bytes = 0;
+};
+
+/// Decompresses and verifies the checksum. Throws Error(format).
+Content decompress(const ZstdFrame& frame);
+
+/// Makes frames with checksum and content size.
+class FrameWriter {
+ public:
+  /// With `threads` > 0 frames of some MiB are compressed in parallel.
+  explicit FrameWriter(int threads);
+  ~FrameWriter();
+
+  /// The frame; valid until the next call.
+  std::span<const std::byte> compress(std::span<const std::byte> content, int level);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kvs
