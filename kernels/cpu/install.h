@@ -7,7 +7,9 @@
 // so that the levels' functions are different ones to the linker.
 namespace kvs::cpu {
 
+void install_attention(Kernels& table, Simd);
 void install_rms_norm(Kernels& table, Simd);
 void install_swiglu(Kernels& table, Simd);
+void install_write_kv(Kernels& table, Simd);
 
 }  // namespace kvs::cpu

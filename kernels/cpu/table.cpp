@@ -7,8 +7,10 @@ Kernels make_table() {
   Kernels table{};
   table.level = Simd::kLevel;
   table.width = simd::kWidth;
+  install_attention(table, Simd{});
   install_rms_norm(table, Simd{});
   install_swiglu(table, Simd{});
+  install_write_kv(table, Simd{});
   return table;
 }
 

@@ -1,0 +1,5 @@
+#pragma once
+
+#include "simd.h"
+
+#include "kernels/cpu/avx512/kv_columns.h"
