@@ -107,11 +107,12 @@ void decode_q4_k(const std::byte* block, float* out) {
   for (int pair = 0; pair < 4; ++pair) {
     const Group first = group_of(block, 2 * pair);
     const Group second = group_of(block, 2 * pair + 1);
-    const std::byte* nibbles = block + 16 + 32 * pair;
+    const std::byte* nibbles = block + 16 + ptrdiff_t{32} * pair;
+    float* first_out = out + ptrdiff_t{64} * pair;
     for (int at = 0; at < 32; ++at) {
       const uint8_t both = byte_at(nibbles, at);
-      out[64 * pair + at] = first.scale * static_cast<float>(low(both)) - first.minimum;
-      out[64 * pair + 32 + at] = second.scale * static_cast<float>(high(both)) - second.minimum;
+      first_out[at] = first.scale * static_cast<float>(low(both)) - first.minimum;
+      first_out[32 + at] = second.scale * static_cast<float>(high(both)) - second.minimum;
     }
   }
 }
@@ -122,7 +123,7 @@ void decode_q5_k(const std::byte* block, float* out) {
   const std::byte* fifth = block + 16;
   for (int group = 0; group < 8; ++group) {
     const Group g = group_of(block, group);
-    const std::byte* nibbles = block + 48 + 32 * (group / 2);
+    const std::byte* nibbles = block + 48 + ptrdiff_t{32} * (group / 2);
     for (int at = 0; at < 32; ++at) {
       const int nibble = byte_at(nibbles, at) >> 4 * (group % 2) & 15;
       const int number = nibble | (byte_at(fifth, at) >> group & 1) << 4;
@@ -132,20 +133,23 @@ void decode_q5_k(const std::byte* block, float* out) {
 }
 
 // 128 bytes of low nibbles, 64 bytes of upper bit pairs, 16 x int8 scales, d: f16. Each half of 128
-// elements is four runs of 32: run r has its nibbles in bytes 32 * (r % 2) on, low ones for r < 2,
-// and its upper bits in pair r of 32 bytes.
+// elements is four runs of 32, each two groups of 16 with a scale: run r has its nibbles in bytes
+// 32 * (r % 2) on, low ones for r < 2, and its upper bits in pair r of 32 bytes.
 void decode_q6_k(const std::byte* block, float* out) {
   const float d = scale_at(block + 208);
-  for (int run = 0; run < 8; ++run) {
-    const int half = run / 4;
-    const int part = run % 4;
-    const std::byte* nibbles = block + 64 * half + 32 * (part % 2);
-    const std::byte* upper = block + 128 + 32 * half;
-    for (int at = 0; at < 32; ++at) {
-      const int nibble = byte_at(nibbles, at) >> 4 * (part / 2) & 15;
-      const int number = (nibble | (byte_at(upper, at) >> 2 * part & 3) << 4) - 32;
-      const auto scale = static_cast<int8_t>(byte_at(block, 192 + 2 * run + at / 16));
-      out[32 * run + at] = d * static_cast<float>(scale) * static_cast<float>(number);
+  for (int group = 0; group < 16; ++group) {
+    const int half = group / 8;
+    const int run = group / 2 % 4;
+    const int first = group % 2 * 16;
+    const int nibbles_at = 64 * half + run % 2 * 32 + first;
+    const int upper_at = 128 + 32 * half + first;
+    const std::byte* nibbles = block + nibbles_at;
+    const std::byte* upper = block + upper_at;
+    const float scale = d * static_cast<float>(static_cast<int8_t>(byte_at(block, 192 + group)));
+    for (int at = 0; at < 16; ++at) {
+      const int nibble = byte_at(nibbles, at) >> run / 2 * 4 & 15;
+      const int number = (nibble | (byte_at(upper, at) >> 2 * run & 3) << 4) - 32;
+      out[16 * group + at] = scale * static_cast<float>(number);
     }
   }
 }
