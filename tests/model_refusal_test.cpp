@@ -82,6 +82,11 @@ TEST_F(GgufRefusal, NamesMixturesOfExperts) {
             "m.gguf: mixture of experts ('llama.expert_count') is not supported");
 }
 
+TEST_F(GgufRefusal, ComesForOnePartOfAModel) {
+  EXPECT_EQ(changed([](GgufBuilder& b) { b.number("split.count", 3); }),
+            "m.gguf: one of 3 parts of a model, expected a model in one file");
+}
+
 TEST_F(GgufRefusal, NamesAbsurdExtents) {
   GgufBuilder builder;
   builder.text("general.architecture", "llama").number("llama.block_count", 4294967295U);
@@ -94,9 +99,11 @@ TEST_F(GgufRefusal, ComesForEveryTruncation) {
   GgufBuilder builder = tiny_gguf_metadata();
   const std::string bytes = add_tiny_tensors(builder).bytes();
 
-  for (size_t length = 0; length < bytes.size(); ++length) {
-    const std::string path = folder_.write("t.gguf", bytes.substr(0, length)).string();
-    EXPECT_EQ(error_of([&] { open_model_files(path); }).kind(), ErrorKind::format) << length;
+  const fs::path path = folder_.write("t.gguf", bytes);
+  for (size_t length = bytes.size(); length-- > 0;) {
+    fs::resize_file(path, length);
+    EXPECT_EQ(error_of([&] { open_model_files(path.string()); }).kind(), ErrorKind::format)
+        << length;
   }
 }
 
@@ -144,8 +151,8 @@ TEST_F(DirectoryRefusal, NamesTheRopeType) {
             "model/config.json: RoPE type 'longrope' is not supported, expected default, linear or "
             "llama3");
   EXPECT_EQ(with("rope_scaling", R"({"type":"linear"})"), "model/config.json: 'factor' is missing");
-  EXPECT_EQ(with("rope_theta", "-1"),
-            "model/config.json: a RoPE frequency is -nan, expected a positive number");
+  EXPECT_EQ(with("rope_theta", "0"),
+            "model/config.json: a RoPE frequency is inf, expected a positive number");
 }
 
 TEST_F(DirectoryRefusal, NamesOtherComputations) {

@@ -78,6 +78,13 @@ Rope read_rope(const GgufFile& file, const Section& section, int head_dim) {
   return rope;
 }
 
+void refuse_parts(const GgufFile& file) {
+  const int64_t parts = file.find_int("split.count").value_or(1);
+  if (parts > 1)
+    fail(ErrorKind::format, "{}: one of {} parts of a model, expected a model in one file",
+         file.path(), parts);
+}
+
 std::string_view read_architecture(const GgufFile& file) {
   static constexpr std::array<std::string_view, 3> kKnown{"llama", "qwen2", "qwen3"};
   const std::string_view architecture = file.get_string("general.architecture");
@@ -116,6 +123,7 @@ int read_vocab(const GgufFile& file, const Section& section) {
 
 ModelConfig read_gguf_config(const GgufFile& file) {
   ModelConfig config;
+  refuse_parts(file);
   config.architecture = read_architecture(file);
   config.name = file.find_string("general.name").value_or("");
   const Section section(file, config.architecture);

@@ -45,9 +45,15 @@ Json read_json(const fs::path& path) {
   return Json::parse({reinterpret_cast<const char*>(file.bytes().data()), bytes}, file.path());
 }
 
+// A file that cannot be looked at is reported by whoever opens it.
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
 ModelConfig read_config(const fs::path& directory) {
   const fs::path adapter = directory / "adapter_config.json";
-  if (fs::exists(adapter))
+  if (is_there(adapter))
     fail(ErrorKind::format, "{}: adapters are not supported, expected a model they are merged into",
          adapter.string());
   const fs::path path = directory / "config.json";
@@ -60,9 +66,9 @@ class Shards {
   explicit Shards(const fs::path& directory) {
     const fs::path index = directory / "model.safetensors.index.json";
     const fs::path single = directory / "model.safetensors";
-    if (fs::exists(index))
+    if (is_there(index))
       open_indexed(directory, index.string());
-    else if (fs::exists(single))
+    else if (is_there(single))
       files_.emplace_back(single);
     else
       fail(ErrorKind::io, "{}: no model.safetensors and no model.safetensors.index.json",
