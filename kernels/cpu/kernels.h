@@ -12,6 +12,25 @@
 // it, nor on how the work is divided.
 namespace kvs::cpu {
 
+/// Rows of a weight matrix that are packed side by side and become columns of the output. A packed
+/// matrix [n, k] is [ceil(n / 16)][k][16] in f32, or [ceil(n / 16)][ceil(k / 2)][16][2] in bf16,
+/// two bf16 to a uint32_t, the first in the low half; what exceeds n and k is 0.
+constexpr int kPanelWidth = 16;
+
+/// Part of out = x w^T (+ bias) (+ out): rows [first_row, first_row + rows) of x, at least one,
+/// times the panels [first_panel, first_panel + panels) of w.
+struct MatmulTask {
+  float* out;           ///< [all rows, n]
+  const void* x;        ///< [all rows, k] f32, or what round_pairs made of it
+  const void* weights;  ///< packed [n, k]
+  const float* bias;    ///< [n] or null
+  float* partial;       ///< [rows, 16 panels], scratch; not used unless `accumulate`
+  int64_t n, k;
+  int64_t first_row, rows;
+  int64_t first_panel, panels;
+  bool accumulate;  ///< add to `out` instead of replacing it
+};
+
 /// One function per operation and level.
 struct Kernels {
   Level level;
@@ -34,6 +53,20 @@ struct Kernels {
   /// Merges the partial results of all of a task's chunks, in order, and writes its rows.
   /// scratch: partial_floats(M, D), 64-byte aligned.
   void (*merge_partials)(const AttentionCall& call, const AttentionTask& task, float* scratch);
+
+  void (*matmul_f32)(const MatmulTask& task);
+  void (*matmul_bf16)(const MatmulTask& task);
+
+  /// Where not null, matmul_bf16 takes activations rounded to pairs of bf16: out [rows, ceil(k/2)].
+  void (*round_pairs)(uint32_t* out, const float* x, int64_t rows, int64_t k);
+
+  /// Packs up to 16 rows of a weight matrix into one panel. rows: [count, k].
+  void (*pack_f32)(float* panel, const float* rows, int64_t count, int64_t k);
+  void (*pack_bf16)(uint32_t* panel, const float* rows, int64_t count, int64_t k);
+
+  /// Reads one row of a packed matrix. out: [k].
+  void (*unpack_f32)(float* out, const float* weights, int64_t row, int64_t k);
+  void (*unpack_bf16)(float* out, const uint32_t* weights, int64_t row, int64_t k);
 };
 
 }  // namespace kvs::cpu

@@ -48,6 +48,11 @@ static inline Vec first_lanes(int64_t count, Vec x, Vec y) {
 static inline Vec fma(Vec a, Vec b, Vec c) {
   return _mm256_fmadd_ps(a, b, c);
 }
+/// As an instruction of its own: the compiler may else add in another register than the sum's, and
+/// then spills in the register tiles of matmul.
+static inline void accumulate(Vec& sum, Vec a, Vec b) {
+  asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+}
 static inline Vec max(Vec x, Vec y) {
   return _mm256_max_ps(x, y);
 }
@@ -122,8 +127,7 @@ static inline void store_i8(int8_t* p, Vec x) {
 }
 
 constexpr int kTileRows = 6;
-constexpr int kTilePanels = 1;
-constexpr bool kRoundsActivations = false;
+constexpr int kTileSums = 12;
 
 template <int kHalf>
 static inline Vec load_half(const uint32_t* pairs) {
@@ -134,3 +138,5 @@ static inline Vec load_half(const uint32_t* pairs) {
 
 }  // namespace simd
 }  // namespace kvs::cpu
+
+#include "kernels/cpu/widened_pairs.h"

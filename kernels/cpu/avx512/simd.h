@@ -46,6 +46,9 @@ static inline Vec first_lanes(int64_t count, Vec x, Vec y) {
 static inline Vec fma(Vec a, Vec b, Vec c) {
   return _mm512_fmadd_ps(a, b, c);
 }
+static inline void accumulate(Vec& sum, Vec a, Vec b) {
+  sum = fma(a, b, sum);
+}
 static inline Vec max(Vec x, Vec y) {
   return _mm512_max_ps(x, y);
 }
@@ -112,25 +115,38 @@ static inline void store_i8(int8_t* p, Vec x) {
 }
 
 constexpr int kTileRows = 8;
-constexpr int kTilePanels = 3;
-constexpr bool kRoundsActivations = true;
+constexpr int kTileSums = 24;
 
-/// kWidth pairs of bf16, multiplied by a pair of activations and added up in f32.
-using Pairs = __m512bh;
-static inline Pairs load_pairs(const uint32_t* pairs) {
-  Pairs x;
-  std::memcpy(&x, pairs, sizeof(x));
-  return x;
-}
-static inline Pairs broadcast_pair(uint32_t pair) {
-  const __m512i all = _mm512_set1_epi32(static_cast<int32_t>(pair));
-  Pairs x;
-  std::memcpy(&x, &all, sizeof(x));
-  return x;
-}
-static inline Vec multiply_pairs(Vec sum, Pairs x, Pairs y) {
-  return _mm512_dpbf16_ps(sum, x, y);
-}
+// Not visible to other sources: the same names mean other things in other levels.
+namespace {
 
+/// bf16 weights times activations rounded to bf16 in pairs; a pair's products are added in f32 by
+/// one instruction.
+struct Bf16Weights {
+  using Activation = uint32_t;
+  using Packed = uint32_t;
+  using Loaded = __m512bh;
+  static constexpr int kElementsPerStep = 2;
+  static constexpr int kActivationsPerStep = 1;
+  static constexpr int kHalves = 1;
+  static constexpr bool kRoundsActivations = true;
+
+  template <int kHalf>
+  static Loaded load(const Packed* pairs) {
+    Loaded x;
+    std::memcpy(&x, pairs, sizeof(x));
+    return x;
+  }
+  template <int kHalf>
+  static Loaded broadcast_activation(const Activation* x) {
+    const __m512i all = _mm512_set1_epi32(static_cast<int32_t>(*x));
+    Loaded pairs;
+    std::memcpy(&pairs, &all, sizeof(pairs));
+    return pairs;
+  }
+  static void accumulate(Vec& sum, Loaded x, Loaded w) { sum = _mm512_dpbf16_ps(sum, x, w); }
+};
+
+}  // namespace
 }  // namespace simd
 }  // namespace kvs::cpu

@@ -65,6 +65,9 @@ static inline Vec fma(Vec a, Vec b, Vec c) {
   return a * b + c;
 }
 
+/// sum = fma(a, b, sum).
+static inline void accumulate(Vec& sum, Vec a, Vec b) { sum = fma(a, b, sum); }
+
 /// Where either is NaN: y.
 static inline Vec max(Vec x, Vec y) {
   return x > y ? x : y;
@@ -157,12 +160,11 @@ static inline void store_i8(int8_t* p, Vec x) {
   for (int lane = 0; lane < kWidth; ++lane) p[lane] = static_cast<int8_t>(whole[lane]);
 }
 
-// The matrix product (matmul.cpp): the register tile, and how a bf16 pair is multiplied.
+// The matrix product (matmul_tile.h): rows of a register tile, and registers it sums in.
 constexpr int kTileRows = 2;
-constexpr int kTilePanels = 1;
-constexpr bool kRoundsActivations = false;
+constexpr int kTileSums = 8;
 
-/// The first (0) or second (1) elements of kWidth pairs.
+/// The first (0) or second (1) elements of kWidth pairs of bf16.
 template <int kHalf>
 static inline Vec load_half(const uint32_t* pairs) {
   Bits x;
@@ -172,3 +174,5 @@ static inline Vec load_half(const uint32_t* pairs) {
 
 }  // namespace simd
 }  // namespace kvs::cpu
+
+#include "kernels/cpu/widened_pairs.h"
