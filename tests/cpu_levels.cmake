@@ -23,6 +23,13 @@ if(KVS_SIMDE_INCLUDE AND "avx2" IN_LIST kvs_levels)
     FLAGS ${flags} -O2 -w)
   target_include_directories(kvs_kernels_emulated PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_include_directories(kvs_kernels_emulated SYSTEM PRIVATE ${KVS_SIMDE_INCLUDE})
+
+  # The whole CPU backend over the emulated kernels.
+  get_property(kvs_backend_sources GLOBAL PROPERTY KVS_BACKEND_SOURCES)
+  add_library(kvs_backend_emulated OBJECT ${kvs_backend_sources})
+  target_include_directories(kvs_backend_emulated
+    PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/lib)
+  target_link_libraries(kvs_backend_emulated PRIVATE kvs::kvs kvs_warnings)
 else()
   add_test(NAME avx512_emulated COMMAND ${CMAKE_COMMAND} -E echo "skipped: ${kvs_emulated_reason}")
   set_tests_properties(avx512_emulated PROPERTIES SKIP_REGULAR_EXPRESSION "skipped:")
@@ -41,5 +48,14 @@ function(kvs_kernel_test name)
   if(TARGET kvs_kernels_emulated)
     kvs_test(${name}_emulated ${ARGN} support/emulated_levels.cpp
       $<TARGET_OBJECTS:kvs_kernels_emulated>)
+  endif()
+endfunction()
+
+# kvs_backend_test(NAME files...): tests of backends, once per device.
+function(kvs_backend_test name)
+  kvs_test(${name} ${ARGN} support/native_devices.cpp)
+  if(TARGET kvs_backend_emulated)
+    kvs_test(${name}_emulated ${ARGN} support/emulated_devices.cpp support/emulated_levels.cpp
+      $<TARGET_OBJECTS:kvs_backend_emulated> $<TARGET_OBJECTS:kvs_kernels_emulated>)
   endif()
 endfunction()

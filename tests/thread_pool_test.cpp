@@ -82,6 +82,21 @@ TEST_P(Pool, RunsALoopInsideALoop) {
   EXPECT_EQ(sum, 8 * 4950);
 }
 
+TEST_P(Pool, CoversEveryIndexByRanges) {
+  ThreadPool pool(GetParam());
+  for (int64_t count : {0, 1, 5, 1000}) {
+    for (int64_t work : {0, 10, 100000}) {
+      std::vector<std::atomic<int>> calls(static_cast<size_t>(count));
+
+      pool.parallel_ranges(count, work, [&](int64_t begin, int64_t end) {
+        for (int64_t index = begin; index < end; ++index) ++calls[index];
+      });
+
+      for (const auto& c : calls) ASSERT_EQ(c, 1) << count << ' ' << work;
+    }
+  }
+}
+
 TEST(ThreadPool, RunsLoopsOfSeveralCallersAtOnce) {
   ThreadPool pool(2);
   std::atomic<int64_t> sum = 0;

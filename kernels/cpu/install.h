@@ -10,6 +10,7 @@ namespace kvs::cpu {
 void install_attention(Kernels& table, Simd);
 void install_matmul(Kernels& table, Simd);
 void install_pack(Kernels& table, Simd);
+void install_peak(Kernels& table, Simd);
 void install_rms_norm(Kernels& table, Simd);
 void install_swiglu(Kernels& table, Simd);
 void install_write_kv(Kernels& table, Simd);

@@ -57,6 +57,14 @@ struct Kernels {
   void (*matmul_f32)(const MatmulTask& task);
   void (*matmul_bf16)(const MatmulTask& task);
 
+  /// What the multiply-adds of matmul_f32 and matmul_bf16 reach at best: `rounds` of them on
+  /// registers alone. Return the number of operations, two for each multiply-add.
+  double (*multiply_add_f32)(int64_t rounds, float* result);
+  double (*multiply_add_bf16)(int64_t rounds, float* result);
+
+  /// Reads `count` elements and returns their sum; a few at the end may be left out.
+  float (*add_up)(const float* data, int64_t count);
+
   /// Where not null, matmul_bf16 takes activations rounded to pairs of bf16: out [rows, ceil(k/2)].
   void (*round_pairs)(uint32_t* out, const float* x, int64_t rows, int64_t k);
 

@@ -10,6 +10,7 @@ Kernels make_table() {
   install_attention(table, Simd{});
   install_matmul(table, Simd{});
   install_pack(table, Simd{});
+  install_peak(table, Simd{});
   install_rms_norm(table, Simd{});
   install_swiglu(table, Simd{});
   install_write_kv(table, Simd{});

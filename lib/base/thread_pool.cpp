@@ -1,5 +1,6 @@
 #include "base/thread_pool.h"
 
+#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <utility>
@@ -12,6 +13,7 @@ using Clock = std::chrono::steady_clock;
 constexpr uint64_t kOpen = uint64_t{1} << 31;
 constexpr uint64_t kJoined = kOpen - 1;
 constexpr auto kSpin = std::chrono::microseconds(200);
+constexpr double kRangeWork = 8192;  // a range shorter than this is not worth handing over
 constexpr int kSpinsPerYield = 256;
 
 uint32_t number_of(uint64_t state) {
@@ -42,6 +44,13 @@ ThreadPool::~ThreadPool() {
   stop_ = true;
   wake_.fetch_add(1);
   wake_.notify_all();
+}
+
+int64_t ThreadPool::range_count(int64_t count, int64_t work) const {
+  const double useful = static_cast<double>(count) * static_cast<double>(work) / kRangeWork;
+  const int64_t most = std::min<int64_t>(count, 4 * size());
+  return useful < 2 ? std::min<int64_t>(count, 1)
+                    : static_cast<int64_t>(std::min(useful, static_cast<double>(most)));
 }
 
 void ThreadPool::run(Job job) {

@@ -44,6 +44,15 @@ class KVS_API ThreadPool {
     run({call, std::addressof(body), count});
   }
 
+  /// Calls body(begin, end) for ranges that make up [0, count): on this thread alone where there is
+  /// little to do. `work` is what one index costs, in elementary steps of about a nanosecond.
+  template <typename Body>
+  void parallel_ranges(int64_t count, int64_t work, Body&& body) {
+    const int64_t ranges = range_count(count, work);
+    parallel_for(
+        ranges, [&](int64_t range) { body(count * range / ranges, count * (range + 1) / ranges); });
+  }
+
  private:
   struct Job {
     void (*call)(const void* object, int64_t index, int thread) = nullptr;
@@ -51,6 +60,7 @@ class KVS_API ThreadPool {
     int64_t count = 0;
   };
 
+  int64_t range_count(int64_t count, int64_t work) const;
   void run(Job job);
   void work(int thread);
   void take_part(int thread);
