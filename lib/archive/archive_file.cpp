@@ -1,4 +1,4 @@
-#include <unordered_map>
+#include <mutex>
 #include <utility>
 
 #include "archive/input_file.h"
@@ -10,6 +10,34 @@
 #include "kvs/error.h"
 
 namespace kvs {
+namespace {
+
+// Lends memory to as many threads as read at a time: fresh pages cost more than decompression.
+class ScratchPool {
+ public:
+  template <typename Use>
+  auto lend(Use use) {
+    Scratch scratch = take();
+    auto result = use(scratch);
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(scratch));
+    return result;
+  }
+
+ private:
+  Scratch take() {
+    const std::lock_guard lock(mutex_);
+    if (idle_.empty()) return {};
+    Scratch scratch = std::move(idle_.back());
+    idle_.pop_back();
+    return scratch;
+  }
+
+  std::mutex mutex_;
+  std::vector<Scratch> idle_;
+};
+
+}  // namespace
 
 struct ArchiveFile::State {
   explicit State(const std::filesystem::path& path) : file(path) {}
@@ -22,6 +50,7 @@ struct ArchiveFile::State {
     FramePlace frame;
   };
   std::vector<PromptPlace> prompts;
+  ScratchPool scratch;
 };
 
 ArchiveFile::ArchiveFile(const std::filesystem::path& path)
@@ -50,12 +79,16 @@ size_t ArchiveFile::prompt_member(size_t prompt) const {
 }
 
 PromptRecord ArchiveFile::read_prompt(size_t prompt) const {
-  const auto& [member, frame] = state_->prompts.at(prompt);
-  const MemberIndex& index = state_->indexes[member];
-  return read_frame_at<PromptRecord>(
-      state_->file, frame, &state_->members[member].header, [&](const PromptRecord& record) {
-        return find_fault(record, [&](const Hash128& id) { return index.find_summary(id); });
-      });
+  const State::PromptPlace& place = state_->prompts.at(prompt);
+  const ArchiveHeader& header = state_->members[place.member].header;
+  const FindKv find_kv = [&index = state_->indexes[place.member]](const Hash128& id) {
+    return index.find_summary(id);
+  };
+  return state_->scratch.lend([&](Scratch& scratch) {
+    return read_frame_at<PromptRecord>(
+        state_->file, place.frame, &header, scratch,
+        [&](const PromptRecord& record) { return find_fault(record, find_kv); });
+  });
 }
 
 std::vector<Hash128> ArchiveFile::kv_ids(size_t member) const {
@@ -79,14 +112,16 @@ KvRecord ArchiveFile::read_kv(size_t member, const Hash128& id) const {
   if (!place)
     fail(ErrorKind::argument, "{}: no kv {} in member {}", state_->file.name(), to_hex(id), member);
   const ArchiveHeader& header = state_->members[member].header;
-  return read_frame_at<KvRecord>(state_->file, {place->offset, place->bytes}, &header,
-                                 [&](const KvRecord& record) -> std::optional<std::string> {
-                                   if (record.id != id || record.home != place->home ||
-                                       record.exact != place->exact ||
-                                       static_cast<int32_t>(record.tokens.size()) != place->count)
-                                     return "another kv record than the table says";
-                                   return find_fault(record, header.layout);
-                                 });
+  const auto find_kv_fault = [&](const KvRecord& record) -> std::optional<std::string> {
+    if (record.id != id || record.home != place->home || record.exact != place->exact ||
+        static_cast<int32_t>(record.tokens.size()) != place->count)
+      return "another kv record than the table says";
+    return find_fault(record, header.layout);
+  };
+  return state_->scratch.lend([&](Scratch& scratch) {
+    return read_frame_at<KvRecord>(state_->file, {place->offset, place->bytes}, &header, scratch,
+                                   find_kv_fault);
+  });
 }
 
 }  // namespace kvs

@@ -21,16 +21,17 @@ constexpr size_t kChunk = size_t{1} << 20;
 ByteSource::ByteSource(int descriptor, std::string name)
     : name_(std::move(name)), descriptor_(descriptor) {}
 
-ByteSource::ByteSource(int descriptor, std::string name, int64_t first, int64_t last)
+ByteSource::ByteSource(int descriptor, std::string name, int64_t first, int64_t last, Buffer buffer)
     : name_(std::move(name)),
       descriptor_(descriptor),
       positioned_(true),
       last_(last),
-      position_(first) {}
+      position_(first),
+      buffer_(std::move(buffer)) {}
 
 std::span<const std::byte> ByteSource::peek(size_t bytes) {
   while (end_ - begin_ < bytes && !at_end_) fill(bytes);
-  return {buffer_.get() + begin_, end_ - begin_};
+  return {buffer_.data.get() + begin_, end_ - begin_};
 }
 
 void ByteSource::consume(size_t bytes) {
@@ -46,21 +47,21 @@ void ByteSource::fill(size_t bytes) {
   // What a file has can be believed; a stream shows what it has by sending it.
   if (want > 0) make_room(positioned_ ? want : std::min(want, kChunk));
   const size_t got =
-      want == 0 ? 0 : read_some(buffer_.get() + end_, std::min(want, capacity_ - end_));
+      want == 0 ? 0 : read_some(buffer_.data.get() + end_, std::min(want, buffer_.capacity - end_));
   at_end_ = got == 0;
   end_ += got;
 }
 
 void ByteSource::make_room(size_t bytes) {
-  if (capacity_ - end_ >= bytes) return;
+  if (buffer_.capacity - end_ >= bytes) return;
   const size_t kept = end_ - begin_;
-  if (kept + bytes > capacity_) {
-    capacity_ = std::max(2 * capacity_, kept + bytes);
-    auto larger = std::make_unique_for_overwrite<std::byte[]>(capacity_);
-    if (kept > 0) std::memcpy(larger.get(), buffer_.get() + begin_, kept);
+  if (kept + bytes > buffer_.capacity) {
+    Buffer larger;
+    larger.reserve(std::max(2 * buffer_.capacity, kept + bytes));
+    if (kept > 0) std::memcpy(larger.data.get(), buffer_.data.get() + begin_, kept);
     buffer_ = std::move(larger);
   } else {
-    std::memmove(buffer_.get(), buffer_.get() + begin_, kept);
+    std::memmove(buffer_.data.get(), buffer_.data.get() + begin_, kept);
   }
   begin_ = 0;
   end_ = kept;

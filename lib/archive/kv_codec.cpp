@@ -31,7 +31,7 @@ EncodedKv encode_shuffled(const KvRecord& record, DType type) {
   const size_t stride = total / width;
 
   EncodedKv encoded;
-  encoded.storage = {std::make_unique_for_overwrite<std::byte[]>(total), total};
+  encoded.storage.reserve(total);
   std::byte* planes = encoded.storage.data.get();
   for (size_t plane = 0; plane < width; ++plane)
     encoded.data.emplace_back(planes + plane * stride, stride);
@@ -52,7 +52,7 @@ void place_scales(KvRecord& record, std::span<const Bytes> scales) {
 }
 
 void decode_raw(KvRecord& record, const KvLayout& layout, std::span<const Bytes> data,
-                std::span<const Bytes> scales, Content content) {
+                std::span<const Bytes> scales, Content& content) {
   check_count("data", data.size(), 2 * record.layers.size());
   const size_t plane = plane_bytes(layout, record.tokens.size());
   for (const Bytes binary : data) check_size("data", binary.size(), plane);
@@ -61,7 +61,7 @@ void decode_raw(KvRecord& record, const KvLayout& layout, std::span<const Bytes>
     record.layers[layer].v = data[2 * layer + 1];
   }
   place_scales(record, scales);
-  record.storage = std::move(content.data);
+  record.storage = std::exchange(content.buffer, {}).data;
 }
 
 void decode_shuffled(KvRecord& record, const KvLayout& layout, std::span<const Bytes> data,
@@ -104,7 +104,7 @@ EncodedKv encode_kv(const KvRecord& record, DType type) {
 }
 
 void decode_kv(KvRecord& record, const KvLayout& layout, std::span<const Bytes> data,
-               std::span<const Bytes> scales, Content content) {
+               std::span<const Bytes> scales, Content& content) {
   record.layers.resize(static_cast<size_t>(layout.layers));
   const size_t scale = scale_bytes(layout, record.tokens.size());
   check_count("scales", scales.size(), scale == 0 ? 0 : 2 * record.layers.size());
@@ -112,7 +112,7 @@ void decode_kv(KvRecord& record, const KvLayout& layout, std::span<const Bytes> 
   if (record.codec == KvCodec::shuffle)
     decode_shuffled(record, layout, data, scales);
   else
-    decode_raw(record, layout, data, scales, std::move(content));
+    decode_raw(record, layout, data, scales, content);
 }
 
 }  // namespace kvs

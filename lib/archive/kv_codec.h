@@ -15,16 +15,16 @@ namespace kvs {
 /// Bytes that belong together, and the memory of those that had to be made.
 struct EncodedKv {
   std::vector<std::span<const std::byte>> data;
-  Content storage;
+  Buffer storage;
 };
 
 EncodedKv encode_kv(const KvRecord& record, DType type);
 
-/// Fills record.layers from `data` and `scales`, the binaries of a frame whose content is
-/// `content`; the record then owns what its layers show. Throws Error(format) where sizes do not
-/// fit.
+/// Fills record.layers from `data` and `scales`, the binaries in `content`. The record owns what
+/// its layers show, for which it may take the memory of `content` away. Throws Error(format) where
+/// sizes do not fit.
 void decode_kv(KvRecord& record, const KvLayout& layout,
                std::span<const std::span<const std::byte>> data,
-               std::span<const std::span<const std::byte>> scales, Content content);
+               std::span<const std::span<const std::byte>> scales, Content& content);
 
 }  // namespace kvs

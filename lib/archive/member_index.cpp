@@ -32,8 +32,9 @@ std::optional<OffsetTable> find_table(const InputFile& file, int64_t end) {
 }
 
 void verify_counts(const InputFile& file, const FramePlace& end, const IndexedMember& member) {
+  Scratch scratch;
   read_frame_at<ArchiveEnd>(
-      file, end, &member.member.header,
+      file, end, &member.member.header, scratch,
       [&](const ArchiveEnd& record) -> std::optional<std::string> {
         if (record.kv != member.member.kv || record.prompts != member.member.prompts)
           return "the end record has other counts than the table";
@@ -45,6 +46,7 @@ void verify_counts(const InputFile& file, const FramePlace& end, const IndexedMe
 
 IndexedMember index_by_table(const InputFile& file, const OffsetTable& table, int64_t start) {
   IndexedMember indexed;
+  Scratch scratch;
   indexed.member = {.header = {}, .offset = start, .bytes = table.member_bytes, .table = true};
   const auto frame_bytes = static_cast<int64_t>(table_bytes(table.entries.size()));
   for (size_t index = 0; index < table.entries.size(); ++index) {
@@ -54,7 +56,8 @@ IndexedMember index_by_table(const InputFile& file, const OffsetTable& table, in
     const FramePlace place{start + entry.offset, next - entry.offset};
     if (entry.kind == EntryKind::header)
       indexed.member.header = read_frame_at<ArchiveHeader>(
-          file, place, nullptr, [](const ArchiveHeader& header) { return find_fault(header); });
+          file, place, nullptr, scratch,
+          [](const ArchiveHeader& header) { return find_fault(header); });
     else if (entry.kind == EntryKind::kv)
       add_kv(indexed, entry.id,
              {.frame = place,
@@ -97,14 +100,17 @@ const KvSummary* MemberIndex::find_summary(const Hash128& id) const {
 }
 
 ArchiveRecord read_frame(const InputFile& file, const FramePlace& place,
-                         const ArchiveHeader* header) {
-  ByteSource source(file.descriptor(), file.name(), place.offset, place.offset + place.bytes);
+                         const ArchiveHeader* header, Scratch& scratch) {
+  ByteSource source(file.descriptor(), file.name(), place.offset, place.offset + place.bytes,
+                    std::move(scratch.packed));
   source.peek(static_cast<size_t>(place.bytes));
   const size_t limit = header == nullptr ? kMaxHeaderContent : max_content_bytes(header->layout);
   const ZstdFrame frame = peek_frame(source, limit);
   if (static_cast<int64_t>(frame.packed.size()) != place.bytes)
     fail(ErrorKind::format, "the frame ends elsewhere than the table says");
-  return read_record(decompress(frame), header, true);
+  decompress(frame, scratch.content);
+  scratch.packed = source.release();
+  return read_record(scratch.content, header, true);
 }
 
 std::vector<IndexedMember> index_archive(const InputFile& file) {

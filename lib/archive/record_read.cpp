@@ -1,7 +1,5 @@
 #include "archive/record_read.h"
 
-#include <utility>
-
 #include "archive/fields.h"
 #include "archive/kv_codec.h"
 #include "archive/member_rules.h"
@@ -58,7 +56,7 @@ ArchiveHeader read_header(const Fields& fields) {
           .time = fields.integer("time", -kMaxTime, kMaxTime)};
 }
 
-KvRecord read_kv(const Fields& fields, const ArchiveHeader& header, bool decode, Content content) {
+KvRecord read_kv(const Fields& fields, const ArchiveHeader& header, bool decode, Content& content) {
   KvRecord record;
   record.id = fields.hash("id");
   if (fields.has("parent")) record.parent = fields.hash("parent");
@@ -71,7 +69,7 @@ KvRecord read_kv(const Fields& fields, const ArchiveHeader& header, bool decode,
   const auto data = fields.binaries("data", max_binaries);
   std::vector<std::span<const std::byte>> scales;
   if (fields.has("scales")) scales = fields.binaries("scales", max_binaries);
-  if (decode) decode_kv(record, header.layout, data, scales, std::move(content));
+  if (decode) decode_kv(record, header.layout, data, scales, content);
   return record;
 }
 
@@ -113,13 +111,13 @@ ArchiveEnd read_end(const Fields& fields) {
 
 }  // namespace
 
-ArchiveRecord read_record(Content content, const ArchiveHeader* header, bool decode) {
-  const msgpack::object_handle handle = parse_map({content.data.get(), content.bytes});
+ArchiveRecord read_record(Content& content, const ArchiveHeader* header, bool decode) {
+  const msgpack::object_handle handle = parse_map(content.view());
   const Fields fields(handle.get());
   const std::string kind = fields.text("t", 16);
   if (kind == "header") return read_header(fields);
   if (header == nullptr) fail(ErrorKind::format, "record '{}' before a header", printable(kind));
-  if (kind == "kv") return read_kv(fields, *header, decode, std::move(content));
+  if (kind == "kv") return read_kv(fields, *header, decode, content);
   if (kind == "prompt") return read_prompt(fields);
   if (kind == "end") return read_end(fields);
   fail(ErrorKind::format, "unknown record '{}'", printable(kind));

@@ -6,7 +6,6 @@
 
 #include "archive/offset_table.h"
 #include "archive/record_read.h"
-#include "archive/zstd_frame.h"
 #include "kvs/error.h"
 
 namespace kvs {
@@ -60,10 +59,11 @@ std::optional<ArchiveItem> RecordStream::read_item() {
   }
   const size_t limit = rules_ ? max_content_bytes(rules_->header().layout) : kMaxHeaderContent;
   const ZstdFrame frame = peek_frame(source_, limit);
-  ArchiveItem item{.offset = source_.position(),
-                   .bytes = static_cast<int64_t>(frame.packed.size()),
-                   .record = read_record(decompress(frame), rules_ ? &rules_->header() : nullptr,
-                                         options_.decode_kv)};
+  decompress(frame, content_);
+  ArchiveItem item{
+      .offset = source_.position(),
+      .bytes = static_cast<int64_t>(frame.packed.size()),
+      .record = read_record(content_, rules_ ? &rules_->header() : nullptr, options_.decode_kv)};
   verify(item.record, frame.packed);
   source_.consume(frame.packed.size());
   return item;

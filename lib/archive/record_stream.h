@@ -7,6 +7,7 @@
 
 #include "archive/byte_source.h"
 #include "archive/member_rules.h"
+#include "archive/zstd_frame.h"
 #include "kvs/archive_reader.h"
 #include "kvs/error.h"
 
@@ -32,6 +33,7 @@ class RecordStream {
   void pass_table();
 
   ByteSource source_;
+  Content content_;  // of the last frame
   Options options_;
   std::optional<MemberRules> rules_;  // of the member being read
   Hasher hasher_;                     // of its bytes so far

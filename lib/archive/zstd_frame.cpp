@@ -96,22 +96,20 @@ ZstdFrame peek_frame(ByteSource& source, size_t max_content) {
   return {header.content, need(source, bytes).first(bytes)};
 }
 
-Content decompress(const ZstdFrame& frame) {
+void decompress(const ZstdFrame& frame, Content& content) {
   const std::unique_ptr<ZSTD_DCtx, FreeZstd> context(ZSTD_createDCtx());
   if (!context) throw std::bad_alloc();
-  Content content{std::make_unique_for_overwrite<std::byte[]>(frame.content_bytes),
-                  frame.content_bytes};
-  const size_t got = ZSTD_decompressDCtx(context.get(), content.data.get(), content.bytes,
+  content.buffer.reserve(frame.content_bytes);
+  content.bytes = frame.content_bytes;
+  const size_t got = ZSTD_decompressDCtx(context.get(), content.buffer.data.get(), content.bytes,
                                          frame.packed.data(), frame.packed.size());
   check(got);
   if (got != content.bytes) fail(ErrorKind::format, "frame holds less than it claims");
-  return content;
 }
 
 struct FrameWriter::State {
   std::unique_ptr<ZSTD_CCtx, FreeZstd> context{ZSTD_createCCtx()};
-  std::unique_ptr<std::byte[]> packed;
-  size_t capacity = 0;
+  Buffer packed;
 };
 
 FrameWriter::FrameWriter(int threads) : state_(std::make_unique<State>()) {
@@ -125,15 +123,12 @@ FrameWriter::~FrameWriter() = default;
 
 std::span<const std::byte> FrameWriter::compress(std::span<const std::byte> content, int level) {
   const size_t bound = ZSTD_compressBound(content.size());
-  if (bound > state_->capacity) {
-    state_->packed = std::make_unique_for_overwrite<std::byte[]>(bound);
-    state_->capacity = bound;
-  }
+  state_->packed.reserve(bound);
   check(ZSTD_CCtx_setParameter(state_->context.get(), ZSTD_c_compressionLevel, level));
-  const size_t size = ZSTD_compress2(state_->context.get(), state_->packed.get(), state_->capacity,
-                                     content.data(), content.size());
+  const size_t size = ZSTD_compress2(state_->context.get(), state_->packed.data.get(),
+                                     state_->packed.capacity, content.data(), content.size());
   check(size);
-  return {state_->packed.get(), size};
+  return {state_->packed.data.get(), size};
 }
 
 }  // namespace kvs

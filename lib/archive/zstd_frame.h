@@ -23,14 +23,16 @@ bool starts_frame(ByteSource& source);
 /// `max_content` bytes of content.
 ZstdFrame peek_frame(ByteSource& source, size_t max_content);
 
-/// Uninitialised memory for the content of a frame.
+/// The content of a frame, in memory that can be used again for the next.
 struct Content {
-  std::unique_ptr<std::byte[]> data;
+  Buffer buffer{};
   size_t bytes = 0;
+
+  std::span<const std::byte> view() const { return {buffer.data.get(), bytes}; }
 };
 
 /// Decompresses and verifies the checksum. Throws Error(format).
-Content decompress(const ZstdFrame& frame);
+void decompress(const ZstdFrame& frame, Content& content);
 
 /// Makes frames with checksum and content size.
 class FrameWriter {

@@ -26,6 +26,7 @@ class MemoryFile {
   MemoryFile& operator=(const MemoryFile&) = delete;
 
   std::filesystem::path path() const { return fmt::format("/proc/self/fd/{}", descriptor_); }
+  int descriptor() const { return descriptor_; }  ///< stands at the start
   size_t size() const { return size_; }
 
   void truncate(int64_t size) {
