@@ -83,10 +83,10 @@ static constexpr size_t partial_floats(int head_rows, int head_dim) {
 
 /// Floats of scratch that a task of up to `head_rows` = rows * G needs, 64-byte aligned.
 static constexpr size_t attention_scratch_floats(int head_rows, int head_dim, int query_slots) {
-  const size_t m = static_cast<size_t>(head_rows);
-  const size_t d = static_cast<size_t>(padded(head_dim));
+  const auto m = static_cast<size_t>(head_rows), d = static_cast<size_t>(padded(head_dim));
+  const size_t per_row = static_cast<size_t>(kRowPadding) + 2;
   return query_slots * m * d + m * kScoreStride + 2 * d * kTilePositions +
-         2 * partial_floats(head_rows, head_dim) + (kRowPadding + 3) * padded(head_rows);
+         2 * partial_floats(head_rows, head_dim) + per_row * padded(head_rows) + 2 * kRowPadding;
 }
 
 }  // namespace kvs::cpu
