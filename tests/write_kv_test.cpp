@@ -5,19 +5,14 @@
 #include <cstring>
 #include <vector>
 
-#include "support/attention_run.h"
-#include "support/attention_scene.h"
-#include "support/level_test.h"
+#include "support/attention_device_test.h"
 #include "support/reference_attention.h"
 
 namespace kvs::test {
 namespace {
 
-class WriteKv : public LevelTest {
- protected:
-  void write(const SceneBatch& batch) const { run_write_kv(*GetParam().kernels, batch); }
-};
-INSTANTIATE_TEST_SUITE_P(At, WriteKv, testing::ValuesIn(test_levels()), level_test_name);
+class WriteKv : public AttentionDeviceTest {};
+INSTANTIATE_TEST_SUITE_P(On, WriteKv, testing::ValuesIn(test_devices()), device_name);
 
 /// The largest distance of two rows, in units of `unit` of each element and of the whole row.
 double distance(const std::vector<double>& got, const std::vector<double>& want, double relative,
@@ -67,7 +62,7 @@ TEST_P(WriteKv, StoresRotatedKeysAndValuesInEveryType) {
       scene.add({.length = 5001, .rows = {7, 4000, 5000}}, 2);
       const SceneBatch& batch = scene.batch();
 
-      write(batch);
+      run_write_kv(batch);
 
       for (size_t t = 0; t < batch.layout.rows.size(); ++t) {
         EXPECT_LE(worst_row(batch, batch.layout.rows[t], batch.qkv.data() + t * batch.qkv_width()),
@@ -106,7 +101,7 @@ TEST_P(WriteKv, RoundsTiesToEven) {
                                1 + more, 1 + half * 0.99F, 1,         0};
     OneRow row(type, x, x);
 
-    write(row.batch);
+    run_write_kv(row.batch);
 
     const double s = step;
     const Doubles want{1, 1 + 2 * s, -1, -1 - 2 * s, 1 + s, 1, 1, 0};
@@ -118,7 +113,7 @@ TEST_P(WriteKv, RoundsTiesToEven) {
 TEST_P(WriteKv, ScalesQ8ByTheLargestElement) {
   OneRow row(DType::q8, {254, -254, 1, 3, 5, -3, 127, 0}, {0, 0, 0, 0, 0, 0, 0, 0});
 
-  write(row.batch);
+  run_write_kv(row.batch);
 
   EXPECT_EQ(cached_key(row.batch.config.kv, row.block.data(), 9, 0),
             (Doubles{254, -254, 0, 4, 4, -4, 128, 0}));
@@ -131,7 +126,7 @@ TEST_P(WriteKv, TouchesNothingElse) {
     OneRow row(type, zeros, zeros);
     const KvLayout& kv = row.batch.config.kv;
 
-    write(row.batch);
+    run_write_kv(row.batch);
 
     const auto written = std::count(row.block.begin(), row.block.end(), std::byte{0});
     EXPECT_EQ(static_cast<size_t>(written), 2 * (kv.row_bytes() + (type == DType::q8 ? 4U : 0U)));
@@ -142,7 +137,7 @@ TEST_P(WriteKv, LeavesOutRowsWithoutABlock) {
   OneRow row(DType::f16, {1, 2, 3, 4, 5, 6, 7, 8}, {1, 2, 3, 4, 5, 6, 7, 8});
   row.batch.layout.rows[0].block = nullptr;
 
-  write(row.batch);
+  run_write_kv(row.batch);
 
   const auto untouched = std::count(row.block.begin(), row.block.end(), std::byte{0xFF});
   EXPECT_EQ(static_cast<size_t>(untouched), row.block.size());

@@ -75,8 +75,8 @@ AttentionTasks divide_tasks(const std::vector<AttentionTask>& whole,
     }
   }
 
-  out.partials = AlignedFloats(floats);
-  float* partial = out.partials.data();
+  out.partials = make_cpu_memory(floats * sizeof(float));
+  auto* partial = reinterpret_cast<float*>(out.partials.get());
   for (size_t i = 0; i < whole.size(); ++i) {
     if (parts[i] == 1) {
       out.tasks.push_back(whole[i]);

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "backend/aligned_floats.h"
+#include "backend/cpu_memory.h"
 #include "kernels/cpu/attention.h"
 
 namespace kvs {
@@ -13,7 +13,7 @@ namespace kvs {
 struct AttentionTasks {
   std::vector<cpu::AttentionTask> tasks;   ///< the longest first
   std::vector<cpu::AttentionTask> merges;  ///< to be merged once all tasks are done
-  AlignedFloats partials;                  ///< results on their way from the tasks to the merges
+  CpuMemory partials;  ///< floats: results on their way from the tasks to the merges
 };
 
 /// Divides tasks among threads: those that are long compared with a thread's share are cut by

@@ -65,7 +65,7 @@ CpuBatchPlan::CpuBatchPlan(const BatchLayout& layout, const AttentionConfig& con
     most_rows = std::max(most_rows, task.row_end - task.row_begin);
   }
   scratch_floats_ = cpu::attention_scratch_floats(most_rows * group(), head_dim, query_slots_);
-  scratch_ = AlignedFloats(scratch_floats_ * static_cast<size_t>(threads));
+  scratch_ = make_cpu_memory(scratch_floats_ * sizeof(float) * static_cast<size_t>(threads));
 }
 
 std::vector<CpuBatchPlan::SequenceRows> CpuBatchPlan::add_rows(const std::vector<BatchRow>& rows) {

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "backend/aligned_floats.h"
 #include "backend/cpu_attention_tasks.h"
+#include "backend/cpu_memory.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/write_kv.h"
 #include "kvs/backend.h"
@@ -28,7 +28,9 @@ class CpuBatchPlan final : public BatchPlan {
   cpu::KvWrite kv_write(int layer) const;
 
   /// Working memory of one thread, for a task or a merge.
-  float* scratch(int thread) const { return scratch_.data() + thread * scratch_floats_; }
+  float* scratch(int thread) const {
+    return reinterpret_cast<float*>(scratch_.get()) + thread * scratch_floats_;
+  }
 
  private:
   /// Rows of the batch that belong to one sequence; its tiles begin at tile_begin_[first_tile].
@@ -52,7 +54,7 @@ class CpuBatchPlan final : public BatchPlan {
   std::vector<cpu::KvPiece> pieces_;  ///< of all sequences
   std::vector<int32_t> tile_begin_;   ///< likewise; indices into pieces_
   AttentionTasks tasks_;
-  AlignedFloats scratch_;  ///< [threads, scratch_floats_]
+  CpuMemory scratch_;  ///< floats: [threads, scratch_floats_]
   size_t scratch_floats_ = 0;
   int query_slots_ = 1;
 };

@@ -6,6 +6,8 @@
 #include <map>
 #include <numeric>
 
+#include "support/noise.h"
+
 namespace kvs::test {
 namespace {
 
@@ -18,19 +20,12 @@ float exact_number(ContentRandom& random) {
   return static_cast<float>(static_cast<int>(random() % 127) - 63) / 32;
 }
 
-uint16_t to_f16(float x) {  // exact numbers only
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof(bits));
-  const uint32_t sign = bits >> 16 & 0x8000;
-  return static_cast<uint16_t>(x == 0 ? sign : sign | (((bits & 0x7FFFFFFF) >> 13) - (112 << 10)));
-}
-
 void put(DType type, std::byte* row, int d, ContentRandom& random) {
   const float x = exact_number(random);
   uint32_t bits;
   std::memcpy(&bits, &x, sizeof(bits));
   const auto bf16 = static_cast<uint16_t>(bits >> 16);
-  const uint16_t f16 = to_f16(x);
+  const uint16_t f16 = f16_bits(x);
   const auto q8 = static_cast<int8_t>(static_cast<int>(random() % 255) - 127);
   switch (type) {
     case DType::f32:
@@ -145,7 +140,8 @@ void AttentionScene::add_row(int32_t sequence, int32_t position, uint32_t identi
       {sequence, position, target ? target->block : nullptr, target ? target->first : 0});
   ContentRandom random = row_random(options_.seed + 1000, identity, position);
   std::normal_distribution<float> normal;
-  for (size_t i = 0; i < batch_.qkv_width(); ++i) batch_.qkv.push_back(normal(random));
+  for (size_t i = 0; i < batch_.qkv_width(); ++i)
+    batch_.qkv.push_back(rounded_to_bf16(normal(random)));
 }
 
 }  // namespace kvs::test

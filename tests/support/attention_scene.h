@@ -38,7 +38,7 @@ struct SceneSequence {
 struct SceneBatch {
   AttentionConfig config;
   BatchLayout layout;
-  std::vector<float> qkv;  ///< [T, (H + 2 K) D]
+  std::vector<float> qkv;  ///< [T, (H + 2 K) D], exact in bf16
 
   size_t width() const { return static_cast<size_t>(config.kv.head_dim) * config.heads; }
   size_t qkv_width() const { return width() + 2 * config.kv.head_dim * config.kv.kv_heads; }

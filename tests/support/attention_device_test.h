@@ -1,0 +1,24 @@
+#pragma once
+
+#include <vector>
+
+#include "support/attention_scene.h"
+#include "support/device_test.h"
+
+namespace kvs::test {
+
+/// Runs scenes, whose caches are in host memory, on a device.
+class AttentionDeviceTest : public DeviceTest {
+ protected:
+  /// Writes the keys and values of the batch to its blocks on the device, and brings the blocks
+  /// back to the host.
+  void run_write_kv(const SceneBatch& batch);
+
+  /// Does that, then attends. [T, H D]
+  std::vector<float> run_attention(const SceneBatch& batch);
+
+  /// Replaces the backend by one with so many threads, where it is a CPU.
+  void use_threads(int threads);
+};
+
+}  // namespace kvs::test
