@@ -1,0 +1,75 @@
+#include "kvs/kv_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kvs/error.h"
+
+namespace kvs {
+
+BlockRef::BlockRef(KvPool* pool, int32_t id) : pool_(pool), id_(id) {
+  pool_->retain(id_);
+}
+
+BlockRef::BlockRef(const BlockRef& other) : pool_(other.pool_), id_(other.id_) {
+  if (pool_) pool_->retain(id_);
+}
+
+BlockRef::BlockRef(BlockRef&& other) noexcept
+    : pool_(std::exchange(other.pool_, nullptr)), id_(std::exchange(other.id_, -1)) {}
+
+BlockRef& BlockRef::operator=(BlockRef other) noexcept {
+  std::swap(pool_, other.pool_);
+  std::swap(id_, other.id_);
+  return *this;
+}
+
+BlockRef::~BlockRef() {
+  if (pool_) pool_->release(id_);
+}
+
+void* BlockRef::data() const {
+  return pool_->states_[id_].data;
+}
+
+KvPool::KvPool(Backend& backend, const KvLayout& layout, int64_t max_blocks)
+    : backend_(backend), layout_(layout), max_blocks_(max_blocks) {
+  if (max_blocks < 1) fail(ErrorKind::argument, "kv pool: needs at least one block");
+}
+
+KvPool::~KvPool() {
+  for (const State& state : states_) backend_.release(state.data);
+}
+
+BlockRef KvPool::allocate() {
+  if (in_use_ == max_blocks_)
+    fail(ErrorKind::device, "kv pool: all {} blocks of {} tokens are in use", max_blocks_,
+         kBlockTokens);
+  if (free_.empty()) {
+    states_.push_back({.data = backend_.allocate(layout_.block_bytes())});
+    free_.push_back(static_cast<int32_t>(states_.size()) - 1);
+  }
+  const int32_t id = free_.back();
+  free_.pop_back();
+  states_[id].rows = 0;
+  ++in_use_;
+  return {this, id};
+}
+
+int KvPool::take_rows(const BlockRef& block, int count, int32_t& first) {
+  State& state = states_[block.id_];
+  first = state.rows;
+  const int taken = std::min(count, kBlockTokens - state.rows);
+  state.rows += taken;
+  return taken;
+}
+
+void KvPool::release(int32_t id) noexcept {
+  State& state = states_[id];
+  if (--state.references > 0) return;
+  backend_.zero(state.data, layout_.block_bytes());  // the next owner may be another tenant
+  free_.push_back(id);
+  --in_use_;
+}
+
+}  // namespace kvs
