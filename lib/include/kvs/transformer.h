@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kvs/backend.h"
+#include "kvs/batch.h"
+#include "kvs/export.h"
+#include "kvs/model_config.h"
+
+namespace kvs {
+
+class ModelFiles;
+
+/// The rows of one forward pass: their tokens, where they stand, and which of them need logits.
+struct Batch {
+  std::vector<int32_t> tokens;       ///< [T], one per layout row
+  BatchLayout layout;                ///< T rows
+  std::vector<int32_t> logits_rows;  ///< indices into the rows, at most kMaxLogitsRows
+};
+
+/// A decoder-only transformer on a backend: weights and the forward pass, written once for all
+/// devices. Holds no sequence state: that is in the views. Families: Llama 2/3, Mistral, Qwen2/2.5,
+/// Qwen3. Source: Touvron et al. 2023 (Llama 2), section 2.2; Qwen3 technical report 2025
+/// (QK-Norm).
+class KVS_API Transformer {
+ public:
+  /// Rows in one forward pass at most.
+  static constexpr int kMaxRows = 512;
+  static constexpr int kMaxLogitsRows = 64;
+
+  /// Reads and packs all weights; called with the bytes done and in all, for progress.
+  /// The backend must outlive the transformer; `files` may go. Throws what ModelFiles throws.
+  using Progress = std::function<void(int64_t done, int64_t total)>;
+  Transformer(Backend& backend, const ModelFiles& files, Compute compute,
+              const Progress& progress = {});
+  ~Transformer();
+
+  const ModelConfig& config() const;
+  Backend& backend() const;
+
+  /// How this model's KV lies in a pool of the given type.
+  KvLayout kv_layout(DType type) const;
+
+  /// Bytes of weights on the backend, of them the embedding matrix, and parameters used per token without the embedding look-up
+  /// and the output layer, and those of the output layer.
+  size_t weight_bytes() const;
+  size_t embedding_bytes() const;
+  int64_t layer_parameters() const;
+  int64_t output_parameters() const;
+
+  /// Runs the batch through all layers: writes each row's keys and values to its slot, then lets it
+  /// attend. `logits` becomes [logits_rows.size(), vocab]. Throws Error(argument) where the batch
+  /// is larger than kMaxRows or a token is outside the vocabulary.
+  void forward(const Batch& batch, DType kv_type, std::vector<float>& logits);
+
+ private:
+  struct Weights;
+  struct Activations;
+  void run_layer(int layer, const BatchPlan& plan, int64_t rows);
+  void compute_logits(const Batch& batch, std::vector<float>& logits);
+
+  Backend& backend_;
+  std::unique_ptr<Weights> weights_;
+  std::unique_ptr<Activations> activations_;
+};
+
+}  // namespace kvs

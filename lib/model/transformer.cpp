@@ -1,0 +1,261 @@
+#include "kvs/transformer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "kvs/error.h"
+#include "kvs/model_files.h"
+
+namespace kvs {
+namespace {
+
+struct LayerWeights {
+  Buffer attention_norm;
+  std::unique_ptr<Matrix> qkv;
+  std::optional<Buffer> qkv_bias;
+  std::optional<Buffer> q_norm, k_norm;
+  std::unique_ptr<Matrix> o;
+  std::optional<Buffer> o_bias;
+  Buffer ffn_norm;
+  std::unique_ptr<Matrix> gate_up;
+  std::unique_ptr<Matrix> down;
+};
+
+// Several matrices of one width as one, so that one product serves them.
+RowReader stacked(std::vector<WeightRows> parts) {
+  return [parts = std::move(parts)](int64_t first, int64_t count, float* out) {
+    for (const WeightRows& part : parts) {
+      const int64_t here = std::min(count, part.rows - first);
+      if (here > 0) {
+        part.read(first, here, out);
+        out += here * part.cols;
+        count -= here;
+        first = 0;
+      } else {
+        first -= part.rows;
+      }
+      if (count == 0) return;
+    }
+  };
+}
+
+// Reads weights from files and puts them on the backend.
+class Loader {
+ public:
+  Loader(Backend& backend, const ModelFiles& files, Compute compute,
+         const Transformer::Progress& progress)
+      : backend_(backend), files_(files), compute_(compute), progress_(progress) {}
+
+  std::unique_ptr<Matrix> matrix(std::initializer_list<WeightKind> kinds, int layer = 0) {
+    std::vector<WeightRows> parts;
+    int64_t rows = 0;
+    for (const WeightKind kind : kinds) {
+      parts.push_back(files_.get(kind, layer));
+      rows += parts.back().rows;
+    }
+    const int64_t cols = parts.front().cols;
+    auto packed = backend_.make_matrix(rows, cols, stacked(std::move(parts)), compute_);
+    bytes_ += packed->bytes();
+    if (progress_) progress_(++done_, total_);
+    return packed;
+  }
+
+  Buffer vector(std::initializer_list<WeightKind> kinds, int layer = 0) {
+    std::vector<float> values;
+    for (const WeightKind kind : kinds) {
+      const WeightRows part = files_.get(kind, layer);
+      values.resize(values.size() + part.rows * part.cols);
+      part.read(0, part.rows, values.data() + values.size() - part.rows * part.cols);
+    }
+    Buffer buffer(backend_, DType::f32, {static_cast<int64_t>(values.size())});
+    backend_.upload(buffer.tensor().data, values.data(), values.size() * sizeof(float));
+    bytes_ += values.size() * sizeof(float);
+    return buffer;
+  }
+
+  std::optional<Buffer> vector_if(bool present, std::initializer_list<WeightKind> kinds,
+                                  int layer) {
+    if (!present) return std::nullopt;
+    return vector(kinds, layer);
+  }
+
+  size_t bytes() const { return bytes_; }
+  void expect(int64_t matrices) { total_ = matrices; }
+
+ private:
+  Backend& backend_;
+  const ModelFiles& files_;
+  Compute compute_;
+  const Transformer::Progress& progress_;
+  int64_t done_ = 0, total_ = 0;
+  size_t bytes_ = 0;
+};
+
+LayerWeights load_layer(Loader& load, const ModelFiles& files, int layer) {
+  const ModelConfig& config = files.config();
+  using enum WeightKind;
+  return {.attention_norm = load.vector({attention_norm}, layer),
+          .qkv = load.matrix({q, k, v}, layer),
+          .qkv_bias = load.vector_if(config.attention_bias, {q_bias, k_bias, v_bias}, layer),
+          .q_norm = load.vector_if(config.qk_norm, {q_norm}, layer),
+          .k_norm = load.vector_if(config.qk_norm, {k_norm}, layer),
+          .o = load.matrix({o}, layer),
+          .o_bias = load.vector_if(config.output_bias, {o_bias}, layer),
+          .ffn_norm = load.vector({ffn_norm}, layer),
+          .gate_up = load.matrix({gate, up}, layer),
+          .down = load.matrix({down}, layer)};
+}
+
+}  // namespace
+
+struct Transformer::Weights {
+  Weights(Backend& backend, const ModelFiles& files, Compute compute, const Progress& progress)
+      : Weights(Loader(backend, files, compute, progress), files) {}
+
+  Weights(Loader load, const ModelFiles& files)
+      : config(files.config()), final_norm([&] {
+          load.expect(4 * config.layers + (config.tied_embeddings ? 1 : 2));
+          return load.vector({WeightKind::final_norm});
+        }()) {
+    embedding = load.matrix({WeightKind::token_embedding});
+    for (int layer = 0; layer < config.layers; ++layer)
+      layers.push_back(load_layer(load, files, layer));
+    if (!config.tied_embeddings) untied_output = load.matrix({WeightKind::output});
+    bytes = load.bytes();
+  }
+
+  const Matrix& output() const { return untied_output ? *untied_output : *embedding; }
+
+  ModelConfig config;
+  Buffer final_norm;
+  std::unique_ptr<Matrix> embedding;
+  std::unique_ptr<Matrix> untied_output;
+  std::vector<LayerWeights> layers;
+  size_t bytes = 0;
+};
+
+// What a forward pass writes, for kMaxRows rows.
+struct Transformer::Activations {
+  Activations(Backend& backend, const ModelConfig& config)
+      : x(make(backend, config.hidden)),
+        normed(make(backend, config.hidden)),
+        qkv(make(backend, int64_t{config.heads + 2 * config.kv_heads} * config.head_dim)),
+        attended(make(backend, int64_t{config.heads} * config.head_dim)),
+        gate_up(make(backend, 2 * config.ffn)),
+        gated(make(backend, config.ffn)),
+        logits(backend, backend.activation_type(), {kMaxLogitsRows, config.vocab}) {}
+
+  static Buffer make(Backend& backend, int64_t width) {
+    return {backend, backend.activation_type(), {kMaxRows, width}};
+  }
+
+  Buffer x, normed, qkv, attended, gate_up, gated, logits;
+};
+
+Transformer::Transformer(Backend& backend, const ModelFiles& files, Compute compute,
+                         const Progress& progress)
+    : backend_(backend),
+      weights_(std::make_unique<Weights>(backend, files, compute, progress)),
+      activations_(std::make_unique<Activations>(backend, weights_->config)) {}
+
+Transformer::~Transformer() = default;
+
+const ModelConfig& Transformer::config() const {
+  return weights_->config;
+}
+Backend& Transformer::backend() const {
+  return backend_;
+}
+size_t Transformer::embedding_bytes() const {
+  return weights_->embedding->bytes();
+}
+size_t Transformer::weight_bytes() const {
+  return weights_->bytes;
+}
+
+KvLayout Transformer::kv_layout(DType type) const {
+  const ModelConfig& config = weights_->config;
+  return {.layers = config.layers,
+          .kv_heads = config.kv_heads,
+          .head_dim = config.head_dim,
+          .type = type};
+}
+
+int64_t Transformer::layer_parameters() const {
+  const LayerWeights& layer = weights_->layers.front();
+  int64_t parameters = 0;
+  for (const Matrix* matrix :
+       {layer.qkv.get(), layer.o.get(), layer.gate_up.get(), layer.down.get()})
+    parameters += matrix->rows() * matrix->cols();
+  return parameters * weights_->config.layers;
+}
+
+int64_t Transformer::output_parameters() const {
+  return weights_->output().rows() * weights_->output().cols();
+}
+
+void Transformer::forward(const Batch& batch, DType kv_type, std::vector<float>& logits) {
+  const ModelConfig& config = weights_->config;
+  const auto rows = static_cast<int64_t>(batch.tokens.size());
+  if (rows > kMaxRows)
+    fail(ErrorKind::argument, "forward: {} rows, at most {} are possible", rows, kMaxRows);
+  for (const int32_t token : batch.tokens)
+    if (token < 0 || token >= config.vocab)
+      fail(ErrorKind::argument, "token {} is outside the vocabulary of {}", token, config.vocab);
+
+  const auto plan = backend_.plan_batch(
+      batch.layout, {.heads = config.heads,
+                     .kv = kv_layout(kv_type),
+                     .scale = 1 / std::sqrt(static_cast<float>(config.head_dim)),
+                     .window = config.sliding_window,
+                     .inverse_frequencies = config.rope.inverse_frequencies});
+  backend_.embed(activations_->x.tensor().rows(0, rows), *weights_->embedding, batch.tokens);
+  for (int layer = 0; layer < config.layers; ++layer) run_layer(layer, *plan, rows);
+  compute_logits(batch, logits);
+}
+
+void Transformer::run_layer(int layer, const BatchPlan& plan, int64_t rows) {
+  const ModelConfig& config = weights_->config;
+  const LayerWeights& weights = weights_->layers[layer];
+  const auto first = [&](const Buffer& buffer) { return buffer.tensor().rows(0, rows); };
+  const auto bias = [](const std::optional<Buffer>& b) { return b ? b->tensor() : Tensor{}; };
+  const Tensor x = first(activations_->x), normed = first(activations_->normed);
+  const Tensor qkv = first(activations_->qkv), attended = first(activations_->attended);
+  const Tensor gate_up = first(activations_->gate_up), gated = first(activations_->gated);
+
+  backend_.rms_norm(normed, x, weights.attention_norm.tensor(), config.norm_eps);
+  backend_.matmul(qkv, normed, *weights.qkv, {.bias = bias(weights.qkv_bias)});
+  if (weights.q_norm) {
+    const int64_t keys = int64_t{config.heads} * config.head_dim;
+    backend_.head_norm(qkv, 0, config.heads, weights.q_norm->tensor(), config.norm_eps);
+    backend_.head_norm(qkv, keys, config.kv_heads, weights.k_norm->tensor(), config.norm_eps);
+  }
+  backend_.write_kv(qkv, plan, layer);
+  backend_.attention(attended, qkv, plan, layer);
+  backend_.matmul(x, attended, *weights.o, {.bias = bias(weights.o_bias), .accumulate = true});
+
+  backend_.rms_norm(normed, x, weights.ffn_norm.tensor(), config.norm_eps);
+  backend_.matmul(gate_up, normed, *weights.gate_up);
+  backend_.swiglu(gated, gate_up);
+  backend_.matmul(x, gated, *weights.down, {.accumulate = true});
+}
+
+void Transformer::compute_logits(const Batch& batch, std::vector<float>& logits) {
+  const auto rows = static_cast<int64_t>(batch.logits_rows.size());
+  const int64_t vocab = weights_->config.vocab;
+  if (rows > kMaxLogitsRows)
+    fail(ErrorKind::argument, "forward: {} logits rows, at most {} are possible", rows,
+         kMaxLogitsRows);
+  logits.resize(rows * vocab);
+  if (rows == 0) return backend_.synchronize();
+
+  const Tensor picked = activations_->normed.tensor().rows(0, rows);
+  const Tensor out = activations_->logits.tensor().rows(0, rows);
+  backend_.gather_rows(picked, activations_->x.tensor(), batch.logits_rows);
+  backend_.rms_norm(picked, picked, weights_->final_norm.tensor(), weights_->config.norm_eps);
+  backend_.matmul(out, picked, weights_->output());
+  backend_.download(logits.data(), out.data, logits.size() * sizeof(float));
+}
+
+}  // namespace kvs

@@ -1,0 +1,181 @@
+#include "kvs/transformer.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <random>
+
+#include "kvs/json.h"
+#include "kvs/reuse.h"
+#include "support/errors.h"
+#include "support/tiny_model.h"
+
+namespace kvs::test {
+namespace {
+
+std::vector<int32_t> random_prompt(int count, int vocab, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<int32_t> tokens(count);
+  for (int32_t& token : tokens) token = static_cast<int32_t>(random() % vocab);
+  return tokens;
+}
+
+// Largest difference relative to the largest value.
+double relative_error(std::span<const float> got, std::span<const float> want) {
+  double worst = 0, scale = 0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    worst = std::max(worst, std::abs(double{got[i]} - want[i]));
+    scale = std::max(scale, std::abs(double{want[i]}));
+    if (std::isnan(got[i])) return INFINITY;
+  }
+  return worst / scale;
+}
+
+class Gates : public testing::TestWithParam<DType> {
+ protected:
+  std::vector<float> cold_logits(const std::vector<int32_t>& tokens, KvView& view) {
+    view.append_fresh(pool, static_cast<int64_t>(tokens.size()), true);
+    return compute_rows(model.transformer, view, tokens, all_positions(tokens.size()), GetParam());
+  }
+
+  std::vector<float> last_logits(const std::vector<float>& logits) const {
+    return {logits.end() - model.transformer.config().vocab, logits.end()};
+  }
+
+  TinyModel model{data_path("stories260K.gguf")};
+  KvPool pool{*model.backend, model.transformer.kv_layout(GetParam()), 64};
+};
+INSTANTIATE_TEST_SUITE_P(Kv, Gates, testing::Values(DType::f32, DType::f16, DType::bf16, DType::q8),
+                         [](const auto& parameter) { return dtype_name(parameter.param); });
+
+TEST_P(Gates, APromptThatReusesItselfGivesTheColdRunsLogits) {
+  const auto tokens = random_prompt(150, 512, 1);
+  KvView cold;
+  const auto want = last_logits(cold_logits(tokens, cold));
+
+  const ReuseDonor donors[] = {{.id = "cold", .tokens = tokens, .exact_rows = 150, .view = &cold}};
+  const ReusePlan plan = plan_reuse(tokens, donors, {});
+  const KvView warm = build_view(plan, donors, pool);
+  ASSERT_EQ(plan.rows_to_compute().size(), 1u);
+
+  const auto got =
+      compute_rows(model.transformer, warm, tokens, plan.rows_to_compute(), GetParam());
+
+  EXPECT_EQ(last_logits(got), want);  // to the last bit
+}
+
+TEST_P(Gates, RecomputingAllKeptRowsIsTheFullRun) {
+  const auto body = random_prompt(120, 512, 2), line = random_prompt(10, 512, 3);
+  std::vector<int32_t> old_prompt = random_prompt(7, 512, 4), tokens = line;
+  old_prompt.insert(old_prompt.end(), body.begin(), body.end());
+  tokens.insert(tokens.end(), body.begin(), body.end());
+  KvView donor, cold;
+  cold_logits(old_prompt, donor);
+  const auto want = last_logits(cold_logits(tokens, cold));
+
+  const ReuseDonor donors[] = {
+      {.id = "old", .tokens = old_prompt, .exact_rows = 127, .view = &donor}};
+  const ReusePlan plan = plan_reuse(tokens, donors, {.policy = Policy::epic, .sinks = 1000});
+  ASSERT_EQ(plan.count(PlanSpan::Kind::recomputed), 120);
+  const KvView view = build_view(plan, donors, pool);
+  const auto got =
+      compute_rows(model.transformer, view, tokens, plan.rows_to_compute(), GetParam());
+
+  EXPECT_EQ(last_logits(got), want);
+}
+
+TEST_P(Gates, ChunksOfAnySizeGiveTheSameLogits) {
+  const auto tokens = random_prompt(100, 512, 5);
+  KvView whole, chunked;
+  const auto want = cold_logits(tokens, whole);
+  chunked.append_fresh(pool, 100, true);
+
+  const auto got = compute_rows(model.transformer, chunked, tokens, all_positions(100), GetParam(),
+                                /*chunk=*/7);
+
+  EXPECT_EQ(got, want);
+}
+
+TEST_P(Gates, KeptRowsComeCloseToTheFullRun) {
+  // A moved body behind another line: not equal, but far from unrelated.
+  const auto body = random_prompt(200, 512, 6), line = random_prompt(10, 512, 7);
+  std::vector<int32_t> old_prompt = random_prompt(7, 512, 8), tokens = line;
+  old_prompt.insert(old_prompt.end(), body.begin(), body.end());
+  tokens.insert(tokens.end(), body.begin(), body.end());
+  KvView donor, cold;
+  const auto unrelated = last_logits(cold_logits(old_prompt, donor));
+  const auto want = last_logits(cold_logits(tokens, cold));
+  const ReuseDonor donors[] = {
+      {.id = "old", .tokens = old_prompt, .exact_rows = 207, .view = &donor}};
+  const ReusePlan plan = plan_reuse(tokens, donors, {.policy = Policy::naive});
+  ASSERT_EQ(plan.count(PlanSpan::Kind::shifted), 199);
+  const KvView view = build_view(plan, donors, pool);
+
+  const auto got =
+      compute_rows(model.transformer, view, tokens, plan.rows_to_compute(), GetParam());
+
+  EXPECT_LT(relative_error(last_logits(got), want), 0.2);
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file) << path;
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// A model and the folder with its golden logits, which its GGUF twin shares.
+struct Family {
+  const char* folder;
+  const char* file;
+};
+
+// Logits at every position against the reference implementation (scripts/make_golden_models.py).
+class Families : public testing::TestWithParam<Family> {};
+
+INSTANTIATE_TEST_SUITE_P(All, Families,
+                         testing::Values(Family{"llama", ""}, Family{"llama", "/model.gguf"},
+                                         Family{"llama-linear", ""},
+                                         Family{"llama-linear", "/model.gguf"},
+                                         Family{"llama-llama3", ""},
+                                         Family{"llama-llama3", "/model.gguf"},
+                                         Family{"mistral", ""}, Family{"mistral-window", ""},
+                                         Family{"qwen2", ""}, Family{"qwen2", "/model.gguf"},
+                                         Family{"qwen3", ""}, Family{"qwen3", "/model.gguf"}),
+                         [](const auto& parameter) {
+                           std::string name = parameter.param.folder;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name + (*parameter.param.file ? "_gguf" : "_safetensors");
+                         });
+
+TEST_P(Families, AgreesWithTheReferenceAtEveryPosition) {
+  const std::string folder = data_path(std::string("models/") + GetParam().folder);
+  std::vector<int32_t> tokens;
+  const Json golden = Json::parse(read_file(folder + "/golden.json"), folder);
+  for (const Json& token : golden.get("tokens").as_array())
+    tokens.push_back(static_cast<int32_t>(token.as_int()));
+  const std::string bytes = read_file(folder + "/logits.f32");
+  std::vector<float> want(bytes.size() / sizeof(float));
+  std::memcpy(want.data(), bytes.data(), bytes.size());
+
+  TinyModel model(folder + GetParam().file);
+  KvPool pool(*model.backend, model.transformer.kv_layout(DType::f32), 8);
+  KvView view;
+  view.append_fresh(pool, static_cast<int64_t>(tokens.size()), true);
+  const auto got =
+      compute_rows(model.transformer, view, tokens, all_positions(tokens.size()), DType::f32);
+
+  const size_t vocab = model.transformer.config().vocab;
+  ASSERT_EQ(want.size(), tokens.size() * vocab);
+  for (size_t row = 0; row < tokens.size(); ++row)
+    EXPECT_LT(relative_error(std::span(got).subspan(row * vocab, vocab),
+                             std::span(want).subspan(row * vocab, vocab)),
+              1e-4)
+        << row;
+}
+
+}  // namespace
+}  // namespace kvs::test
