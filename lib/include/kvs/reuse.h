@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kvs/edit_script.h"
+#include "kvs/export.h"
+#include "kvs/kv_view.h"
+
+namespace kvs {
+
+/// Which reuse is allowed at all.
+enum class ReuseMode {
+  off,     ///< every prompt is computed from its first token
+  exact,   ///< lossless reuse only: a common prefix
+  approx,  ///< also rows that stand elsewhere or behind other tokens, as the policy says
+};
+
+/// Which kept rows are computed all the same, and whether rows may be kept at all.
+/// Sources: `epic`: Hu et al. 2025 (EPIC, arXiv 2410.15332), LegoLink, first k tokens of each span
+/// but the first; `naive`: KVShare v1 (arXiv 2503.16525) with a recompute ratio of 0.
+enum class Policy { full, prefix, naive, epic };
+
+/// Throws Error(argument), naming the ones there are, for an unknown name.
+KVS_API Policy policy_from_name(std::string_view name);
+KVS_API const char* policy_name(Policy policy);
+KVS_API ReuseMode reuse_mode_from_name(std::string_view name);
+KVS_API const char* reuse_mode_name(ReuseMode mode);
+
+struct ReuseOptions {
+  ReuseMode mode = ReuseMode::approx;
+  Policy policy = Policy::epic;
+  int64_t sinks = 4;        ///< first tokens of each moved span that `epic` computes anew
+  int64_t min_span = 8;     ///< shorter matches are computed, a common prefix excepted
+  int64_t min_tokens = 16;  ///< shorter prompts reuse nothing
+};
+
+/// An earlier prompt whose rows may be reused. What it points to must outlive the plan's use.
+struct ReuseDonor {
+  std::string id;
+  std::span<const int32_t> tokens;
+  int64_t exact_rows = 0;        ///< rows in front of the first approximate one
+  double similarity = 0;         ///< cosine of the embeddings; 0 where unknown
+  const KvView* view = nullptr;  ///< its rows, at least tokens.size(); needed by build_view only
+  int64_t number = -1;           ///< by which whoever found it knows it
+};
+
+/// Why not more was reused. `none` where everything that could be was.
+enum class ReuseReason { none, off, too_short, no_donor, below_threshold };
+
+/// As in a response's "reason"; "" for none.
+KVS_API const char* reuse_reason_name(ReuseReason reason);
+
+/// What happens to the rows [first, first + count) of a prompt.
+struct PlanSpan {
+  enum class Kind {
+    exact,       ///< rows of a lossless prefix, shared
+    shifted,     ///< a donor's rows as they were, shared, behind another context or elsewhere
+    recomputed,  ///< had a source, computed all the same
+    computed,    ///< had no source
+  };
+  Kind kind = Kind::computed;
+  int64_t first = 0;
+  int64_t count = 0;
+  int32_t donor = -1;       ///< index; -1 where computed
+  int64_t donor_first = 0;  ///< position at the donor
+
+  bool shared() const { return kind == Kind::exact || kind == Kind::shifted; }
+};
+
+/// How a prompt's rows come about. The spans tile the prompt in order.
+struct KVS_API ReusePlan {
+  std::vector<PlanSpan> spans;
+  ReuseReason reason = ReuseReason::none;
+
+  int64_t count(PlanSpan::Kind kind) const;
+  /// Tokens taken from one donor as they were.
+  int64_t tokens_of(int32_t donor) const;
+  /// Positions to compute, ascending. Never empty for a prompt with tokens.
+  std::vector<int64_t> rows_to_compute() const;
+};
+
+/// What a selector knows when it chooses. Later rules add measured attention and deviation.
+struct SelectionContext {
+  std::span<const int32_t> tokens;
+  std::span<const PlanSpan> spans;  ///< kinds exact, shifted and computed, tiling the prompt
+  const ReuseOptions& options;
+};
+
+/// Chooses kept rows that are computed all the same.
+class KVS_API Selector {
+ public:
+  virtual ~Selector() = default;
+  /// Positions inside shifted spans, ascending.
+  virtual std::vector<int64_t> select(const SelectionContext& context) const = 0;
+};
+
+KVS_API std::unique_ptr<Selector> make_selector(Policy policy);
+
+/// Aligns `tokens` with the donors and decides for every row. The last row is always computed,
+/// since its logits are needed.
+KVS_API ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
+                             const ReuseOptions& options);
+
+/// The view that the plan describes: kept rows share the donors' blocks, rows to compute are fresh.
+/// Throws Error(device) where the pool is full.
+KVS_API KvView build_view(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvPool& pool);
+
+}  // namespace kvs

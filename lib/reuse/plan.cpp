@@ -1,0 +1,173 @@
+#include <algorithm>
+#include <cassert>
+
+#include "kvs/cover.h"
+#include "kvs/reuse.h"
+
+namespace kvs {
+namespace {
+
+using Kind = PlanSpan::Kind;
+
+// Appends rows, joining them to the last span where they go on without a seam.
+void append(std::vector<PlanSpan>& spans, const PlanSpan& next) {
+  if (next.count == 0) return;
+  if (!spans.empty()) {
+    PlanSpan& last = spans.back();
+    const bool same_source = last.donor == next.donor &&
+                             (last.donor < 0 || last.donor_first + last.count == next.donor_first);
+    if (last.kind == next.kind && same_source) {
+      last.count += next.count;
+      return;
+    }
+  }
+  spans.push_back(next);
+}
+
+PlanSpan part(const PlanSpan& span, int64_t skip, int64_t count, Kind kind) {
+  return {.kind = kind,
+          .first = span.first + skip,
+          .count = count,
+          .donor = span.donor,
+          .donor_first = span.donor < 0 ? 0 : span.donor_first + skip};
+}
+
+int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
+  return std::mismatch(a.begin(), a.begin() + std::min(a.size(), b.size()), b.begin()).first -
+         a.begin();
+}
+
+// The leading span is exact as far as the donor's own rows are.
+void append_source(std::vector<PlanSpan>& spans, const SourceSpan& source,
+                   std::span<const ReuseDonor> donors) {
+  const PlanSpan whole{.kind = Kind::shifted,
+                       .first = source.target_first,
+                       .count = source.count,
+                       .donor = source.source,
+                       .donor_first = source.donor_first};
+  int64_t exact = 0;
+  if (source.target_first == 0 && source.donor_first == 0)
+    exact = std::min(source.count, donors[source.source].exact_rows);
+  append(spans, part(whole, 0, exact, Kind::exact));
+  append(spans, part(whole, exact, whole.count - exact, Kind::shifted));
+}
+
+std::vector<PlanSpan> tile(int64_t tokens, std::span<const SourceSpan> sources,
+                           std::span<const ReuseDonor> donors) {
+  std::vector<PlanSpan> spans;
+  int64_t end = 0;
+  for (const SourceSpan& source : sources) {
+    append(spans, {.first = end, .count = source.target_first - end});
+    append_source(spans, source, donors);
+    end = source.target_first + source.count;
+  }
+  append(spans, {.first = end, .count = tokens - end});
+  return spans;
+}
+
+// Only the longest lossless prefix.
+std::vector<SourceSpan> prefix_source(std::span<const int32_t> tokens,
+                                      std::span<const ReuseDonor> donors) {
+  SourceSpan best;
+  for (size_t donor = 0; donor < donors.size(); ++donor) {
+    const int64_t count =
+        std::min(common_prefix(tokens, donors[donor].tokens), donors[donor].exact_rows);
+    if (count > best.count) best = {.count = count, .source = static_cast<int32_t>(donor)};
+  }
+  if (best.count == 0) return {};
+  return {best};
+}
+
+std::vector<SourceSpan> all_sources(std::span<const int32_t> tokens,
+                                    std::span<const ReuseDonor> donors, int64_t min_span) {
+  std::vector<std::span<const int32_t>> donor_tokens;
+  for (const ReuseDonor& donor : donors) donor_tokens.push_back(donor.tokens);
+  return cover(tokens, donor_tokens, {.min_span = min_span});
+}
+
+// Turns chosen positions from kept into recomputed. `positions` ascend.
+std::vector<PlanSpan> recompute(std::span<const PlanSpan> spans,
+                                std::span<const int64_t> positions) {
+  std::vector<PlanSpan> result;
+  auto next = positions.begin();
+  for (const PlanSpan& span : spans) {
+    int64_t done = 0;
+    for (; next != positions.end() && *next < span.first + span.count; ++next) {
+      const int64_t row = *next - span.first;
+      append(result, part(span, done, row - done, span.kind));
+      append(result, part(span, row, 1, span.shared() ? Kind::recomputed : span.kind));
+      done = row + 1;
+    }
+    append(result, part(span, done, span.count - done, span.kind));
+  }
+  return result;
+}
+
+ReuseReason reason_for(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
+                       const ReuseOptions& options) {
+  if (options.mode == ReuseMode::off || options.policy == Policy::full) return ReuseReason::off;
+  if (static_cast<int64_t>(tokens.size()) < options.min_tokens) return ReuseReason::too_short;
+  return donors.empty() ? ReuseReason::no_donor : ReuseReason::none;
+}
+
+}  // namespace
+
+int64_t ReusePlan::count(Kind kind) const {
+  int64_t sum = 0;
+  for (const PlanSpan& span : spans)
+    if (span.kind == kind) sum += span.count;
+  return sum;
+}
+
+int64_t ReusePlan::tokens_of(int32_t donor) const {
+  int64_t sum = 0;
+  for (const PlanSpan& span : spans)
+    if (span.shared() && span.donor == donor) sum += span.count;
+  return sum;
+}
+
+std::vector<int64_t> ReusePlan::rows_to_compute() const {
+  std::vector<int64_t> rows;
+  for (const PlanSpan& span : spans)
+    for (int64_t row = 0; !span.shared() && row < span.count; ++row)
+      rows.push_back(span.first + row);
+  return rows;
+}
+
+ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
+                     const ReuseOptions& options) {
+  ReusePlan plan;
+  plan.reason = reason_for(tokens, donors, options);
+  const auto size = static_cast<int64_t>(tokens.size());
+  std::vector<SourceSpan> sources;
+  if (plan.reason == ReuseReason::none) {
+    const bool lossless = options.mode == ReuseMode::exact || options.policy == Policy::prefix;
+    sources =
+        lossless ? prefix_source(tokens, donors) : all_sources(tokens, donors, options.min_span);
+    if (sources.empty())
+      plan.reason = lossless ? ReuseReason::no_donor : ReuseReason::below_threshold;
+  }
+
+  plan.spans = tile(size, sources, donors);
+  const auto selector = make_selector(options.policy);
+  std::vector<int64_t> chosen = selector->select({tokens, plan.spans, options});
+  if (size > 0 && (chosen.empty() || chosen.back() != size - 1)) chosen.push_back(size - 1);
+  plan.spans = recompute(plan.spans, chosen);
+  return plan;
+}
+
+KvView build_view(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvPool& pool) {
+  KvView view;
+  bool exact = true;  // so far
+  for (const PlanSpan& span : plan.spans) {
+    assert(span.first == view.size());
+    exact = exact && span.kind != Kind::shifted;
+    if (span.shared())
+      view.append_shared(*donors[span.donor].view, span.donor_first, span.count, exact);
+    else
+      view.append_fresh(pool, span.count, exact);
+  }
+  return view;
+}
+
+}  // namespace kvs

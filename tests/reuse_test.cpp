@@ -1,0 +1,167 @@
+#include "kvs/reuse.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <numeric>
+#include <random>
+
+#include "support/errors.h"
+
+namespace kvs::test {
+namespace {
+
+using Kind = PlanSpan::Kind;
+using Tokens = std::vector<int32_t>;
+
+Tokens range(int32_t first, int32_t count) {
+  Tokens tokens(count);
+  std::iota(tokens.begin(), tokens.end(), first);
+  return tokens;
+}
+
+Tokens operator+(Tokens a, const Tokens& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+class Reuse : public testing::Test {
+ protected:
+  // A donor whose rows are all exact.
+  ReuseDonor donor(const Tokens& tokens) {
+    views_.push_back(std::make_unique<KvView>());
+    views_.back()->append_fresh(pool, static_cast<int64_t>(tokens.size()), true);
+    return {.id = "donor",
+            .tokens = tokens,
+            .exact_rows = static_cast<int64_t>(tokens.size()),
+            .view = views_.back().get()};
+  }
+
+  std::unique_ptr<Backend> backend = make_backend({.device = "cpu", .threads = 1});
+  KvPool pool{*backend, {.layers = 1, .kv_heads = 1, .head_dim = 8}, 256};
+  std::vector<std::unique_ptr<KvView>> views_;
+};
+
+// "exact 0+10, computed 10+1": what a failing test shows.
+std::string text_of(const ReusePlan& plan) {
+  constexpr const char* kNames[] = {"exact", "shifted", "recomputed", "computed"};
+  std::string text;
+  for (const PlanSpan& span : plan.spans)
+    text += fmt::format("{}{} {}+{}", text.empty() ? "" : ", ", kNames[static_cast<int>(span.kind)],
+                        span.first, span.count);
+  return text;
+}
+
+TEST_F(Reuse, ComputesEverythingWithoutDonors) {
+  const ReusePlan plan = plan_reuse(range(0, 100), {}, {});
+
+  EXPECT_EQ(text_of(plan), "computed 0+100");
+  EXPECT_EQ(plan.reason, ReuseReason::no_donor);
+}
+
+TEST_F(Reuse, SharesAnIdenticalPromptButItsLastRow) {
+  const Tokens tokens = range(0, 100);
+  const ReuseDonor donors[] = {donor(tokens)};
+
+  const ReusePlan plan = plan_reuse(tokens, donors, {});
+
+  EXPECT_EQ(text_of(plan), "exact 0+99, recomputed 99+1");
+  EXPECT_EQ(plan.reason, ReuseReason::none);
+}
+
+TEST_F(Reuse, KeepsWhatFollowsAChangedFirstLine) {
+  const Tokens body = range(1000, 200);
+  const Tokens old_prompt = range(0, 12) + body, new_prompt = range(500, 15) + body + range(7, 4);
+  const ReuseDonor donors[] = {donor(old_prompt)};
+
+  EXPECT_EQ(text_of(plan_reuse(new_prompt, donors, {.policy = Policy::naive})),
+            "computed 0+15, shifted 15+200, computed 215+4");
+  EXPECT_EQ(text_of(plan_reuse(new_prompt, donors, {.policy = Policy::epic, .sinks = 6})),
+            "computed 0+15, recomputed 15+6, shifted 21+194, computed 215+4");
+  EXPECT_EQ(text_of(plan_reuse(new_prompt, donors, {.policy = Policy::prefix})), "computed 0+219");
+  EXPECT_EQ(text_of(plan_reuse(new_prompt, donors, {.policy = Policy::full})), "computed 0+219");
+}
+
+TEST_F(Reuse, TakesOnlyAPrefixInExactMode) {
+  const Tokens tokens = range(0, 50) + range(900, 10) + range(50, 50);
+  const Tokens old_prompt = range(0, 100);
+  const ReuseDonor donors[] = {donor(old_prompt)};
+
+  const ReusePlan plan = plan_reuse(tokens, donors, {.mode = ReuseMode::exact});
+
+  EXPECT_EQ(text_of(plan), "exact 0+50, computed 50+60");
+}
+
+TEST_F(Reuse, CountsTheApproximateRowsOfADonorAsShifted) {
+  const Tokens tokens = range(0, 100);
+  ReuseDonor own = donor(tokens);
+  own.exact_rows = 30;
+
+  const ReusePlan plan = plan_reuse(tokens, std::span(&own, 1), {.policy = Policy::naive});
+
+  EXPECT_EQ(text_of(plan), "exact 0+30, shifted 30+69, recomputed 99+1");
+}
+
+TEST_F(Reuse, SaysWhyNothingWasReused) {
+  const Tokens donor_tokens = range(0, 50);
+  const ReuseDonor donors[] = {donor(donor_tokens)};
+
+  EXPECT_EQ(plan_reuse(range(0, 5), donors, {}).reason, ReuseReason::too_short);
+  EXPECT_EQ(plan_reuse(range(700, 50), donors, {}).reason, ReuseReason::below_threshold);
+  EXPECT_EQ(plan_reuse(range(0, 50), donors, {.mode = ReuseMode::off}).reason, ReuseReason::off);
+}
+
+TEST_F(Reuse, BuildsAViewThatSharesTheDonorsBlocks) {
+  const Tokens body = range(1000, 128);
+  const Tokens old_prompt = range(0, 10) + body, new_prompt = range(500, 20) + body + range(1, 2);
+  const ReuseDonor donors[] = {donor(old_prompt)};
+  const int64_t before = pool.blocks_in_use();
+
+  const ReusePlan plan = plan_reuse(new_prompt, donors, {.policy = Policy::naive});
+  const KvView view = build_view(plan, donors, pool);
+
+  EXPECT_EQ(view.size(), 150);
+  EXPECT_EQ(view.exact_rows(), 20);
+  EXPECT_EQ(pool.blocks_in_use(), before + 1);  // 22 fresh rows and nothing copied
+  EXPECT_EQ(view.slot(20).block, donors[0].view->slot(10).block);
+}
+
+TEST_F(Reuse, TilesThePromptWhateverTheDonors) {
+  std::mt19937 random(5);
+  for (int round = 0; round < 300; ++round) {
+    const auto some = [&](size_t count) {
+      Tokens tokens(random() % count);
+      for (int32_t& token : tokens) token = static_cast<int32_t>(random() % 4);
+      return tokens;
+    };
+    views_.clear();
+    const Tokens tokens = some(200), first = some(200), second = first + tokens;
+    const ReuseDonor donors[] = {donor(first), donor(second)};
+
+    const ReusePlan plan =
+        plan_reuse(tokens, donors, {.sinks = static_cast<int64_t>(random() % 5)});
+
+    int64_t end = 0;
+    for (const PlanSpan& span : plan.spans) {
+      ASSERT_EQ(span.first, end);
+      ASSERT_GT(span.count, 0);
+      for (int64_t row = 0; span.shared() && row < span.count; ++row)
+        ASSERT_EQ(tokens[span.first + row], donors[span.donor].tokens[span.donor_first + row]);
+      end += span.count;
+    }
+    ASSERT_EQ(end, static_cast<int64_t>(tokens.size()));
+    if (!tokens.empty()) {
+      ASSERT_FALSE(plan.spans.back().shared());
+    }
+    ASSERT_EQ(build_view(plan, donors, pool).size(), end);
+  }
+}
+
+TEST_F(Reuse, NamesThePoliciesThatThereAre) {
+  EXPECT_EQ(policy_from_name("epic"), Policy::epic);
+  EXPECT_STREQ(error_of([] { policy_from_name("magic"); }).what(),
+               "unknown policy 'magic', expected full, prefix, naive, epic");
+}
+
+}  // namespace
+}  // namespace kvs::test
