@@ -1,0 +1,212 @@
+#include "kvs/engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <list>
+#include <utility>
+
+#include "engine/sequence.h"
+#include "kvs/error.h"
+
+namespace kvs {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+int64_t blocks_for(int64_t tokens) {
+  return (tokens + kBlockTokens - 1) / kBlockTokens + 1;
+}
+
+}  // namespace
+
+struct Engine::Impl {
+  Impl(Transformer& t, const Tokenizer* k, const EngineOptions& o)
+      : transformer(t),
+        tokenizer(k),
+        options(o),
+        pool(t.backend(), t.kv_layout(o.kv_type), o.max_blocks),
+        donors(pool) {}
+
+  void check(const Task& task) const;
+  void admit();
+  void prepare(Sequence& sequence);
+  void add_rows(Sequence& sequence, Batch& batch);
+  void consume_logits(const std::vector<Sequence*>& owners);
+  void make_room(const Sequence& sequence);
+  void retire();
+
+  Transformer& transformer;
+  const Tokenizer* tokenizer;
+  EngineOptions options;
+  KvPool pool;
+  DonorStore donors;
+  std::deque<std::pair<Task, std::function<void(Response)>>> queue;
+  std::list<Sequence> active;
+  std::vector<float> logits;
+};
+
+Engine::Engine(Transformer& transformer, const Tokenizer* tokenizer, const EngineOptions& options)
+    : impl_(std::make_unique<Impl>(transformer, tokenizer, options)) {}
+
+Engine::~Engine() = default;
+
+DonorStore& Engine::donors() {
+  return impl_->donors;
+}
+KvPool& Engine::pool() {
+  return impl_->pool;
+}
+const EngineOptions& Engine::options() const {
+  return impl_->options;
+}
+
+void Engine::submit(Task task, std::function<void(Response)> done) {
+  impl_->check(task);
+  impl_->queue.emplace_back(std::move(task), std::move(done));
+}
+
+Response Engine::run(Task task) {
+  std::optional<Response> response;
+  submit(std::move(task), [&](Response done) { response = std::move(done); });
+  while (!response) step();
+  return *std::move(response);
+}
+
+void Engine::Impl::check(const Task& task) const {
+  const auto tokens = static_cast<int64_t>(task.tokens.size());
+  const int context = transformer.config().context;
+  if (tokens == 0) fail(ErrorKind::argument, "request '{}': the prompt is empty", task.id);
+  if (tokens > context || (tokens == context && task.max_tokens > 0))
+    fail(ErrorKind::argument, "request '{}': the prompt has {} tokens, the model's context {}",
+         task.id, tokens, context);
+  if (blocks_for(tokens) > pool.max_blocks())
+    fail(ErrorKind::argument, "request '{}': the prompt needs {} blocks of KV, the pool has {}",
+         task.id, blocks_for(tokens), pool.max_blocks());
+  for (const int32_t token : task.tokens)
+    if (token < 0 || token >= transformer.config().vocab)
+      fail(ErrorKind::argument, "request '{}': token {} is outside the vocabulary of {}", task.id,
+           token, transformer.config().vocab);
+}
+
+void Engine::Impl::admit() {
+  while (!queue.empty() && static_cast<int>(active.size()) < options.parallel) {
+    auto [task, done] = std::move(queue.front());
+    queue.pop_front();
+    const int64_t room = transformer.config().context - static_cast<int64_t>(task.tokens.size());
+    task.max_tokens = std::min(task.max_tokens, room);
+    Sequence& sequence = active.emplace_back(std::move(task), std::move(done), tokenizer);
+    try {
+      prepare(sequence);
+    } catch (const Error& e) {
+      sequence.fail(e.what());
+    }
+  }
+}
+
+// Finds donors, plans, loads, and builds the view.
+void Engine::Impl::prepare(Sequence& sequence) {
+  const Task& task = sequence.task;
+  ReuseReport& report = sequence.report;
+  donors.make_room(blocks_for(task.tokens.size()));
+
+  auto start = Clock::now();
+  std::vector<ReuseDonor> candidates;
+  if (task.reuse.mode != ReuseMode::off && task.reuse.policy != Policy::full)
+    candidates = donors.find(
+        {.tokens = task.tokens, .tenant = task.tenant, .conversation = task.conversation});
+  report.lookup_ms = ms_since(start);
+
+  start = Clock::now();
+  const ReusePlan plan = plan_reuse(task.tokens, candidates, task.reuse);
+  report.plan_ms = ms_since(start);
+
+  start = Clock::now();
+  for (size_t donor = 0; donor < candidates.size(); ++donor)
+    if (plan.tokens_of(static_cast<int32_t>(donor)) > 0) donors.load(candidates[donor]);
+  report.load_ms = ms_since(start);
+
+  donors.make_room(blocks_for(task.tokens.size()), /*keep_candidates=*/true);
+  sequence.start(plan, candidates, build_view(plan, candidates, pool));
+}
+
+void Engine::Impl::make_room(const Sequence& sequence) {
+  if (sequence.decoding()) donors.make_room(1);
+}
+
+void Engine::Impl::add_rows(Sequence& sequence, Batch& batch) {
+  const auto room = static_cast<int64_t>(options.rows_per_step - batch.tokens.size());
+  const std::vector<int64_t> positions = sequence.next_rows(room, pool);
+  if (positions.empty()) return;
+
+  const auto index = static_cast<int32_t>(batch.layout.sequences.size());
+  for (const int64_t position : positions) {
+    const KvView::Slot slot = sequence.view.slot(position);
+    batch.tokens.push_back(sequence.token_at(position));
+    batch.layout.rows.push_back({.sequence = index,
+                                 .position = static_cast<int32_t>(position),
+                                 .block = slot.block,
+                                 .slot = slot.row});
+  }
+  batch.layout.sequences.push_back(sequence.view.runs(positions.back() + 1));
+  if (sequence.needs_logits())
+    batch.logits_rows.push_back(static_cast<int32_t>(batch.tokens.size()) - 1);
+}
+
+void Engine::Impl::consume_logits(const std::vector<Sequence*>& owners) {
+  const size_t vocab = transformer.config().vocab;
+  for (size_t row = 0; row < owners.size(); ++row)
+    owners[row]->accept(std::span(logits).subspan(row * vocab, vocab));
+}
+
+// Stores what finished sequences computed, answers and forgets them.
+void Engine::Impl::retire() {
+  for (auto sequence = active.begin(); sequence != active.end();) {
+    if (!sequence->done()) {
+      ++sequence;
+      continue;
+    }
+    if (!sequence->failed()) {
+      const Task& task = sequence->task;
+      std::vector<int32_t> tokens = sequence->tokens_in_view();
+      if (!task.conversation.empty())
+        donors.keep_conversation(task.conversation, tokens, sequence->view);
+      donors.add(task.id, task.tenant, std::move(tokens), sequence->view);
+    }
+    const auto done = std::move(sequence->done_callback);
+    Response response = sequence->response();
+    sequence = active.erase(sequence);
+    done(std::move(response));
+  }
+}
+
+bool Engine::step() {
+  Impl& impl = *impl_;
+  impl.admit();
+
+  Batch batch;
+  std::vector<Sequence*> owners;
+  for (Sequence& sequence : impl.active) {
+    if (sequence.done()) continue;
+    try {
+      impl.make_room(sequence);
+      impl.add_rows(sequence, batch);
+      if (batch.logits_rows.size() > owners.size()) owners.push_back(&sequence);
+    } catch (const Error& e) {
+      sequence.fail(e.what());
+    }
+  }
+  if (!batch.tokens.empty()) {
+    impl.transformer.forward(batch, impl.options.kv_type, impl.logits);
+    for (Sequence& sequence : impl.active) sequence.rows_computed();
+    impl.consume_logits(owners);
+  }
+  impl.retire();
+  return !impl.queue.empty() || !impl.active.empty();
+}
+
+}  // namespace kvs

@@ -1,0 +1,103 @@
+#include "engine/indexed_donors.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kvs/error.h"
+
+namespace kvs {
+namespace {
+
+constexpr size_t kMaxEntries = 4096;  // tokens kept in memory of donors seen
+
+// Rows in front of the first span for which `holds` is false.
+template <typename Holds>
+int64_t leading_rows(const PromptRecord& prompt, Holds holds) {
+  int64_t rows = 0;
+  for (const PromptSpan& span : prompt.spans) {
+    if (!holds(span)) break;
+    rows += span.count;
+  }
+  return rows;
+}
+
+}  // namespace
+
+IndexedDonors::IndexedDonors(const std::filesystem::path& folder, const ArchiveHeader& expected,
+                             KvPool& pool, DonorStore::Embed embed)
+    : index_(folder), embed_(std::move(embed)), rows_(pool) {
+  const DonorIndexInfo info = index_.info();
+  if (info.fingerprint != expected.fingerprint)
+    fail(ErrorKind::mismatch, "{}: made with model {} ({}), expected {} ({})", folder.string(),
+         info.model, info.fingerprint, expected.model, expected.fingerprint);
+}
+
+void IndexedDonors::find(const DonorLookup& lookup, int64_t now, std::vector<ReuseDonor>& found,
+                         std::vector<std::string>& warnings) {
+  std::vector<float> embedding;
+  if (embed_) embedding = embed_(lookup.tokens);
+  DonorSearch search = index_.search(
+      {.tokens = lookup.tokens, .embedding = embedding, .tenant = lookup.tenant, .group = {}});
+  std::move(search.warnings.begin(), search.warnings.end(), std::back_inserter(warnings));
+
+  for (const DonorCandidate& candidate : search.candidates) {
+    Entry* entry = get(candidate.donor, warnings);
+    if (!entry || entry->rows == 0) continue;
+    entry->used = now;
+    found.push_back({.id = candidate.donor.id,
+                     .tokens = std::span(entry->prompt.tokens).first(entry->rows),
+                     .exact_rows = entry->exact_rows,
+                     .similarity = candidate.similarity,
+                     .view = entry->view.size() > 0 ? &entry->view : nullptr,
+                     .number = candidate.donor.number});
+  }
+}
+
+IndexedDonors::Entry* IndexedDonors::get(const Donor& donor, std::vector<std::string>& warnings) {
+  if (const auto known = entries_.find(donor.number); known != entries_.end())
+    return &known->second;
+  std::optional<PromptRecord> prompt = index_.find_prompt(donor, warnings);
+  if (!prompt) return nullptr;
+
+  Entry entry{.donor = donor, .prompt = *std::move(prompt)};
+  entry.rows = leading_rows(entry.prompt, [](const PromptSpan& span) { return span.kv; });
+  entry.exact_rows = leading_rows(entry.prompt, [](const PromptSpan& span) {
+    return span.kv && span.exact && span.shift == 0;
+  });
+  return &entries_.emplace(donor.number, std::move(entry)).first->second;
+}
+
+const ArchiveFile& IndexedDonors::archive(const std::filesystem::path& path) {
+  if (const auto open = archives_.find(path); open != archives_.end()) return open->second;
+  return archives_.emplace(path, ArchiveFile(path)).first->second;
+}
+
+void IndexedDonors::load(ReuseDonor& candidate) {
+  Entry& entry = entries_.at(static_cast<uint32_t>(candidate.number));
+  if (entry.view.size() == 0) {
+    const ArchiveFile& file = archive(entry.donor.archive);
+    entry.view = rows_.load(file, file.prompt_member(entry.donor.prompt), entry.prompt);
+  }
+  candidate.view = &entry.view;
+}
+
+int64_t IndexedDonors::oldest(int64_t now) const {
+  int64_t oldest = -1;
+  for (const auto& [number, entry] : entries_)
+    if (entry.view.size() > 0 && entry.used < now && (oldest < 0 || entry.used < oldest))
+      oldest = entry.used;
+  return oldest;
+}
+
+void IndexedDonors::drop_oldest(int64_t now) {
+  rows_.forget();  // or the records would keep the blocks
+  const int64_t used = oldest(now);
+  for (auto& [number, entry] : entries_)
+    if (entry.view.size() > 0 && entry.used == used) entry.view = KvView();
+  if (entries_.size() <= kMaxEntries) return;
+  std::erase_if(entries_, [&](const auto& item) {
+    return item.second.view.size() == 0 && item.second.used < now;
+  });
+}
+
+}  // namespace kvs

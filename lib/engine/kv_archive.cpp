@@ -1,0 +1,161 @@
+#include "kvs/kv_archive.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "kvs/error.h"
+
+namespace kvs {
+namespace {
+
+constexpr int64_t kRecordTokens = kBlockTokens;
+
+// One head's keys, values or scales of a layer, in a record and in a block.
+struct Plane {
+  size_t record;  // offset in the record's bytes
+  size_t block;   // offset in a block of row 0
+  size_t row;     // bytes of a row, the same on both sides
+};
+
+// A record holds, layer by layer, K, V and the scales of K and V, each as [kv_heads][count][...].
+std::vector<Plane> planes(const KvLayout& layout, int64_t count) {
+  std::vector<Plane> all;
+  size_t record = 0;
+  const auto add = [&](size_t block, size_t row) {
+    all.push_back({record, block, row});
+    record += count * row;
+  };
+  for (int layer = 0; layer < layout.layers; ++layer) {
+    const auto heads = [&](auto offset, size_t row) {
+      for (int head = 0; head < layout.kv_heads; ++head) add((layout.*offset)(layer, head), row);
+    };
+    heads(&KvLayout::key_offset, layout.row_bytes());
+    heads(&KvLayout::value_offset, layout.row_bytes());
+    if (layout.type != DType::q8) continue;
+    heads(&KvLayout::key_scale_offset, sizeof(float));
+    heads(&KvLayout::value_scale_offset, sizeof(float));
+  }
+  return all;
+}
+
+// Copies between the rows [first, first + count) of a view and a record's bytes.
+template <typename Copy>
+void for_each_piece(const KvLayout& layout, const KvView& view, int64_t first, int64_t count,
+                    Copy copy) {
+  const std::vector<Plane> all = planes(layout, count);
+  for (const KvRun& run : view.runs(first + count).runs) {
+    const int64_t skip = std::max<int64_t>(0, first - run.position);
+    if (skip >= run.count) continue;
+    const int64_t done = run.position + skip - first;
+    auto* block = static_cast<std::byte*>(const_cast<void*>(run.block));
+    for (const Plane& plane : all)
+      copy(block + plane.block + (run.first + skip) * plane.row, plane.record + done * plane.row,
+           (run.count - skip) * plane.row);
+  }
+}
+
+// Where each layer's parts lie in a record's bytes.
+std::vector<KvLayer> layers_of(const KvLayout& layout, int64_t count, const std::byte* data) {
+  const size_t rows = layout.kv_heads * count * layout.row_bytes();
+  const size_t scales = layout.type == DType::q8 ? layout.kv_heads * count * sizeof(float) : 0;
+  std::vector<KvLayer> layers(layout.layers);
+  for (KvLayer& layer : layers) {
+    const auto take = [&](size_t bytes) {
+      const std::span part(data, bytes);
+      data += bytes;
+      return part;
+    };
+    layer = {.k = take(rows), .v = take(rows), .k_scales = take(scales), .v_scales = take(scales)};
+  }
+  return layers;
+}
+
+std::vector<std::byte> gather(const KvPool& pool, const KvView& view, int64_t first,
+                              int64_t count) {
+  std::vector<std::byte> bytes(count * pool.layout().token_bytes());
+  for_each_piece(pool.layout(), view, first, count, [&](void* row, size_t at, size_t size) {
+    pool.backend().download(bytes.data() + at, row, size);
+  });
+  return bytes;
+}
+
+void scatter(const KvPool& pool, const KvView& view, const KvRecord& record) {
+  const auto count = static_cast<int64_t>(record.tokens.size());
+  std::vector<const std::byte*> parts;  // in the order of planes(), one per kind and layer
+  for (const KvLayer& layer : record.layers)
+    for (const auto part : {layer.k, layer.v, layer.k_scales, layer.v_scales})
+      if (!part.empty()) parts.push_back(part.data());
+
+  const std::vector<Plane> all = planes(pool.layout(), count);
+  const int heads = pool.layout().kv_heads;
+  int64_t done = 0;
+  for (const KvRun& run : view.runs(count).runs) {
+    auto* block = static_cast<std::byte*>(const_cast<void*>(run.block));
+    for (size_t plane = 0; plane < all.size(); ++plane) {
+      const size_t row = all[plane].row;
+      const std::byte* head = parts[plane / heads] + (plane % heads) * count * row;
+      pool.backend().upload(block + all[plane].block + run.first * row, head + done * row,
+                            run.count * row);
+    }
+    done += run.count;
+  }
+}
+
+}  // namespace
+
+void archive_prompt(ArchiveWriter& writer, std::string_view fingerprint, const KvPool& pool,
+                    const KvView& view, PromptRecord prompt, KvCodec codec) {
+  const auto tokens = static_cast<int64_t>(prompt.tokens.size());
+  const int64_t exact = std::min(view.exact_rows(), tokens);
+  const std::string_view salt = prompt.visibility == Visibility::everyone
+                                    ? std::string_view()
+                                    : std::string_view(prompt.tenant);
+  KvContext context{.fingerprint = fingerprint, .tenant_salt = salt};
+  prompt.spans.clear();
+  for (int64_t first = 0; first < exact; first += kRecordTokens) {
+    const int64_t count = std::min(kRecordTokens, exact - first);
+    const auto part = std::span(prompt.tokens).subspan(first, count);
+    const Hash128 id = kv_record_id(context, part);
+    if (!writer.has_kv(id)) {
+      const std::vector<std::byte> bytes = gather(pool, view, first, count);
+      KvRecord record{.id = id,
+                      .parent = context.parent,
+                      .tokens = {part.begin(), part.end()},
+                      .home = first,
+                      .codec = codec};
+      record.layers = layers_of(pool.layout(), count, bytes.data());
+      writer.add(record);
+    }
+    prompt.spans.push_back({.kv = id, .count = static_cast<int32_t>(count), .exact = true});
+    context.parent = id;
+  }
+  if (exact < tokens) prompt.spans.push_back({.count = static_cast<int32_t>(tokens - exact)});
+  writer.add(prompt);
+}
+
+KvView ArchivedRows::load(const ArchiveFile& archive, size_t member, const PromptRecord& prompt) {
+  const KvLayout& layout = archive.members()[member].header.layout;
+  if (layout != pool_.layout())
+    fail(ErrorKind::mismatch,
+         "archive of {} layers x {} heads x {} in {}, expected {} x {} x {} in {}", layout.layers,
+         layout.kv_heads, layout.head_dim, dtype_name(layout.type), pool_.layout().layers,
+         pool_.layout().kv_heads, pool_.layout().head_dim, dtype_name(pool_.layout().type));
+  KvView view;
+  for (const PromptSpan& span : prompt.spans) {
+    if (!span.kv) break;
+    view.append_shared(record(archive, member, *span.kv), span.first, span.count, span.exact);
+  }
+  return view;
+}
+
+const KvView& ArchivedRows::record(const ArchiveFile& archive, size_t member, const Hash128& id) {
+  if (const auto found = records_.find(id); found != records_.end()) return found->second;
+  const KvRecord read = archive.read_kv(member, id);
+  KvView rows;
+  rows.append_loaded(pool_, static_cast<int64_t>(read.tokens.size()), read.home, read.exact);
+  scatter(pool_, rows, read);
+  return records_.emplace(id, std::move(rows)).first->second;
+}
+
+}  // namespace kvs

@@ -1,0 +1,127 @@
+#include "engine/sequence.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace kvs {
+namespace {
+
+using Kind = PlanSpan::Kind;
+
+void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor> donors) {
+  report.exact = plan.count(Kind::exact);
+  report.shifted = plan.count(Kind::shifted);
+  report.recomputed = plan.count(Kind::recomputed);
+  report.computed = plan.count(Kind::computed);
+  report.reason = plan.reason;
+  // The rules so far compute a row in all layers or in none.
+  report.computed_share = static_cast<double>(report.recomputed + report.computed) /
+                          static_cast<double>(report.prompt_tokens);
+  for (size_t donor = 0; donor < donors.size(); ++donor)
+    if (const int64_t tokens = plan.tokens_of(static_cast<int32_t>(donor)); tokens > 0)
+      report.donors.push_back({donors[donor].id, donors[donor].similarity, tokens});
+}
+
+}  // namespace
+
+Sequence::Sequence(Task t, std::function<void(Response)> done, const Tokenizer* tokenizer)
+    : task(std::move(t)),
+      done_callback(std::move(done)),
+      tokenizer_(tokenizer),
+      sampler_(task.sampling),
+      stops_(task.stop),
+      history_(task.tokens) {
+  if (tokenizer_) detokenizer_.emplace(*tokenizer_);
+  report.mode = task.reuse.mode;
+  report.policy = task.reuse.policy;
+  report.prompt_tokens = static_cast<int64_t>(task.tokens.size());
+}
+
+void Sequence::start(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvView built) {
+  view = std::move(built);
+  rows_ = plan.rows_to_compute();
+  fill(report, plan, donors);
+}
+
+std::vector<int64_t> Sequence::next_rows(int64_t room, KvPool& pool) {
+  std::vector<int64_t> positions;
+  if (room <= 0) return positions;
+  if (!decoding()) {
+    const size_t count = std::min<size_t>(room, rows_.size() - next_row_);
+    positions.assign(rows_.begin() + next_row_, rows_.begin() + next_row_ + count);
+    next_row_ += count;
+    return positions;
+  }
+  const bool exact = view.exact_rows() == view.size();
+  view.append_fresh(pool, 1, exact);
+  positions.push_back(view.size() - 1);
+  return positions;
+}
+
+void Sequence::rows_computed() {
+  if (prompt_done_ || !decoding()) return;
+  prompt_done_ = true;
+  if (task.on_prompt) task.on_prompt(view);
+}
+
+int32_t Sequence::token_at(int64_t position) const {
+  return history_[position];
+}
+
+void Sequence::accept(std::span<const float> logits) {
+  const int32_t token = sampler_.sample(logits, history_);
+  last_ms_ = ms_since_start();
+  const bool first = history_.size() == task.tokens.size();
+  if (first) report.ttft_ms = last_ms_;
+  if (tokenizer_ && tokenizer_->is_end_of_generation(token)) return finish("stop");
+
+  history_.push_back(token);
+  if (detokenizer_) emit(stops_.push(detokenizer_->push(token)));
+  if (stops_.found()) return finish("stop");
+  const auto generated = static_cast<int64_t>(history_.size() - task.tokens.size());
+  if (generated == task.max_tokens && !done()) finish("length");
+}
+
+void Sequence::emit(const std::string& text) {
+  if (text.empty()) return;
+  text_ += text;
+  if (task.on_text && !task.on_text(text)) finish("cancelled");
+}
+
+void Sequence::finish(std::string reason) {
+  if (done()) return;
+  finish_reason_ = std::move(reason);
+  if (finish_reason_ == "cancelled" || stops_.found() || !detokenizer_) return;
+  emit(stops_.push(detokenizer_->finish()));
+  emit(stops_.finish());
+}
+
+void Sequence::fail(std::string message) {
+  error_ = std::move(message);
+  finish_reason_ = "error";
+}
+
+double Sequence::ms_since_start() const {
+  return std::chrono::duration<double, std::milli>(Clock::now() - started_).count();
+}
+
+std::vector<int32_t> Sequence::tokens_in_view() const {
+  assert(view.size() <= static_cast<int64_t>(history_.size()));
+  return {history_.begin(), history_.begin() + view.size()};
+}
+
+Response Sequence::response() {
+  const size_t prompt = task.tokens.size();
+  const size_t generated = history_.size() - prompt;
+  if (generated > 1)
+    report.tpot_ms = (last_ms_ - report.ttft_ms) / static_cast<double>(generated - 1);
+  return {.id = task.id,
+          .text = std::move(text_),
+          .tokens = {history_.begin() + prompt, history_.end()},
+          .finish_reason = finish_reason_.empty() ? "length" : finish_reason_,
+          .error = error_,
+          .reuse = report};
+}
+
+}  // namespace kvs

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/stop_matcher.h"
+#include "kvs/engine.h"
+
+namespace kvs {
+
+/// A task being worked on: its view, the rows of its prompt that are still to be computed, and the
+/// answer so far. First the prompt's rows are computed in chunks, then one row a step.
+class Sequence {
+ public:
+  Sequence(Task task, std::function<void(Response)> done, const Tokenizer* tokenizer);
+
+  /// Takes the prompt's plan; `view` covers the prompt.
+  void start(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvView view);
+
+  /// Positions of the rows to compute in this step, ascending, at most `room`. While decoding this
+  /// appends a fresh row for the last token. Empty where there is no room.
+  std::vector<int64_t> next_rows(int64_t room, KvPool& pool);
+
+  bool decoding() const { return next_row_ == rows_.size(); }
+  /// The rows given out last end with one whose logits say the next token.
+  bool needs_logits() const { return decoding() && task.max_tokens > 0; }
+  int32_t token_at(int64_t position) const;
+
+  /// To be called when the rows given out last are computed.
+  void rows_computed();
+
+  /// Draws the next token from its logits.
+  void accept(std::span<const float> logits);
+
+  bool done() const { return !finish_reason_.empty() || (decoding() && task.max_tokens == 0); }
+  bool failed() const { return !error_.empty(); }
+  void fail(std::string message);
+
+  /// The tokens whose rows are in the view, in order.
+  std::vector<int32_t> tokens_in_view() const;
+  Response response();
+
+  Task task;
+  std::function<void(Response)> done_callback;
+  KvView view;
+  ReuseReport report;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void emit(const std::string& text);
+  void finish(std::string reason);
+  double ms_since_start() const;
+
+  const Tokenizer* tokenizer_;
+  Sampler sampler_;
+  StopMatcher stops_;
+  std::optional<Detokenizer> detokenizer_;
+  Clock::time_point started_ = Clock::now();
+  std::vector<int64_t> rows_;  // of the prompt, to be computed
+  size_t next_row_ = 0;
+  bool prompt_done_ = false;
+  std::vector<int32_t> history_;  // prompt and answer
+  std::string text_;
+  double last_ms_ = 0;  // when the latest token came, since the start
+  std::string finish_reason_;
+  std::string error_;
+};
+
+}  // namespace kvs

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kvs/donor_store.h"
+#include "kvs/export.h"
+#include "kvs/kv_pool.h"
+#include "kvs/response.h"
+#include "kvs/reuse.h"
+#include "kvs/sampler.h"
+#include "kvs/tokenizer.h"
+#include "kvs/transformer.h"
+
+namespace kvs {
+
+/// One prompt to be answered, in tokens.
+struct Task {
+  std::string id;
+  std::vector<int32_t> tokens;  ///< at least one
+  std::string tenant;
+  /// Turns of one conversation may go on over their own approximate rows; "" for none.
+  std::string conversation;
+  int64_t max_tokens = 128;  ///< 0: the prompt is computed and stored, nothing is generated
+  SamplingOptions sampling;
+  std::vector<std::string> stop;  ///< the answer ends in front of the first of these texts
+  ReuseOptions reuse;
+
+  /// Called once, when all of the prompt's rows are computed: with a view that covers the prompt.
+  std::function<void(const KvView& view)> on_prompt;
+
+  /// Called with each piece of text as it becomes final; whole characters only. Returning false
+  /// ends the answer ("cancelled").
+  std::function<bool(std::string_view text)> on_text;
+};
+
+struct EngineOptions {
+  int64_t max_blocks = 1024;  ///< of the pool
+  DType kv_type = DType::f16;
+  int rows_per_step = Transformer::kMaxRows;  ///< prefill rows and decode rows of one forward pass
+  int parallel = 1;                           ///< tasks worked on at the same time
+};
+
+/// Answers prompts: finds donors, edits their KV into the prompt's, computes what is missing,
+/// decodes, and keeps the prompt's exact rows as a donor. Not thread-safe.
+class KVS_API Engine {
+ public:
+  /// The transformer and the tokenizer must outlive the engine; a null tokenizer gives no text.
+  Engine(Transformer& transformer, const Tokenizer* tokenizer, const EngineOptions& options);
+  ~Engine();
+
+  /// Queues a task. `done` is called from step() with its response, in the order of completion.
+  /// Throws Error(argument), naming the task, where the prompt and max_tokens exceed the model's
+  /// context or the pool.
+  void submit(Task task, std::function<void(Response)> done);
+
+  /// Runs one forward pass over all active tasks: chunks of their prompts, or one more token each.
+  /// Returns whether work is left. Where a task fails, its response says so in finish_reason.
+  bool step();
+
+  /// Submits one task and runs until it is done.
+  Response run(Task task);
+
+  DonorStore& donors();
+  KvPool& pool();
+  const EngineOptions& options() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvs

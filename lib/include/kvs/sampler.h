@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <span>
+#include <vector>
+
+#include "kvs/export.h"
+#include "kvs/sampling.h"
+
+namespace kvs {
+
+/// Draws tokens: the repetition penalty, then at temperature 0 the most likely token; else top-k,
+/// top-p and min-p leave some, and one of them is drawn. The same logits, options and history give
+/// the same tokens on every machine. Sources: Keskar et al. 2019 (CTRL), eq. 4.1, repetition
+/// penalty; Fan et al. 2018, top-k; Holtzman et al. 2020, top-p; Nguyen et al. 2024, min-p.
+class KVS_API Sampler {
+ public:
+  /// Throws Error(argument) where an option is out of its range.
+  explicit Sampler(const SamplingOptions& options);
+
+  /// `logits`: [vocab]; `history`: tokens that the repetition penalty counts as seen.
+  int32_t sample(std::span<const float> logits, std::span<const int32_t> history);
+
+ private:
+  SamplingOptions options_;
+  std::mt19937_64 random_;
+};
+
+/// The first index of the largest value. `logits` must not be empty; NaN is never the largest.
+KVS_API int32_t argmax(std::span<const float> logits);
+
+}  // namespace kvs

@@ -1,0 +1,216 @@
+#include "kvs/engine.h"
+
+#include <gtest/gtest.h>
+
+#include "kvs/gguf.h"
+#include "support/errors.h"
+#include "support/tiny_model.h"
+
+namespace kvs::test {
+namespace {
+
+// What the model's author published as its greedy story: 256 tokens from the start token on.
+// Source: karpathy/tinyllamas, stories260K/readme.md.
+constexpr const char* kStory =
+    "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. "
+    "One day, she saw a big, red ball. She wanted to play with it, but it was too high.\n"
+    "Lily's mom said, \"Lily, let's go to the park.\" Lily was sad and didn't know what to do. "
+    "She said, \"I want to play with your ball, but I can't find it.\"\n"
+    "Lily was sad and didn't know what to do. She said, \"I'm sorry, Lily. I didn't know what to "
+    "do.\"\n"
+    "Lily didn't want to help her mom, so she said, \"I'm sorry, mom. I didn't know what to do.\" "
+    "Her mom said, \"Don't worry, Lily. We can help you.";
+
+class Stories : public testing::Test {
+ protected:
+  std::vector<int32_t> encode(const std::string& text) { return tokenizer->encode(text); }
+
+  Task task(const std::string& text, const std::string& id = "a") {
+    return {.id = id, .tokens = encode(text), .max_tokens = 20};
+  }
+
+  // Longer than a fingerprint's reach, which finds spans of 31 tokens for certain.
+  const std::string body =
+      "Once upon a time, Tim had a red car and a blue ball. One day Tim saw a big dog in the park. "
+      "The dog wanted to play with the ball.";
+  std::unique_ptr<Tokenizer> tokenizer =
+      Tokenizer::from_gguf(GgufFile(data_path("stories260K.gguf")));
+  TinyModel model{data_path("stories260K.gguf")};
+  Engine engine{model.transformer, tokenizer.get(), {.max_blocks = 64, .kv_type = DType::f32}};
+};
+
+TEST_F(Stories, TellsThePublishedStory) {
+  const Response response =
+      engine.run({.id = "story", .tokens = {*tokenizer->bos()}, .max_tokens = 256});
+
+  EXPECT_EQ(tokenizer->decode(response.tokens), kStory);
+  EXPECT_EQ(response.finish_reason, "length");
+}
+
+TEST_F(Stories, TellsTheSameStoryInBf16AndWithF16Kv) {
+  TinyModel rounded(data_path("stories260K.gguf"), Compute::bf16);
+  Engine other(rounded.transformer, tokenizer.get(), {.max_blocks = 16});
+
+  const Response response =
+      other.run({.id = "story", .tokens = {*tokenizer->bos()}, .max_tokens = 60});
+
+  EXPECT_EQ(response.text.substr(0, 100), std::string(kStory).substr(0, 100));
+}
+
+TEST_F(Stories, AnswersTheSameAloneAndInABatch) {
+  const char* prompts[] = {"One day, Tom found a box", "Lily and her mom went to", "The dog"};
+  std::vector<std::string> alone;
+  for (const char* prompt : prompts) {
+    Engine fresh(model.transformer, tokenizer.get(), {.max_blocks = 16, .kv_type = DType::f32});
+    alone.push_back(fresh.run(task(prompt)).text);
+  }
+  Engine batched(model.transformer, tokenizer.get(),
+                 {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 5, .parallel = 3});
+  std::vector<std::string> together(3);
+  for (size_t i = 0; i < 3; ++i)
+    batched.submit(task(prompts[i]), [&, i](Response response) { together[i] = response.text; });
+  while (batched.step()) {
+  }
+
+  EXPECT_EQ(together, alone);
+}
+
+TEST_F(Stories, ReusesAnIdenticalPromptLosslessly) {
+  const std::string prompt = "Once upon a time, Tim had a red car and a blue ball. One day";
+  const Response cold = engine.run(task(prompt, "cold"));
+
+  const Response warm = engine.run(task(prompt, "warm"));
+
+  EXPECT_EQ(warm.text, cold.text);
+  EXPECT_EQ(warm.reuse.exact, warm.reuse.prompt_tokens - 1);
+  EXPECT_EQ(warm.reuse.recomputed, 1);
+  ASSERT_EQ(warm.reuse.donors.size(), 1u);
+  EXPECT_EQ(warm.reuse.donors[0].id, "cold");
+}
+
+TEST_F(Stories, ReusesWhatFollowsAChangedFirstLine) {
+  engine.run(task("Ben: " + body, "old"));
+
+  const Response response = engine.run(task("Sue and Ann: " + body, "new"));
+
+  EXPECT_GT(response.reuse.shifted, 20);
+  EXPECT_EQ(response.reuse.prompt_tokens, response.reuse.exact + response.reuse.shifted +
+                                              response.reuse.recomputed + response.reuse.computed);
+}
+
+TEST_F(Stories, NeverOffersApproximateRowsToOthers) {
+  engine.run(task("Ben: " + body, "old"));
+  const Response edited = engine.run(task("Sue and Ann: " + body, "edited"));
+  ASSERT_GT(edited.reuse.shifted, 20);
+
+  const Response again = engine.run(task("Sue and Ann: " + body, "again"));
+
+  // The edited prompt's own rows end where its first shifted row stood.
+  EXPECT_LT(again.reuse.exact, 16);
+  for (const DonorUse& donor : again.reuse.donors)
+    if (donor.id == "edited") {
+      EXPECT_LE(donor.tokens, again.reuse.exact);
+    }
+}
+
+TEST_F(Stories, GoesOnOverItsOwnApproximateConversation) {
+  engine.run(task("Ben: " + body, "old"));
+  Task first = task("Sue and Ann: " + body, "turn 1");
+  first.conversation = "chat";
+  engine.run(first);
+
+  Task second = task("Sue and Ann: " + body + " a big dog", "turn 2");
+  second.conversation = "chat";
+  const Response response = engine.run(second);
+
+  EXPECT_GT(response.reuse.exact + response.reuse.shifted, response.reuse.prompt_tokens - 12);
+}
+
+TEST_F(Stories, KeepsTenantsApart) {
+  const std::string prompt = "Once upon a time, Tim had a red car and a blue ball. One day";
+  Task mine = task(prompt, "mine");
+  mine.tenant = "a";
+  engine.run(mine);
+  Task theirs = mine;
+  theirs.tenant = "b";
+
+  const Response response = engine.run(theirs);
+
+  EXPECT_EQ(response.reuse.computed, response.reuse.prompt_tokens);
+  EXPECT_EQ(response.reuse.reason, ReuseReason::no_donor);
+  EXPECT_TRUE(response.reuse.donors.empty());
+}
+
+TEST_F(Stories, SharesBlocksInsteadOfCopyingThem) {
+  std::string prompt;
+  while (encode(prompt).size() < 200) prompt += "Tim had a red car and a blue ball. ";
+  Task cold = task(prompt, "cold");
+  cold.max_tokens = 0;
+  engine.run(cold);
+  const int64_t before = engine.pool().blocks_in_use();
+
+  cold.id = "warm";
+  cold.on_prompt = [&](const KvView& view) {
+    EXPECT_EQ(view.size(), static_cast<int64_t>(cold.tokens.size()));
+    EXPECT_EQ(engine.pool().blocks_in_use(), before + 1);  // for the last row
+  };
+  engine.run(cold);
+
+  EXPECT_EQ(engine.pool().blocks_in_use(), before);
+}
+
+TEST_F(Stories, GivesUpOldDonorsWhenThePoolIsFull) {
+  for (int i = 0; i < 40; ++i) {
+    std::string prompt = fmt::format("{} ", i);
+    while (encode(prompt).size() < 250) prompt += fmt::format("Tim had {} red cars. ", i);
+    EXPECT_NE(engine.run(task(prompt)).finish_reason, "error") << i;
+  }
+  EXPECT_LE(engine.pool().blocks_in_use(), 64);
+  EXPECT_GE(engine.donors().size(), 5);
+}
+
+TEST_F(Stories, StopsAtAStopText) {
+  Task stopping = task("Once upon a time");
+  stopping.max_tokens = 60;
+  stopping.stop = {"Lily"};
+
+  const Response response = engine.run(stopping);
+
+  EXPECT_EQ(response.finish_reason, "stop");
+  EXPECT_TRUE(response.text.ends_with("girl named ")) << response.text;
+}
+
+TEST_F(Stories, EndsWhereTheListenerSaysSo) {
+  Task task = this->task("Once upon a time");
+  int pieces = 0;
+  task.on_text = [&](std::string_view) { return ++pieces < 3; };
+
+  EXPECT_EQ(engine.run(task).finish_reason, "cancelled");
+  EXPECT_EQ(pieces, 3);
+}
+
+TEST_F(Stories, DrawsTheSameWithTheSameSeed) {
+  Task drawn = task("Once upon a time");
+  drawn.sampling = {.temperature = 1, .seed = 11};
+  const std::string once = engine.run(drawn).text;
+
+  EXPECT_EQ(engine.run(drawn).text, once);
+  drawn.sampling.seed = 12;
+  EXPECT_NE(engine.run(drawn).text, once);
+}
+
+TEST_F(Stories, RefusesPromptsItCannotHold) {
+  const auto refused = [&](Task task) {
+    return std::string(error_of([&] { engine.submit(std::move(task), {}); }).what());
+  };
+  Task longer = task("x");
+  longer.tokens.assign(2049, 5);
+
+  EXPECT_EQ(refused(longer), "request 'a': the prompt has 2049 tokens, the model's context 2048");
+  EXPECT_EQ(refused({.id = "a"}), "request 'a': the prompt is empty");
+  EXPECT_EQ(refused({.id = "a", .tokens = {600}}),
+            "request 'a': token 600 is outside the vocabulary of 512");
+}
+
+}  // namespace
+}  // namespace kvs::test

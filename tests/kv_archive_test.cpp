@@ -1,0 +1,147 @@
+#include "kvs/kv_archive.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+
+#include "support/errors.h"
+
+namespace kvs::test {
+namespace {
+
+class KvArchive : public testing::TestWithParam<DType> {
+ protected:
+  KvArchive() { std::filesystem::remove(path); }
+
+  // A view whose bytes say where they are.
+  KvView filled(int64_t tokens) {
+    KvView view;
+    view.append_fresh(pool, tokens, true);
+    for (const KvRun& run : view.runs(tokens).runs) {
+      auto* bytes = static_cast<unsigned char*>(const_cast<void*>(run.block));
+      for (size_t i = 0; i < layout.block_bytes(); ++i)
+        bytes[i] = static_cast<unsigned char>((i * 31 + run.position) % 251);
+    }
+    return view;
+  }
+
+  // The bytes of one head's row, keys and values and scales.
+  std::vector<std::byte> row(const KvView& view, int64_t position) const {
+    const KvView::Slot slot = view.slot(position);
+    std::vector<std::byte> bytes;
+    const auto take = [&](size_t offset, size_t size) {
+      const auto* from = static_cast<const std::byte*>(slot.block) + offset + slot.row * size;
+      bytes.insert(bytes.end(), from, from + size);
+    };
+    for (int layer = 0; layer < layout.layers; ++layer)
+      for (int head = 0; head < layout.kv_heads; ++head) {
+        take(layout.key_offset(layer, head), layout.row_bytes());
+        take(layout.value_offset(layer, head), layout.row_bytes());
+        if (layout.type != DType::q8) continue;
+        take(layout.key_scale_offset(layer, head), sizeof(float));
+        take(layout.value_scale_offset(layer, head), sizeof(float));
+      }
+    return bytes;
+  }
+
+  static PromptRecord prompt(const std::string& id, int32_t count, int32_t first = 0) {
+    PromptRecord record{.id = id, .tenant = "t"};
+    record.tokens.resize(count);
+    std::iota(record.tokens.begin(), record.tokens.end(), first);
+    return record;
+  }
+
+  ArchiveWriter writer() { return {path, {.model = "m", .fingerprint = "f", .layout = layout}}; }
+
+  std::unique_ptr<Backend> backend = make_backend({.device = "cpu", .threads = 1});
+  KvLayout layout{.layers = 2, .kv_heads = 3, .head_dim = 8, .type = GetParam()};
+  KvPool pool{*backend, layout, 64};
+  std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / fmt::format("kv_{}.kva", dtype_name(GetParam()));
+};
+INSTANTIATE_TEST_SUITE_P(Of, KvArchive, testing::Values(DType::f16, DType::f32, DType::q8),
+                         [](const auto& parameter) { return dtype_name(parameter.param); });
+
+TEST_P(KvArchive, BringsEveryRowBack) {
+  const KvView view = filled(150);
+  ArchiveWriter out = writer();
+  archive_prompt(out, "f", pool, view, prompt("p", 150), KvCodec::shuffle);
+  out.finish();
+
+  const ArchiveFile archive(path);
+  ArchivedRows rows(pool);
+  const KvView loaded = rows.load(archive, 0, archive.read_prompt(0));
+
+  ASSERT_EQ(loaded.size(), 150);
+  EXPECT_EQ(loaded.exact_rows(), 150);
+  for (int64_t position = 0; position < 150; ++position)
+    ASSERT_EQ(row(loaded, position), row(view, position)) << position;
+}
+
+TEST_P(KvArchive, StoresAndLoadsSharedTextOnce) {
+  KvView first = filled(130), second;
+  second.append_shared(first, 0, 128, true);
+  second.append_fresh(pool, 10, true);
+  PromptRecord other = prompt("q", 138);
+  other.tokens[130] = 999;
+  ArchiveWriter out = writer();
+  archive_prompt(out, "f", pool, first, prompt("p", 130), KvCodec::raw);
+  archive_prompt(out, "f", pool, second, other, KvCodec::raw);
+  out.finish();
+  const ArchiveFile archive(path);
+  EXPECT_EQ(archive.kv_ids(0).size(), 4u);  // two shared records and two ends
+
+  ArchivedRows rows(pool);
+  const int64_t before = pool.blocks_in_use();
+  const KvView p = rows.load(archive, 0, archive.read_prompt(0));
+  const KvView q = rows.load(archive, 0, archive.read_prompt(1));
+
+  EXPECT_EQ(pool.blocks_in_use(), before + 4);
+  EXPECT_EQ(p.slot(100).block, q.slot(100).block);
+}
+
+TEST_P(KvArchive, KeepsTenantsRecordsApart) {
+  const KvView view = filled(64);
+  PromptRecord other = prompt("q", 64);
+  other.tenant = "u";
+  ArchiveWriter out = writer();
+  archive_prompt(out, "f", pool, view, prompt("p", 64), KvCodec::raw);
+  archive_prompt(out, "f", pool, view, other, KvCodec::raw);
+  out.finish();
+
+  EXPECT_EQ(ArchiveFile(path).kv_ids(0).size(), 2u);
+}
+
+TEST_P(KvArchive, LeavesApproximateRowsOut) {
+  KvView view, donor = filled(100);
+  view.append_fresh(pool, 20, true);
+  view.append_shared(donor, 0, 50, false);
+  ArchiveWriter out = writer();
+  archive_prompt(out, "f", pool, view, prompt("p", 70), KvCodec::raw);
+  out.finish();
+
+  const PromptRecord stored = ArchiveFile(path).read_prompt(0);
+
+  ASSERT_EQ(stored.spans.size(), 2u);
+  EXPECT_EQ(stored.spans[0].count, 20);
+  EXPECT_FALSE(stored.spans[1].kv);
+  EXPECT_EQ(stored.spans[1].count, 50);
+}
+
+TEST_P(KvArchive, RefusesRowsOfAnotherLayout) {
+  ArchiveWriter out = writer();
+  archive_prompt(out, "f", pool, filled(10), prompt("p", 10), KvCodec::raw);
+  out.finish();
+  const ArchiveFile archive(path);
+  KvPool other(*backend, {.layers = 2, .kv_heads = 3, .head_dim = 16}, 4);
+
+  const Error e = error_of([&] { ArchivedRows(other).load(archive, 0, archive.read_prompt(0)); });
+
+  EXPECT_EQ(e.kind(), ErrorKind::mismatch);
+}
+
+}  // namespace
+}  // namespace kvs::test

@@ -1,0 +1,94 @@
+#include "kvs/sampler.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "support/errors.h"
+
+namespace kvs::test {
+namespace {
+
+std::map<int32_t, int> draw(const SamplingOptions& options, const std::vector<float>& logits,
+                            int times) {
+  Sampler sampler(options);
+  std::map<int32_t, int> counts;
+  for (int i = 0; i < times; ++i) ++counts[sampler.sample(logits, {})];
+  return counts;
+}
+
+TEST(Sampler, TakesTheFirstOfEqualBestTokens) {
+  EXPECT_EQ(Sampler({}).sample(std::vector<float>{1, 3, 2, 3}, {}), 1);
+}
+
+TEST(Sampler, NeverTakesNan) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+
+  EXPECT_EQ(argmax(std::vector<float>{nan, -5, nan}), 1);
+}
+
+TEST(Sampler, DrawsInProportionToProbability) {
+  // Probabilities 0.5, 0.25, 0.25 at temperature 1.
+  const std::vector<float> logits{std::log(2.0f), 0, 0};
+
+  const auto counts = draw({.temperature = 1, .seed = 7}, logits, 20000);
+
+  EXPECT_NEAR(counts.at(0), 10000, 300);  // four standard deviations
+  EXPECT_NEAR(counts.at(1), 5000, 250);
+}
+
+TEST(Sampler, SharpensWithLowTemperature) {
+  const std::vector<float> logits{std::log(2.0f), 0};  // at 0.5: 4 to 1
+
+  const auto counts = draw({.temperature = 0.5, .seed = 7}, logits, 20000);
+
+  EXPECT_NEAR(counts.at(0), 16000, 250);
+}
+
+TEST(Sampler, KeepsOnlyTheBestKTokens) {
+  const auto counts = draw({.temperature = 5, .top_k = 2}, {1, 2, 3, 0}, 2000);
+
+  EXPECT_EQ(counts.size(), 2u);
+  EXPECT_TRUE(counts.count(1) && counts.count(2));
+}
+
+TEST(Sampler, KeepsTheFewestTokensThatHoldTopP) {
+  const std::vector<float> logits{std::log(6.0f), std::log(3.0f), 0};  // 0.6 0.3 0.1
+
+  EXPECT_EQ(draw({.temperature = 1, .top_p = 0.5}, logits, 500).size(), 1u);
+  EXPECT_EQ(draw({.temperature = 1, .top_p = 0.7}, logits, 500).size(), 2u);
+  EXPECT_EQ(draw({.temperature = 1, .top_p = 0}, logits, 500).size(), 1u);
+}
+
+TEST(Sampler, DropsTokensBelowMinP) {
+  const std::vector<float> logits{std::log(6.0f), std::log(3.0f), 0};
+
+  EXPECT_EQ(draw({.temperature = 1, .min_p = 0.4}, logits, 500).size(), 2u);
+}
+
+TEST(Sampler, PenalisesSeenTokensAlsoWhenGreedy) {
+  const std::vector<float> logits{3, 2, -1};
+
+  EXPECT_EQ(Sampler({.repetition_penalty = 2}).sample(logits, std::vector<int32_t>{0}), 1);
+}
+
+TEST(Sampler, RepeatsItselfWithTheSameSeed) {
+  const std::vector<float> logits{1, 2, 3, 4};
+
+  EXPECT_EQ(draw({.temperature = 2, .seed = 3}, logits, 100),
+            draw({.temperature = 2, .seed = 3}, logits, 100));
+  EXPECT_NE(draw({.temperature = 2, .seed = 3}, logits, 100),
+            draw({.temperature = 2, .seed = 4}, logits, 100));
+}
+
+TEST(Sampler, RefusesOptionsOutOfRange) {
+  EXPECT_STREQ(error_of([] { Sampler({.temperature = -1}); }).what(),
+               "temperature: found -1, expected 0 to 100");
+  EXPECT_STREQ(error_of([] { Sampler({.top_p = 1.5}); }).what(),
+               "top_p: found 1.5, expected 0 to 1");
+}
+
+}  // namespace
+}  // namespace kvs::test
