@@ -1,0 +1,88 @@
+#include "tools/eval_bench.h"
+
+#include <fmt/format.h>
+
+#include "kvs/bench.h"
+#include "kvs/model.h"
+#include "kvs/model_files.h"
+#include "tools/message.h"
+#include "tools/model_path.h"
+#include "tools/output.h"
+#include "tools/progress.h"
+#include "tools/tool.h"
+
+namespace kvs {
+namespace {
+
+double number(const Json& json, const char* key) {
+  return json.get(key).as_number();
+}
+
+// Lines that a person reads; the same figures as the JSON.
+std::string table_of(const Json& bench) {
+  const Json& limits = bench.get("limits");
+  std::string text = fmt::format("limits   {:.0f} GFLOP/s, {:.1f} GB/s read\n",
+                                 number(limits, "gemm_gflops"), number(limits, "read_gb_per_s"));
+  for (const Json& row : bench.get("prefill").as_array())
+    text +=
+        fmt::format("prefill  {:>5} tokens  {:>8.0f} tokens/s  {:>5.0f} GFLOP/s  {:.2f} of peak\n",
+                    row.get("tokens").as_int(), number(row, "tokens_per_s"), number(row, "gflops"),
+                    number(row, "share_of_peak"));
+  for (const Json& row : bench.get("append").as_array())
+    text += fmt::format("append   {:>5} behind {:<5} {:>8.1f} ms  {:.2f} of peak\n",
+                        row.get("new").as_int(), row.get("context").as_int(), number(row, "ms"),
+                        number(row, "share_of_peak"));
+  for (const Json& row : bench.get("decode").as_array())
+    text += fmt::format("decode   behind {:<5} {:>8.1f} tokens/s  {:.2f} of bandwidth\n",
+                        row.get("context").as_int(), number(row, "tokens_per_s"),
+                        number(row, "share_of_bandwidth"));
+  if (const Json& reuse = bench.get("reuse"); reuse.is_object())
+    text +=
+        fmt::format("reuse    first {} of {} replaced: {:.0f} ms, {:.0f} ms in full: {:.1f}x\n",
+                    reuse.get("replaced").as_int(), reuse.get("context").as_int(),
+                    number(reuse, "naive_ms"), number(reuse, "full_ms"), number(reuse, "speedup"));
+  const Json& memory = bench.get("memory");
+  text += fmt::format("memory   {:.0f} MB of weights, {:.0f} MB of KV, {:.0f} MB beyond\n",
+                      number(memory, "weight_bytes") * 1e-6, number(memory, "kv_bytes") * 1e-6,
+                      number(memory, "beyond_bytes") * 1e-6);
+  return text;
+}
+
+}  // namespace
+
+CLI::App* add_bench_command(CLI::App& app, BenchCommand& command) {
+  CLI::App* bench = app.add_subcommand("bench", "Measure speed beside the machine's limits");
+  add_model_option(*bench, command.model)->required();
+  add_compute_options(*bench, command.compute);
+  bench->add_option("--kv", command.kv_type, "Type of cached keys and values");
+  bench->add_option("--repeats", command.repeats, "Runs per figure, of which the median counts")
+      ->check(CLI::Range(1, 1000));
+  bench->add_option("--json", command.json, "Write the figures to this file; -: standard output");
+  return bench;
+}
+
+int run_bench_command(const BenchCommand& command) {
+  const auto backend = make_backend(command.compute.backend);
+  explain("{}", backend->description());
+  BenchOptions options{.compute = command.compute.compute,
+                       .kv_type = kv_type_from_name(command.kv_type),
+                       .repeats = command.repeats};
+  options.progress = [](std::string_view what) { explain("measuring {}", what); };
+  const auto files = open_model_files(resolve_model(command.model));
+  Transformer transformer(*backend, *files, options.compute);
+
+  Json bench = run_bench(transformer, options);
+  bench.set("model", command.model);
+  bench.set("device", backend->description());
+  if (command.json.empty()) {
+    write_out(table_of(bench));
+    flush_out();
+    return kExitOk;
+  }
+  Output output(command.json, Content::text);
+  output.stream() << bench.dump(1) << "\n";
+  output.commit();
+  return kExitOk;
+}
+
+}  // namespace kvs

@@ -1,0 +1,17 @@
+// kvs-serve: answers prompts, reusing the KV of similar earlier ones.
+#include "tools/serve_chat.h"
+#include "tools/serve_run.h"
+#include "tools/tool.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"Answer prompts, reusing the KV of similar earlier ones.", "kvs-serve"};
+  app.require_subcommand(1);
+  kvs::ServeOptions serve;
+  kvs::RunOptions run;
+  kvs::ChatOptions chat;
+  const CLI::App* chat_command = kvs::add_chat_command(app, serve, chat);
+  kvs::add_run_command(app, serve, run);
+  return kvs::run_tool(app, argc, argv, [&] {
+    return *chat_command ? kvs::chat(serve, chat) : kvs::run_requests(serve, run);
+  });
+}

@@ -1,0 +1,91 @@
+#include "tools/serve_options.h"
+
+#include <algorithm>
+
+#include "kvs/error.h"
+#include "tools/message.h"
+#include "tools/model_path.h"
+#include "tools/progress.h"
+
+namespace kvs {
+namespace {
+
+void add_sampling(CLI::App& app, ServeOptions& options) {
+  SamplingOptions& sampling = options.sampling;
+  app.add_option("--max-tokens", options.max_tokens, "Length of an answer at most")
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--temperature", sampling.temperature, "0 takes the most likely token");
+  app.add_option("--top-k", sampling.top_k, "Draw from the k most likely tokens; 0: all");
+  app.add_option("--top-p", sampling.top_p, "Draw from the tokens that hold this probability");
+  app.add_option("--min-p", sampling.min_p, "Draw from tokens at least this share as likely");
+  app.add_option("--repetition-penalty", sampling.repetition_penalty,
+                 "Against repetition; 1: none");
+  app.add_option("--seed", sampling.seed, "Of the random draw");
+}
+
+void add_reuse(CLI::App& app, ServeOptions& options) {
+  app.add_option("--index", options.index, "Directory made by kvs-index: donors on disk");
+  app.add_option("--preload", options.preload, "Archives whose prompts are donors from the start");
+  app.add_option("--reuse", options.reuse, "off, exact or approx");
+  app.add_option("--policy", options.policy, "full, prefix, naive or epic");
+  app.add_option("--sinks", options.sinks, "First tokens of each moved span to compute (epic)")
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--min-span", options.min_span, "Shorter matches are computed")
+      ->check(CLI::Range(1, 1 << 20));
+}
+
+int64_t blocks_of(int64_t megabytes, const KvLayout& layout) {
+  return std::max<int64_t>(2, megabytes * (1 << 20) / static_cast<int64_t>(layout.block_bytes()));
+}
+
+}  // namespace
+
+void add_serve_options(CLI::App& app, ServeOptions& options) {
+  add_model_option(app, options.model)->required();
+  add_compute_options(app, options.compute);
+  app.add_option("--kv", options.kv, "Type of cached keys and values: f16, bf16, f32 or q8");
+  app.add_option("--kv-memory", options.kv_memory_mb, "MiB for keys and values at most")
+      ->check(CLI::Range(1, 1 << 30));
+  app.add_option("--chat-template", options.chat_template,
+                 "Instead of the model's own: chatml, llama2, llama3, mistral or zephyr");
+  app.add_flag("--parse-special", options.parse_special,
+               "Recognise special tokens in users' text too");
+  add_reuse(app, options);
+  add_sampling(app, options);
+}
+
+Server::Server(const ServeOptions& options)
+    : reuse_{.mode = reuse_mode_from_name(options.reuse),
+             .policy = policy_from_name(options.policy),
+             .sinks = options.sinks,
+             .min_span = options.min_span},
+      backend_(make_backend(options.compute.backend)) {
+  explain("{}", backend_->description());
+  const DType kv_type = kv_type_from_name(options.kv);
+  Progress progress("loading", "matrices", 0);
+  model_ = std::make_unique<Model>(
+      resolve_model(options.model), *backend_,
+      ModelOptions{.compute = options.compute.compute,
+                   .prompts = {options.chat_template, options.parse_special},
+                   .progress = [&](int64_t, int64_t) { progress.add(); }});
+  Transformer& transformer = model_->transformer();
+  engine_ = std::make_unique<Engine>(
+      transformer, model_->prompts().tokenizer(),
+      EngineOptions{.max_blocks = blocks_of(options.kv_memory_mb, transformer.kv_layout(kv_type)),
+                    .kv_type = kv_type,
+                    .parallel = options.parallel});
+
+  open_donors(options, model_->archive_header(kv_type, ""));
+}
+
+void Server::open_donors(const ServeOptions& options, const ArchiveHeader& header) {
+  DonorStore& donors = engine_->donors();
+  for (const std::string& archive : options.preload) donors.preload(archive, header);
+  if (options.index.empty()) return;
+  files_ = open_model_files(resolve_model(options.model));
+  embedder_ = std::make_unique<StaticEmbedder>(*files_);
+  donors.open_index(options.index, header,
+                    [this](std::span<const int32_t> tokens) { return embedder_->embed(tokens); });
+}
+
+}  // namespace kvs

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kvs/embedder.h"
+#include "kvs/engine.h"
+#include "kvs/model.h"
+#include "tools/compute_options.h"
+
+namespace kvs {
+
+/// What `run` and `chat` have in common: a model, its arithmetic, and what may be reused.
+struct ServeOptions {
+  ComputeOptions compute;
+  std::string model;
+  std::string kv = "f16";
+  int64_t kv_memory_mb = 2048;
+  std::string index;                 ///< directory made by kvs-index; empty: none
+  std::vector<std::string> preload;  ///< archives
+  std::string reuse = "approx";
+  std::string policy = "epic";
+  int64_t sinks = ReuseOptions{}.sinks;
+  int64_t min_span = ReuseOptions{}.min_span;
+  std::string chat_template;
+  bool parse_special = false;
+  int parallel = 1;
+
+  int64_t max_tokens = 128;
+  SamplingOptions sampling;
+};
+
+void add_serve_options(CLI::App& app, ServeOptions& options);
+
+/// A model on a backend, and an engine over it with the donors that the options name.
+class Server {
+ public:
+  explicit Server(const ServeOptions& options);
+
+  Model& model() { return *model_; }
+  Engine& engine() { return *engine_; }
+  Backend& backend() { return *backend_; }
+  ReuseOptions reuse() const { return reuse_; }
+
+ private:
+  void open_donors(const ServeOptions& options, const ArchiveHeader& header);
+
+  ReuseOptions reuse_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<ModelFiles> files_;  // what the embedder reads from
+  std::unique_ptr<StaticEmbedder> embedder_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace kvs
