@@ -25,7 +25,8 @@ void add_sampling(CLI::App& app, ServeOptions& options) {
 
 void add_reuse(CLI::App& app, ServeOptions& options) {
   app.add_option("--index", options.index, "Directory made by kvs-index: donors on disk");
-  app.add_option("--preload", options.preload, "Archives whose prompts are donors from the start");
+  app.add_option("--preload", options.preload, "Archive whose prompts are donors from the start")
+      ->allow_extra_args(false);  // or it would take the request files too
   app.add_option("--reuse", options.reuse, "off, exact or approx");
   app.add_option("--policy", options.policy, "full, prefix, naive or epic");
   app.add_option("--sinks", options.sinks, "First tokens of each moved span to compute (epic)")
