@@ -1,6 +1,5 @@
 #include "kvs/donor_index.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -197,9 +196,8 @@ TEST(DonorIndex, CopiesWhatComesByAPipe) {
   const fs::path archive = write_archive(folder.path() / "a.kva", {prompt(1), prompt(2)});
   {
     DonorIndexWriter writer(folder.path() / "i");
-    const int file = open(archive.c_str(), O_RDONLY);
-    EXPECT_EQ(writer.add_copy(file, "standard input"), 2);
-    close(file);
+    std::ifstream stream(archive, std::ios::binary);
+    EXPECT_EQ(writer.add_copy(stream), 2);
     EXPECT_EQ(writer.add_copy(write_archive(folder.path() / "b.kva", {prompt(3)})), 1);
     writer.commit();
   }

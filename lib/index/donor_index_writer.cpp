@@ -72,6 +72,7 @@ struct DonorIndexWriter::State {
     if (options.keep && fs::exists(folder / kManifestName, ignored)) open = open_index(folder);
     for_generations(
         [&](const fs::path&, int64_t found) { generation = std::max(generation, found); });
+    on_record = options.on_record;
     open.data.factory = options.factory;
     for (uint32_t tenant = 0; tenant < data().tenants.size(); ++tenant)
       tenants[data().tenants[tenant]] = tenant;
@@ -105,14 +106,15 @@ struct DonorIndexWriter::State {
     return scopes.size() - 1;
   }
 
+  // Prompts without KV have no fingerprint: they go with any model that has their tokenizer.
   void expect_model(const ArchiveHeader& header, const std::string& source) {
     IndexedModel& index = data().model;
-    if (index.fingerprint.empty() && data().donors.empty()) {
-      index.name = header.model;
-      index.fingerprint = header.fingerprint;
-      index.tokenizer = header.tokenizer;
-    }
-    if (header.fingerprint != index.fingerprint || header.tokenizer != index.tokenizer)
+    const bool first = index.name.empty() && index.tokenizer.empty();
+    if (first || index.name.empty()) index.name = header.model;
+    if (first) index.tokenizer = header.tokenizer;
+    if (index.fingerprint.empty()) index.fingerprint = header.fingerprint;
+    if (header.tokenizer != index.tokenizer ||
+        (!header.fingerprint.empty() && header.fingerprint != index.fingerprint))
       fail(ErrorKind::mismatch, "{}: made by another model ({}) than the index ({})", source,
            header.model, index.name);
   }
@@ -175,8 +177,8 @@ struct DonorIndexWriter::State {
     return static_cast<int64_t>(data().donors.size()) - first;
   }
 
-  int64_t add_copy(std::string_view stem, int descriptor, std::string_view source) {
-    const CopiedFile copied = copy_into(folder / kCopies, stem, descriptor, source);
+  int64_t add_copy(std::string_view stem, const ReadBytes& read_bytes) {
+    const CopiedFile copied = copy_into(folder / kCopies, stem, read_bytes);
     try {
       return add(copied.path);
     } catch (const Error&) {
@@ -195,6 +197,7 @@ struct DonorIndexWriter::State {
         expect_model(*header, path.string());
       else if (const auto* prompt = std::get_if<PromptRecord>(&item->record))
         add_prompt(*prompt, archive, path.string());
+      if (on_record) on_record();
     }
     std::error_code error;
     data().archives[archive].bytes = fs::file_size(path, error);
@@ -266,6 +269,7 @@ struct DonorIndexWriter::State {
   std::map<std::string, uint32_t> tenants;
   std::unordered_map<std::string, uint32_t> known;  // donors by tenant and id
   std::vector<NewVector> new_vectors;
+  std::function<void()> on_record;
 };
 
 DonorIndexWriter::DonorIndexWriter(const fs::path& folder, const DonorIndexOptions& options)
@@ -279,11 +283,14 @@ int64_t DonorIndexWriter::add_archive(const fs::path& path) {
 
 int64_t DonorIndexWriter::add_copy(const fs::path& path) {
   const FileHandle file(path, O_RDONLY);
-  return state_->add_copy(path.stem().string(), file.get(), path.string());
+  return state_->add_copy(path.stem().string(), bytes_of(file, path.string()));
 }
 
-int64_t DonorIndexWriter::add_copy(int descriptor, std::string_view name) {
-  return state_->add_copy("stdin", descriptor, name);
+int64_t DonorIndexWriter::add_copy(std::istream& in) {
+  return state_->add_copy("stdin", [&](std::span<std::byte> buffer) {
+    in.read(reinterpret_cast<char*>(buffer.data()), static_cast<std::streamsize>(buffer.size()));
+    return static_cast<size_t>(in.gcount());
+  });
 }
 
 void DonorIndexWriter::commit() {

@@ -23,17 +23,14 @@ constexpr size_t kCopyBytes = 1 << 20;
 }
 
 // Returns the hash of what was copied.
-Hash128 copy_all(int from, std::string_view source, OutputFile& to) {
+Hash128 copy_all(const ReadBytes& read, OutputFile& to) {
   std::vector<std::byte> buffer(kCopyBytes);
   Hasher hasher;
-  for (;;) {
-    const ssize_t got = read(from, buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail_errno(source);
-    if (got == 0) return hasher.digest();
+  while (const size_t got = read(buffer)) {
     hasher.add(buffer.data(), got);
     to.write(std::span(buffer).first(got));
   }
+  return hasher.digest();
 }
 
 }  // namespace
@@ -56,15 +53,25 @@ FolderLock::FolderLock(const std::filesystem::path& folder)
     if (errno != EINTR) fail_errno((folder / "LOCK").string());
 }
 
-CopiedFile copy_into(const std::filesystem::path& folder, std::string_view name, int descriptor,
-                     std::string_view source) {
+ReadBytes bytes_of(const FileHandle& file, const std::string& name) {
+  return [&](std::span<std::byte> buffer) {
+    for (;;) {
+      const ssize_t got = read(file.get(), buffer.data(), buffer.size());
+      if (got >= 0) return static_cast<size_t>(got);
+      if (errno != EINTR) fail_errno(name);
+    }
+  };
+}
+
+CopiedFile copy_into(const std::filesystem::path& folder, std::string_view name,
+                     const ReadBytes& read) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fail(ErrorKind::io, "{}: {}", folder.string(), error.message());
   // The final name holds the hash, which is known at the end.
   const std::filesystem::path part = folder / fmt::format("{}-{}.part", name, getpid());
   OutputFile file(part);
-  const Hash128 hash = copy_all(descriptor, source, file);
+  const Hash128 hash = copy_all(read, file);
   file.commit();
   CopiedFile copied{folder / fmt::format("{}-{}.kva", name, to_hex(hash).substr(0, 12))};
   copied.is_new = !std::filesystem::exists(copied.path, error);

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
 #include <string_view>
 
 namespace kvs {
@@ -33,9 +37,15 @@ struct CopiedFile {
   bool is_new = false;  ///< false: the same content was there already
 };
 
-/// Copies what a descriptor gives into `folder`, as NAME-HASH.kva. Throws Error(io), naming
-/// `source` where reading fails; then nothing stays.
-CopiedFile copy_into(const std::filesystem::path& folder, std::string_view name, int descriptor,
-                     std::string_view source);
+/// Fills a part of the buffer and returns its size; 0 at the end.
+using ReadBytes = std::function<size_t(std::span<std::byte> buffer)>;
+
+/// Reads from an open file. Throws Error(io) "NAME: REASON". Both must outlive the result.
+ReadBytes bytes_of(const FileHandle& file, const std::string& name);
+
+/// Copies what `read` gives into `folder`, as NAME-HASH.kva. Throws Error(io) and what `read`
+/// throws; then nothing stays.
+CopiedFile copy_into(const std::filesystem::path& folder, std::string_view name,
+                     const ReadBytes& read);
 
 }  // namespace kvs

@@ -2,9 +2,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <istream>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "kvs/export.h"
 
@@ -13,6 +14,7 @@ namespace kvs {
 struct DonorIndexOptions {
   bool keep = false;  ///< add to what the folder holds, in place of replacing it
   std::string factory = "Flat";
+  std::function<void()> on_record = {};  ///< called for each record read; may throw to stop
 };
 
 /// Builds or extends the index in a folder. Readers see the old index or the new one, never a part:
@@ -37,8 +39,8 @@ class KVS_API DonorIndexWriter {
   /// The same for a copy, made in the folder's subfolder `archives` under the archive's name and a
   /// part of its hash.
   int64_t add_copy(const std::filesystem::path& path);
-  /// The same for what an open descriptor gives; `name` stands for it in messages.
-  int64_t add_copy(int descriptor, std::string_view name);
+  /// The same for what a stream gives, under the name "stdin". Throws what the stream throws.
+  int64_t add_copy(std::istream& in);
 
   /// Throws Error(io); then the old index is still the valid one.
   void commit();
