@@ -34,7 +34,9 @@ struct DonorIndex::State {
   std::map<uint32_t, std::shared_ptr<const ArchiveFile>> files;
   std::set<uint32_t> warned;
 
-  fs::path path_of(uint32_t archive) const { return folder / open.data.archives[archive].path; }
+  fs::path path_of(uint32_t archive) const {
+    return (folder / open.data.archives[archive].path).lexically_normal();
+  }
 
   const ScopeVectors& load_vectors() {
     const std::lock_guard lock(mutex);
