@@ -30,7 +30,7 @@ inline std::string counting(int count, float first = 0) {
 
 /// Adds the tensors of that model, in f32 and counting; extents innermost first.
 inline GgufBuilder& add_tiny_tensors(GgufBuilder& builder) {
-  const auto add = [&](std::string_view name, std::vector<uint64_t> extents) {
+  const auto add = [&](std::string_view name, const std::vector<uint64_t>& extents) {
     int count = 1;
     for (const uint64_t extent : extents) count *= static_cast<int>(extent);
     builder.tensor(name, extents, 0, counting(count));

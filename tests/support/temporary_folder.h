@@ -30,7 +30,7 @@ class TemporaryFolder {
 
   /// Writes a file of this folder and returns its path.
   std::filesystem::path write(std::string_view name, std::string_view content) const {
-    const std::filesystem::path file = path_ / name;
+    std::filesystem::path file = path_ / name;
     std::ofstream(file, std::ios::binary) << content;
     return file;
   }
