@@ -17,6 +17,7 @@ namespace kvs {
 struct AddedToken {
   int32_t id = 0;
   std::string content;
+  std::string decoded;  ///< what the decoder gets: `content`, normalised where `normalized` is set
   bool single_word = false;  ///< only where no word character touches it
   bool lstrip = false;       ///< takes the whitespace before it along
   bool rstrip = false;       ///< takes the whitespace behind it along

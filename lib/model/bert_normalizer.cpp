@@ -1,7 +1,7 @@
 #include "model/bert_normalizer.h"
 
 #include "base/utf8.h"
-#include "model/json_field.h"
+#include "model/json_fields.h"
 #include "model/unicode.h"
 
 namespace kvs {
@@ -22,11 +22,11 @@ bool is_dropped(char32_t c) {
 
 class BertNormalizer : public NormalizerStep {
  public:
-  explicit BertNormalizer(const Json& json)
-      : clean_text_(bool_field(json, "clean_text", true)),
-        space_ideographs_(bool_field(json, "handle_chinese_chars", true)),
-        lowercase_(bool_field(json, "lowercase", true)),
-        strip_accents_(bool_field(json, "strip_accents", lowercase_)) {}
+  explicit BertNormalizer(const JsonFields& fields)
+      : clean_text_(fields.bool_or("clean_text", true)),
+        space_ideographs_(fields.bool_or("handle_chinese_chars", true)),
+        lowercase_(fields.bool_or("lowercase", true)),
+        strip_accents_(fields.bool_or("strip_accents", lowercase_)) {}
 
   void apply(std::string& text, RegexScratch&) const override {
     if (clean_text_ || space_ideographs_) clean(text);
@@ -78,8 +78,8 @@ class BertNormalizer : public NormalizerStep {
 
 }  // namespace
 
-std::unique_ptr<NormalizerStep> bert_normalizer(const Json& json) {
-  return std::make_unique<BertNormalizer>(json);
+std::unique_ptr<NormalizerStep> bert_normalizer(const Json& json, const std::string& subject) {
+  return std::make_unique<BertNormalizer>(JsonFields(json, subject));
 }
 
 }  // namespace kvs

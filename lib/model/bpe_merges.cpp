@@ -17,13 +17,15 @@ void BpeMerges::add(std::string_view left, std::string_view right) {
   joined_.assign(left).append(right);
   const int32_t left_id = get_id(left);
   const int32_t right_id = get_id(right);
-  const MergeTable::Merge merge{rank_++, get_id(joined_)};
+  const MergeTable::Merge merge{rank_, get_id(joined_, next_result_)};
+  next_result_ = merge.id + 1;
   if (!vocabulary_.is_hidden(merge.id)) table_.add(left_id, right_id, merge);
   hasher_.add_value(left_id).add_value(right_id);
+  ++rank_;
 }
 
-int32_t BpeMerges::get_id(std::string_view text) const {
-  const int32_t id = vocabulary_.find_any(text);
+int32_t BpeMerges::get_id(std::string_view text, int32_t guess) const {
+  const int32_t id = vocabulary_.find_any(text, guess);
   if (id == Vocabulary::kAbsent)
     fail(ErrorKind::format, "merge {} needs the token '{}', which the vocabulary does not have",
          rank_, printable(text));

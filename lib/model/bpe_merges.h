@@ -25,12 +25,13 @@ class BpeMerges {
   MergeTable take() { return std::move(table_); }
 
  private:
-  int32_t get_id(std::string_view text) const;
+  int32_t get_id(std::string_view text, int32_t guess = -1) const;
 
   const Vocabulary& vocabulary_;
   Hasher& hasher_;
   MergeTable table_;
   uint32_t rank_ = 0;
+  int32_t next_result_ = -1;  // as a rule, the results of merges have ids in order
   std::string joined_;
 };
 

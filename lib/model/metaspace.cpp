@@ -2,7 +2,7 @@
 
 #include "base/printable.h"
 #include "kvs/error.h"
-#include "model/json_field.h"
+#include "model/json_fields.h"
 
 namespace kvs {
 namespace {
@@ -49,14 +49,16 @@ class MetaspaceStep : public PreTokenizerStep {
 
 }  // namespace
 
-Metaspace metaspace_from_json(const Json& json, std::string_view subject) {
+Metaspace metaspace_from_json(const Json& json, const std::string& subject) {
   Metaspace metaspace;
   metaspace.replacement = json.get("replacement").as_string();
   if (metaspace.replacement.empty())
     fail(ErrorKind::format, "{}: the replacement of Metaspace is empty", subject);
-  metaspace.scheme = scheme_of(string_field(json, "prepend_scheme", "always"), subject);
-  if (!bool_field(json, "add_prefix_space", true)) metaspace.scheme = PrependScheme::never;
-  metaspace.split = bool_field(json, "split", true);
+  metaspace.scheme =
+      scheme_of(JsonFields(json, subject).string_or("prepend_scheme", "always"), subject);
+  if (!JsonFields(json, subject).bool_or("add_prefix_space", true))
+    metaspace.scheme = PrependScheme::never;
+  metaspace.split = JsonFields(json, subject).bool_or("split", true);
   return metaspace;
 }
 

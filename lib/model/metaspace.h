@@ -21,7 +21,7 @@ struct Metaspace {
 
 /// Of a pre-tokenizer or a decoder of type Metaspace; also in the older form with
 /// "add_prefix_space". Throws Error(format), opening with `subject`.
-Metaspace metaspace_from_json(const Json& json, std::string_view subject);
+Metaspace metaspace_from_json(const Json& json, const std::string& subject);
 
 /// Replaces the spaces and puts the character in front; does not split.
 std::unique_ptr<PreTokenizerStep> metaspace_step(const Metaspace& metaspace);

@@ -6,7 +6,7 @@
 #include "base/utf8.h"
 #include "kvs/error.h"
 #include "model/bert_normalizer.h"
-#include "model/json_field.h"
+#include "model/error_subject.h"
 #include "model/text_pattern.h"
 #include "model/unicode.h"
 
@@ -122,7 +122,7 @@ std::unique_ptr<NormalizerStep> make_step(std::string_view type, const Json& jso
   if (type == "Replace")
     return std::make_unique<ReplaceStep>(pattern_from_json(json.get("pattern"), subject),
                                          json.get("content").as_string());
-  if (type == "BertNormalizer") return bert_normalizer(json);
+  if (type == "BertNormalizer") return bert_normalizer(json, subject);
   fail(ErrorKind::format, "{}: type '{}' is not known", subject, printable(type));
 }
 

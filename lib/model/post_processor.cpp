@@ -6,7 +6,7 @@
 
 #include "base/printable.h"
 #include "kvs/error.h"
-#include "model/json_field.h"
+#include "model/error_subject.h"
 
 namespace kvs {
 namespace {

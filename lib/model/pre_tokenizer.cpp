@@ -5,7 +5,8 @@
 #include "base/printable.h"
 #include "kvs/error.h"
 #include "model/byte_alphabet.h"
-#include "model/json_field.h"
+#include "model/error_subject.h"
+#include "model/json_fields.h"
 #include "model/metaspace.h"
 #include "model/text_pattern.h"
 #include "model/unicode.h"
@@ -84,9 +85,9 @@ void add_split(Steps& steps, std::unique_ptr<TextPattern> pattern, SplitBehavior
 }
 
 void add_byte_level(Steps& steps, const Json& json, const std::string& subject) {
-  if (bool_field(json, "add_prefix_space", true))
+  if (JsonFields(json, subject).bool_or("add_prefix_space", true))
     steps.push_back(std::make_unique<PrefixSpaceStep>());
-  if (bool_field(json, "use_regex", true))
+  if (JsonFields(json, subject).bool_or("use_regex", true))
     add_split(steps, regex_pattern(kGpt2, subject), SplitBehavior::isolated);
   steps.push_back(std::make_unique<ByteCharsStep>());
 }
@@ -94,7 +95,7 @@ void add_byte_level(Steps& steps, const Json& json, const std::string& subject) 
 void add_split_on_pattern(Steps& steps, const Json& json, const std::string& subject) {
   add_split(steps, pattern_from_json(json.get("pattern"), subject),
             split_behavior(json.get("behavior").as_string(), subject),
-            bool_field(json, "invert", false));
+            JsonFields(json, subject).bool_or("invert", false));
 }
 
 void add_step(Steps& steps, std::string_view type, const Json& json, const std::string& subject) {
@@ -104,11 +105,12 @@ void add_step(Steps& steps, std::string_view type, const Json& json, const std::
     add_byte_level(steps, json, subject);
   } else if (type == "Digits") {
     add_split(steps, char_pattern(is_numeric),
-              bool_field(json, "individual_digits", false) ? SplitBehavior::isolated
-                                                           : SplitBehavior::contiguous);
+              JsonFields(json, subject).bool_or("individual_digits", false)
+                  ? SplitBehavior::isolated
+                  : SplitBehavior::contiguous);
   } else if (type == "Punctuation") {
     add_split(steps, char_pattern(is_punctuation),
-              split_behavior(string_field(json, "behavior", "Isolated"), subject));
+              split_behavior(JsonFields(json, subject).string_or("behavior", "Isolated"), subject));
   } else if (type == "Whitespace") {
     add_split(steps, regex_pattern(kWhitespace, subject), SplitBehavior::removed, true);
   } else if (type == "WhitespaceSplit") {

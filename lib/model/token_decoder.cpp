@@ -10,7 +10,8 @@
 #include "base/printable.h"
 #include "kvs/error.h"
 #include "model/byte_alphabet.h"
-#include "model/json_field.h"
+#include "model/error_subject.h"
+#include "model/json_fields.h"
 #include "model/metaspace.h"
 #include "model/text_pattern.h"
 
@@ -190,8 +191,9 @@ void add_steps(Steps& steps, const Json& json, bool& fused, const std::string& s
   } else if (type == "ByteFallback") {
     steps.push_back(std::make_unique<ByteFallbackStep>());
   } else if (type == "WordPiece") {
-    steps.push_back(std::make_unique<WordPieceStep>(string_field(json, "prefix", "##"),
-                                                    bool_field(json, "cleanup", true)));
+    steps.push_back(
+        std::make_unique<WordPieceStep>(JsonFields(json, subject).string_or("prefix", "##"),
+                                        JsonFields(json, subject).bool_or("cleanup", true)));
   } else if (type == "Metaspace") {
     steps.push_back(std::make_unique<MetaspaceDecoderStep>(metaspace_from_json(json, subject)));
   } else if (type == "Replace") {

@@ -120,7 +120,7 @@ std::string Tokenizer::decode(std::span<const int32_t> tokens, bool skip_special
 }
 
 std::string Tokenizer::token_bytes(int32_t id) const {
-  const auto text = find_text(*parts_, id);
+  const auto text = find_decoder_text(*parts_, id);
   if (!text) return "";
   TokenDecoder::State state = parts_->decoder.start();
   for (DecoderMemory& memory : state.memories) {
@@ -182,7 +182,7 @@ Detokenizer::Detokenizer(Detokenizer&&) noexcept = default;
 Detokenizer& Detokenizer::operator=(Detokenizer&&) noexcept = default;
 
 std::string Detokenizer::push(int32_t id) {
-  const auto text = find_text(*state_->parts, id);
+  const auto text = find_decoder_text(*state_->parts, id);
   if (!text) return "";
   const auto added = state_->parts->added.find(id);
   const bool special = added != state_->parts->added.end() && added->second.special;

@@ -2,7 +2,7 @@
 
 #include "base/mapped_file.h"
 #include "kvs/json.h"
-#include "model/json_field.h"
+#include "model/error_subject.h"
 
 namespace kvs {
 namespace {

@@ -9,7 +9,7 @@
 #include "model/bpe_merges.h"
 #include "model/bpe_model.h"
 #include "model/gguf_pre_tokenizer.h"
-#include "model/json_field.h"
+#include "model/error_subject.h"
 #include "model/score_merges.h"
 #include "model/tokenizer_parts.h"
 #include "model/word_piece.h"

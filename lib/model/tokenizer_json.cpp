@@ -7,7 +7,8 @@
 #include "kvs/tokenizer.h"
 #include "model/bpe_merges.h"
 #include "model/bpe_model.h"
-#include "model/json_field.h"
+#include "model/error_subject.h"
+#include "model/json_fields.h"
 #include "model/tokenizer_config.h"
 #include "model/tokenizer_parts.h"
 #include "model/word_piece.h"
@@ -21,19 +22,20 @@ int32_t as_id(const Json& json) {
   return static_cast<int32_t>(id);
 }
 
-std::vector<AddedToken> read_added(const Json& json) {
+std::vector<AddedToken> read_added(const Json& json, const std::string& source) {
   std::vector<AddedToken> tokens;
   const Json* list = json.find("added_tokens");
   if (!list || list->is_null()) return tokens;
   for (const Json& entry : list->as_array()) {
+    const JsonFields fields(entry, source);
     AddedToken token;
     token.id = as_id(entry.get("id"));
     token.content = entry.get("content").as_string();
-    token.single_word = bool_field(entry, "single_word", false);
-    token.lstrip = bool_field(entry, "lstrip", false);
-    token.rstrip = bool_field(entry, "rstrip", false);
-    token.special = bool_field(entry, "special", false);
-    token.normalized = bool_field(entry, "normalized", !token.special);
+    token.single_word = fields.bool_or("single_word", false);
+    token.lstrip = fields.bool_or("lstrip", false);
+    token.rstrip = fields.bool_or("rstrip", false);
+    token.special = fields.bool_or("special", false);
+    token.normalized = fields.bool_or("normalized", !token.special);
     tokens.push_back(std::move(token));
   }
   return tokens;
@@ -49,7 +51,7 @@ void read_vocabulary(TokenizerParts& parts, const Json& model) {
 }
 
 int32_t unknown_id(const TokenizerParts& parts, const Json& model) {
-  const std::string text = string_field(model, "unk_token", "");
+  const std::string text = JsonFields(model, parts.source).string_or("unk_token", "");
   if (text.empty()) return Vocabulary::kAbsent;
   const int32_t found = parts.vocabulary.find_any(text);
   if (found == Vocabulary::kAbsent)
@@ -83,11 +85,12 @@ MergeTable read_merges(TokenizerParts& parts, const Json& model) {
 std::unique_ptr<WordModel> read_bpe(TokenizerParts& parts, const Json& model) {
   for (const auto key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
     refuse(model, key);
+  const JsonFields fields(model, parts.source);
   BpeOptions options;
   options.unknown = unknown_id(parts, model);
-  options.fuse_unknown = bool_field(model, "fuse_unk", false);
-  options.byte_fallback = bool_field(model, "byte_fallback", false);
-  options.ignore_merges = bool_field(model, "ignore_merges", false);
+  options.fuse_unknown = fields.bool_or("fuse_unk", false);
+  options.byte_fallback = fields.bool_or("byte_fallback", false);
+  options.ignore_merges = fields.bool_or("ignore_merges", false);
   for (const bool flag : {options.fuse_unknown, options.byte_fallback, options.ignore_merges})
     parts.hasher.add_value(static_cast<uint8_t>(flag));
   parts.hasher.add_value(options.unknown);
@@ -96,7 +99,7 @@ std::unique_ptr<WordModel> read_bpe(TokenizerParts& parts, const Json& model) {
 
 std::unique_ptr<WordModel> read_word_piece(TokenizerParts& parts, const Json& model) {
   WordPieceOptions options;
-  options.prefix = string_field(model, "continuing_subword_prefix", "##");
+  options.prefix = JsonFields(model, parts.source).string_or("continuing_subword_prefix", "##");
   options.unknown = unknown_id(parts, model);
   if (options.unknown == Vocabulary::kAbsent) fail(ErrorKind::format, "WordPiece has no unk_token");
   if (const Json* longest = model.find("max_input_chars_per_word"))
@@ -107,14 +110,14 @@ std::unique_ptr<WordModel> read_word_piece(TokenizerParts& parts, const Json& mo
 }
 
 // Files from before the field existed are BPE where they have merges.
-std::string model_type(const Json& model) {
-  const std::string type = string_field(model, "type", "");
+std::string model_type(const TokenizerParts& parts, const Json& model) {
+  const std::string type = JsonFields(model, parts.source).string_or("type", "");
   if (!type.empty()) return type;
   return model.find("merges") ? "BPE" : "WordPiece";
 }
 
 void read_model(TokenizerParts& parts, const Json& model) {
-  const std::string type = model_type(model);
+  const std::string type = model_type(parts, model);
   hash_field(parts.hasher, type);
   if (type == "BPE")
     parts.model = read_bpe(parts, model);
@@ -127,7 +130,7 @@ void read_model(TokenizerParts& parts, const Json& model) {
 
 // Where a token is in the model's vocabulary, too, its id there counts, as in the reference.
 std::vector<AddedToken> resolve_added(TokenizerParts& parts, const Json& json) {
-  std::vector<AddedToken> added = read_added(json);
+  std::vector<AddedToken> added = read_added(json, parts.source);
   for (AddedToken& token : added) {
     const int32_t id = parts.vocabulary.find_any(token.content);
     if (id == Vocabulary::kAbsent) continue;

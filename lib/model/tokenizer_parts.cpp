@@ -40,9 +40,11 @@ void add_token(TokenizerParts& parts, AddedToken token) {
   parts.hasher.add_value(token.id);
   if (token.normalized) {
     RegexScratch scratch;
-    parts.normalized_matcher.add(token, parts.normalizer.apply(token.content, scratch));
+    token.decoded = parts.normalizer.apply(token.content, scratch);
+    parts.normalized_matcher.add(token, token.decoded);
     parts.has_normalized_specials |= token.special;
   } else {
+    token.decoded = token.content;
     parts.raw_matcher.add(token, token.content);
   }
   parts.added[token.id] = std::move(token);
@@ -53,6 +55,12 @@ std::optional<std::string_view> find_text(const TokenizerParts& parts, int32_t i
   if (added != parts.added.end()) return added->second.content;
   if (parts.vocabulary.has(id)) return parts.vocabulary.text(id);
   return std::nullopt;
+}
+
+std::optional<std::string_view> find_decoder_text(const TokenizerParts& parts, int32_t id) {
+  const auto added = parts.added.find(id);
+  if (added != parts.added.end()) return added->second.decoded;
+  return find_text(parts, id);
 }
 
 std::optional<int32_t> find_id(const TokenizerParts& parts, std::string_view text) {

@@ -50,6 +50,9 @@ void add_token(TokenizerParts& parts, AddedToken token);
 /// The text of any token, or nothing.
 std::optional<std::string_view> find_text(const TokenizerParts& parts, int32_t id);
 
+/// What the decoder gets for a token, or nothing.
+std::optional<std::string_view> find_decoder_text(const TokenizerParts& parts, int32_t id);
+
 /// The id of any token, special ones included.
 std::optional<int32_t> find_id(const TokenizerParts& parts, std::string_view text);
 

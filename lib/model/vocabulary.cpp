@@ -34,7 +34,10 @@ void Vocabulary::add(int32_t id, std::string_view text) {
   if (static_cast<size_t>(id) >= entries_.size()) entries_.resize(id + 1);
   entries_[id] = {static_cast<uint32_t>(texts_.size()), static_cast<int32_t>(text.size()), false};
   texts_ += text;
-  if (find_any(text) != kAbsent) return;
+  if (find_any(text) != kAbsent) {
+    has_twins_ = true;
+    return;
+  }
   if (2 * (used_ + 1) > slots_.size()) grow(slots_for(2 * (used_ + 1)));
   const auto hash = static_cast<uint32_t>(std::hash<std::string_view>()(text));
   size_t slot = hash & (slots_.size() - 1);
@@ -61,6 +64,10 @@ int32_t Vocabulary::find_any(std::string_view text) const {
       return slots_[slot].id;
   }
   return kAbsent;
+}
+
+int32_t Vocabulary::find_any(std::string_view text, int32_t guess) const {
+  return !has_twins_ && has(guess) && this->text(guess) == text ? guess : find_any(text);
 }
 
 bool Vocabulary::has(int32_t id) const {

@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "kvs/error.h"
-#include "kvs/json.h"
 
 namespace kvs {
 
@@ -18,17 +17,6 @@ void with_subject(const std::string& subject, Body body) {
     if (std::string_view(error.what()).starts_with(subject)) throw;
     throw Error(error.kind(), subject + ": " + error.what());
   }
-}
-
-/// The member, or `fallback` where it is absent or null.
-inline bool bool_field(const Json& json, std::string_view key, bool fallback) {
-  const Json* field = json.find(key);
-  return field && !field->is_null() ? field->as_bool() : fallback;
-}
-
-inline std::string string_field(const Json& json, std::string_view key, std::string fallback) {
-  const Json* field = json.find(key);
-  return field && !field->is_null() ? field->as_string() : fallback;
 }
 
 }  // namespace kvs

@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""Makes what tests/tokenizer_golden_test.cpp compares with, under tests/data/tokenizers:
+
+  small/*.json    small tokenizers of every kind, trained here on the texts of the data folder
+  samples.jsonl   the texts: those of pages/, real ones from the data folder, and random ones
+  golden.jsonl    one line per tokenizer, with a row per text: see encodings() below
+
+    make_golden_tokens.py DATA TOKENIZERS
+
+DATA holds the question and dialogue sets, TOKENIZERS smollm2/ and bert-uncased/ (see
+tests/data/tokenizers/README). Needs the package tokenizers. Deterministic.
+"""
+import csv
+import json
+import random
+import sys
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, trainers
+
+OUT = Path(__file__).resolve().parent.parent / "tests" / "data" / "tokenizers"
+
+LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+          r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
+TEKKEN = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+          r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+          r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+GPT4 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}"
+        r"| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+")
+DEEPSEEK3 = (r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
+             r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+CJK = "[一-龥ࠀ-一가-퟿]+"
+
+
+def split(pattern: str, behavior: str = "isolated", invert: bool = False):
+    return pre_tokenizers.Split(Regex(pattern), behavior, invert)
+
+
+def bytes_only():
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+
+
+def byte_bpe(texts, pre, size=700, normalizer=None, added=(), ignore_merges=False, post=None):
+    tokenizer = Tokenizer(models.BPE(ignore_merges=ignore_merges))
+    tokenizer.pre_tokenizer = pre
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=["<|end|>", "<|start|>"], show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_tokens(list(added))
+    if post:
+        tokenizer.post_processor = post
+    return tokenizer
+
+
+def spm_bpe(texts, metaspace=None, size=700):
+    """As Llama 2 (normalizers) or newer conversions (Metaspace) have it."""
+    pieces = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    if metaspace:
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("▁", metaspace, split=False)
+        tokenizer.decoder = decoders.Sequence(
+            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(),
+             decoders.Strip(" ", 1, 0)])
+    else:
+        tokenizer.normalizer = normalizers.Sequence(
+            [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        tokenizer.decoder = decoders.Sequence(
+            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(),
+             decoders.Strip(" ", 1, 0)])
+    # Words are learnt one by one, as SentencePiece does; the tokenizer then runs without splitting.
+    learner = Tokenizer(models.BPE(unk_token="<unk>"))
+    learner.pre_tokenizer = pre_tokenizers.Metaspace()
+    learner.train_from_iterator(texts, trainers.BpeTrainer(
+        vocab_size=size, special_tokens=pieces, show_progress=False, limit_alphabet=90))
+    learnt = json.loads(learner.to_str())["model"]
+    whole = json.loads(tokenizer.to_str())
+    whole["model"]["vocab"] = learnt["vocab"]
+    whole["model"]["merges"] = learnt["merges"]
+    tokenizer = Tokenizer.from_str(json.dumps(whole))
+    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False)
+                                  for t in ("<unk>", "<s>", "</s>")])
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A", None, [("<s>", 1)])
+    return tokenizer
+
+
+def word_piece(texts, normalizer, size=500):
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=20))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"], show_progress=False,
+        limit_alphabet=80)
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return tokenizer
+
+
+def small_tokenizers(texts) -> dict[str, Tokenizer]:
+    sequence = pre_tokenizers.Sequence
+    flags = [AddedToken("<left>", lstrip=True), AddedToken("<right>", rstrip=True),
+             AddedToken("<both>", lstrip=True, rstrip=True, normalized=False),
+             AddedToken("word", single_word=True), AddedToken("Case", normalized=True),
+             AddedToken("<a>", normalized=False), AddedToken("<a><b>", normalized=False),
+             AddedToken("   ", normalized=False)]
+    llama3_post = processors.Sequence(
+        [processors.ByteLevel(trim_offsets=False),
+         processors.TemplateProcessing("<|start|> $A", None, [("<|start|>", 1)])])
+    falcon = sequence([pre_tokenizers.Punctuation("contiguous"),
+                       pre_tokenizers.ByteLevel(add_prefix_space=False), pre_tokenizers.Digits(),
+                       split("[0-9][0-9][0-9]")])
+    deepseek = sequence([split("[\r\n]"), split(r"\s?\p{L}+"), split(r"\s?\p{P}+"), split(CJK),
+                         pre_tokenizers.Digits(True), bytes_only()])
+    deepseek3 = sequence([split(r"\p{N}{1,3}"), split("[一-龥぀-ゟ゠-ヿ]+"), split(DEEPSEEK3), bytes_only()])
+    whitespace = sequence([pre_tokenizers.Whitespace(), bytes_only()])
+    delimiter = sequence([pre_tokenizers.CharDelimiterSplit("-"), pre_tokenizers.WhitespaceSplit(),
+                          pre_tokenizers.Punctuation("merged_with_previous"),
+                          split("[aeiou]", "merged_with_next"), bytes_only()])
+    removed = sequence([split(r"[,;]\s*", "removed"), split(r"\w+|[^\w\s]+", "removed", True),
+                        bytes_only()])
+    fold = normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents(),
+                                 normalizers.Lowercase(), normalizers.Strip(),
+                                 normalizers.Replace(Regex(r"\s{2,}"), " ")])
+    return {
+        "gpt2": byte_bpe(texts, pre_tokenizers.ByteLevel(add_prefix_space=False)),
+        "gpt2-prefix": byte_bpe(texts, pre_tokenizers.ByteLevel(add_prefix_space=True)),
+        "llama3": byte_bpe(texts, sequence([split(LLAMA3), bytes_only()]), ignore_merges=True,
+                           post=llama3_post),
+        "qwen2": byte_bpe(texts, sequence([split(QWEN2), bytes_only()]),
+                          normalizer=normalizers.NFC()),
+        "tekken": byte_bpe(texts, sequence([split(TEKKEN), bytes_only()]), ignore_merges=True),
+        "gpt4": byte_bpe(texts, sequence([split(GPT4, "removed", True), bytes_only()])),
+        "falcon": byte_bpe(texts, falcon),
+        "deepseek": byte_bpe(texts, deepseek),
+        "deepseek3": byte_bpe(texts, deepseek3),
+        "whitespace": byte_bpe(texts, whitespace, normalizer=normalizers.NFKC()),
+        "delimiter": byte_bpe(texts, delimiter, normalizer=normalizers.NFD()),
+        "removed": byte_bpe(texts, removed, normalizer=fold),
+        "added": byte_bpe(texts, pre_tokenizers.ByteLevel(add_prefix_space=False), added=flags,
+                          normalizer=normalizers.Lowercase()),
+        "llama2": spm_bpe(texts),
+        "metaspace-first": spm_bpe(texts, "first"),
+        "metaspace-always": spm_bpe(texts, "always"),
+        "bert": word_piece(texts, normalizers.BertNormalizer()),
+        "bert-cased": word_piece(texts, normalizers.BertNormalizer(lowercase=False)),
+        "bert-accents": word_piece(texts, normalizers.BertNormalizer(
+            handle_chinese_chars=False, strip_accents=False)),
+    }
+
+
+def strings(value, out):
+    if isinstance(value, str):
+        out.append(value)
+    elif isinstance(value, list):
+        for part in value:
+            strings(part, out)
+    elif isinstance(value, dict):
+        for part in value.values():
+            strings(part, out)
+
+
+def data_texts(data: Path) -> list[str]:
+    out: list[str] = []
+    with open(data / "banking77/train.csv", encoding="utf-8", newline="") as file:
+        strings(list(csv.reader(file)), out)
+    for path in sorted(data.glob("*/*.json")):
+        strings(json.loads(path.read_text(encoding="utf-8")), out)
+    for path in sorted(data.glob("*/*.jsonl")):
+        if "trace" not in path.as_posix():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                strings(json.loads(line), out)
+    return out
+
+
+# Assigned since long, so that every Unicode table in use agrees on them.
+RANGES = [(0x20, 0x7E)] * 12 + [(0x20, 0x20)] * 6 + [
+    (0x09, 0x0D), (0x00, 0x1F), (0x7F, 0xA0), (0xA1, 0x17F), (0x300, 0x34E), (0x370, 0x377),
+    (0x388, 0x38A), (0x38E, 0x3A1), (0x400, 0x481), (0x5D0, 0x5EA), (0x620, 0x65F), (0x905, 0x939),
+    (0x93E, 0x94D), (0xE01, 0xE3A), (0x1E00, 0x1EFF), (0x2000, 0x200F), (0x2010, 0x2027),
+    (0x2028, 0x202F), (0x2070, 0x2071), (0x2074, 0x208E), (0x2150, 0x215F), (0x2460, 0x24FF),
+    (0x2581, 0x2581), (0x3000, 0x3003), (0x3041, 0x3096), (0x30A1, 0x30FA), (0x4E00, 0x9FA5),
+    (0xAC00, 0xD7A3), (0xFB00, 0xFB06), (0xFE0F, 0xFE0F), (0xFF01, 0xFF5E), (0xFFFD, 0xFFFD),
+    (0x10400, 0x1044F), (0x1D400, 0x1D454), (0x1F300, 0x1F320), (0x1F600, 0x1F64F),
+    (0x20000, 0x2A6D6), (0xE000, 0xE0FF)]
+PIECES = ["'s", "'LL", " 'd", "\r\n", "\n\n", "  \n ", "123456", "١٢٣", "½", "word", " word ", "<left>",
+          "<right> ", " <both> ", "<a>", "<a><b>", "<a", "Case", "CASE", "   ", "▁", "▁▁", "<0x41>",
+          "<s>", "</s>", "<|end|>", "<|start|>", "[CLS]", "[SEP]", "[UNK]", "##a", "e\u0301",
+          "\u1112\u1161\u11ab", "ﬁ", "İ", "ẞ", "Σ", "👩\u200d👩\u200d👧", "🇩🇪", "fooBarBAZ", "a-b--c", "__init__"]
+
+
+def random_text(dice: random.Random) -> str:
+    out = []
+    for _ in range(dice.choice([0, 1, 2, 5, 10, 20, 40])):
+        if dice.random() < 0.25:
+            out.append(dice.choice(PIECES))
+        else:
+            first, last = dice.choice(RANGES)
+            out.append(chr(dice.randint(first, last)) * dice.choice([1, 1, 1, 1, 2, 3]))
+    return "".join(out)
+
+
+def fnv(ids: list[int]) -> str:
+    """FNV-1a over the ids as 32-bit little-endian numbers, folded to 32 bits."""
+    value = 0xCBF29CE484222325
+    for byte in b"".join(token.to_bytes(4, "little") for token in ids):
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return f"{value >> 32 ^ value & 0xFFFFFFFF:08x}"
+
+
+def encodings(tokenizer: Tokenizer, texts: list[str]) -> dict:
+    """Per text: [number of tokens, hash of ids with special tokens parsed and added, hash of ids
+    with neither]; and the hash of the decoded text."""
+    rows = []
+    for text in texts:
+        tokenizer.encode_special_tokens = False
+        full = tokenizer.encode(text).ids
+        tokenizer.encode_special_tokens = True
+        plain = tokenizer.encode(text, add_special_tokens=False).ids
+        decoded = tokenizer.decode(full, skip_special_tokens=False).encode()
+        rows.append([len(full), fnv(full), fnv(plain), fnv(list(decoded))])
+    return rows
+
+
+def main(data: Path, tokenizers: Path) -> None:
+    pages = sorted((OUT / "pages").glob("*.txt"))
+    all_texts = data_texts(data)
+    dice = random.Random(1)
+    samples = [page.read_bytes().decode() for page in pages]
+    samples += dice.sample(all_texts, 250)
+    samples += [random_text(dice) for _ in range(200)]
+    training = dice.sample(all_texts, 1500) + samples[:len(pages)] * 3
+    (OUT / "small").mkdir(exist_ok=True)
+    for name, tokenizer in small_tokenizers(training).items():
+        (OUT / "small" / f"{name}.json").write_text(tokenizer.to_str() + "\n", encoding="utf-8")
+    paths = {f"small/{path.name}": path for path in sorted((OUT / "small").glob("*.json"))}
+    for name in ("smollm2", "bert-uncased"):
+        paths[f"{name}/tokenizer.json"] = tokenizers / name / "tokenizer.json"
+    with open(OUT / "samples.jsonl", "w", encoding="utf-8") as file:
+        for text in samples:
+            file.write(json.dumps(text, ensure_ascii=True) + "\n")
+    with open(OUT / "golden.jsonl", "w", encoding="utf-8") as file:
+        for name, path in paths.items():
+            rows = encodings(Tokenizer.from_file(str(path)), samples)
+            file.write(json.dumps({"tokenizer": name, "texts": rows}, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
