@@ -2,13 +2,15 @@
 """Makes what tests/tokenizer_golden_test.cpp compares with, under tests/data/tokenizers:
 
   small/*.json    small tokenizers of every kind, trained here on the texts of the data folder
+  small/*.gguf    some of them once more, as llama.cpp's converter writes them
   samples.jsonl   the texts: those of pages/, real ones from the data folder, and random ones
   golden.jsonl    one line per tokenizer, with a row per text: see encodings() below
 
     make_golden_tokens.py DATA TOKENIZERS
 
 DATA holds the question and dialogue sets, TOKENIZERS smollm2/ and bert-uncased/ (see
-tests/data/tokenizers/README). Needs the package tokenizers. Deterministic.
+tests/data/tokenizers/README). Needs the packages tokenizers and gguf. Training breaks ties
+at random: another run changes small/ and golden.jsonl together.
 """
 import csv
 import json
@@ -16,6 +18,7 @@ import random
 import sys
 from pathlib import Path
 
+import gguf
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers import AddedToken, trainers
 
@@ -136,6 +139,8 @@ def small_tokenizers(texts) -> dict[str, Tokenizer]:
                           normalizer=normalizers.NFC()),
         "tekken": byte_bpe(texts, sequence([split(TEKKEN), bytes_only()]), ignore_merges=True),
         "gpt4": byte_bpe(texts, sequence([split(GPT4, "removed", True), bytes_only()])),
+        "smollm": byte_bpe(texts, sequence([pre_tokenizers.Digits(True),
+                                            pre_tokenizers.ByteLevel(add_prefix_space=False)])),
         "falcon": byte_bpe(texts, falcon),
         "deepseek": byte_bpe(texts, deepseek),
         "deepseek3": byte_bpe(texts, deepseek3),
@@ -152,6 +157,42 @@ def small_tokenizers(texts) -> dict[str, Tokenizer]:
         "bert-accents": word_piece(texts, normalizers.BertNormalizer(
             handle_chinese_chars=False, strip_accents=False)),
     }
+
+
+GGUF_NAMES = {"gpt2": "gpt-2", "llama3": "llama-bpe", "qwen2": "qwen2", "tekken": "tekken",
+              "falcon": "falcon", "deepseek": "deepseek-coder", "deepseek3": "deepseek-v3",
+              "smollm": "smollm"}
+
+
+def write_gguf(path: Path, name: str, tokenizer: Tokenizer) -> None:
+    writer = gguf.GGUFWriter(path, "llama")
+    model = json.loads(tokenizer.to_str())["model"]
+    added = tokenizer.get_added_tokens_decoder()
+    tokens, types = [], []
+    for id in range(tokenizer.get_vocab_size()):
+        text = tokenizer.id_to_token(id)
+        kind = 3 if id in added and added[id].special else 4 if id in added else 1
+        if name == "bert" and kind == 1:
+            text = text[2:] if text.startswith("##") else "▁" + text
+        tokens.append(text)
+        types.append(kind)
+    writer.add_tokenizer_model("bert" if name == "bert" else "gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    if name == "bert":
+        writer.add_unk_token_id(1)
+        writer.add_bos_token_id(2)
+        writer.add_sep_token_id(3)
+    else:
+        writer.add_tokenizer_pre(GGUF_NAMES[name])
+        writer.add_token_merges([" ".join(pair) for pair in model["merges"]])
+        writer.add_bos_token_id(1)
+        writer.add_eos_token_id(0)
+    if name == "tekken":
+        writer.add_add_bos_token(False)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
 
 
 def strings(value, out):
@@ -238,6 +279,8 @@ def main(data: Path, tokenizers: Path) -> None:
     (OUT / "small").mkdir(exist_ok=True)
     for name, tokenizer in small_tokenizers(training).items():
         (OUT / "small" / f"{name}.json").write_text(tokenizer.to_str() + "\n", encoding="utf-8")
+        if name in GGUF_NAMES or name == "bert":
+            write_gguf(OUT / "small" / f"{name}.gguf", name, tokenizer)
     paths = {f"small/{path.name}": path for path in sorted((OUT / "small").glob("*.json"))}
     for name in ("smollm2", "bert-uncased"):
         paths[f"{name}/tokenizer.json"] = tokenizers / name / "tokenizer.json"

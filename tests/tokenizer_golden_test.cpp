@@ -100,6 +100,22 @@ INSTANTIATE_TEST_SUITE_P(Vocabularies, LlamaCppVectors, testing::Values("gpt-2",
                            return std::string(place.param) == "gpt-2" ? "gpt2" : "llama";
                          });
 
+// What a name in tokenizer.ggml.pre stands for is what the families' tokenizer.json say.
+TEST(TokenizerGolden, GgufVocabulariesEqualTheJsonTheyWereMadeFrom) {
+  const auto texts = test::sample_texts();
+  for (const char* name : {"gpt2", "llama3", "qwen2", "tekken", "falcon", "deepseek", "deepseek3",
+                           "smollm", "bert"}) {
+    const std::string path = test::kTokenData + "small/" + name;
+    const auto from_gguf = Tokenizer::from_gguf(GgufFile(path + ".gguf"));
+    const auto from_json = Tokenizer::from_json(path + ".json");
+    for (const std::string& text : texts) {
+      const auto tokens = from_json->encode(text, {.parse_special = true});
+      ASSERT_EQ(from_gguf->encode(text, {.parse_special = true}), tokens) << name << ": " << text;
+      ASSERT_EQ(from_gguf->decode(tokens), from_json->decode(tokens)) << name << ": " << text;
+    }
+  }
+}
+
 TEST(TokenizerGolden, APieceAtATimeIsTheWholeText) {
   const auto texts = test::sample_texts();
   for (const char* name : {"smollm2/tokenizer.json", "bert-uncased/tokenizer.json",
