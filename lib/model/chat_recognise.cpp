@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -129,9 +130,9 @@ bool set_mistral_answer(TurnStyle& style, std::string_view jinja, std::string_vi
   for (const char* before : {" ", ""}) {
     for (const char* trim : {"|trim", ""}) {
       for (const char* after : {" ", ""}) {
-        const std::string open = *before ? "{{' '+message['content']" : "{{message['content']";
-        const std::string close = *after ? "+eos_token+' '}}" : "+eos_token}}";
-        if (!has(jinja, open + trim + close)) continue;
+        const char* open = *before ? "{{' '+message['content']" : "{{message['content']";
+        const char* close = *after ? "+eos_token+' '}}" : "+eos_token}}";
+        if (!has(jinja, fmt::format("{}{}{}", open, trim, close))) continue;
         style.before_answer = before;
         style.trims_answer = *trim != '\0';
         style.after_answer = std::string(eos) + after;
