@@ -116,8 +116,8 @@ void SafetensorsFile::read_entry(const std::string& name, const Json& entry,
     return;
   }
   if (find_tensor_bytes(*readable, elements) != bytes)
-    fail(ErrorKind::format, "{}: {} bytes, expected those of {} elements of type {}", what, bytes, elements,
-         type);
+    fail(ErrorKind::format, "{}: {} bytes, expected those of {} elements of type {}", what, bytes,
+         elements, type);
   const auto [at, added] = tensors_.emplace(name, StoredTensor{});
   if (!added) fail(ErrorKind::format, "{} occurs twice", what);
   at->second = {at->first, *readable, shape, data_.data() + offsets[0], bytes};
