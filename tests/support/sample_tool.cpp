@@ -23,10 +23,11 @@ struct Options {
   kvs::ComputeOptions compute;
   int min_span = 8;
   int slow_ms = 0;
+  bool binary = false;
 };
 
 int copy(const Options& options) {
-  kvs::Output output(options.output, kvs::Content::text);
+  kvs::Output output(options.output, options.binary ? kvs::Content::binary : kvs::Content::text);
   kvs::Progress progress("copying", "lines", 0);
   for (const std::string& file : kvs::files_or_stdin(options.files)) {
     kvs::Input input(file);
@@ -57,6 +58,7 @@ int main(int argc, char** argv) {
   app.add_option("FILE", options.files, "Text to copy")->type_name("");
   app.add_option("-o,--output", options.output, "Where to")->type_name("FILE");
   app.add_option("--slow", options.slow_ms, "Wait after each line")->type_name("MS");
+  app.add_flag("--binary", options.binary, "Take the output for binary data");
   kvs::add_compute_options(app, options.compute);
   CLI::App* counting = app.add_subcommand("count", "Count, and say no");
   counting->add_option("--min-span", options.min_span, "How far")->check(CLI::Range(1, 100000000));

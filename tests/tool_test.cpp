@@ -1,0 +1,35 @@
+#include <gtest/gtest.h>
+
+#include "tools/command_line.h"
+#include "tools/progress.h"
+#include "tools/terminal.h"
+
+namespace kvs::test {
+namespace {
+
+TEST(Tool, NamesTheVariableOfAnOption) {
+  EXPECT_EQ(variable_of("min-span"), "KVS_MIN_SPAN");
+}
+
+TEST(Tool, ShowsHowFarARunIs) {
+  EXPECT_EQ(progress_line("embedding", "prompts", 0, 400, 0), "embedding  0/400");
+  EXPECT_EQ(progress_line("embedding", "prompts", 100, 400, 20),
+            "embedding  100/400  5 prompts/s  1:00 left");
+  EXPECT_EQ(progress_line("embedding", "prompts", 1, 7201, 1),
+            "embedding  1/7201  1 prompts/s  2:00:00 left");
+  EXPECT_EQ(progress_line("embedding", "prompts", 400, 400, 20),
+            "embedding  400/400  20 prompts/s");
+}
+
+TEST(Tool, ShowsNoTimeLeftWhereTheEndIsUnknown) {
+  EXPECT_EQ(progress_line("reading", "lines", 3, 0, 2), "reading  3  1.5 lines/s");
+}
+
+TEST(Tool, WritesNoEscapesWhereColoursAreNotWanted) {
+  EXPECT_TRUE(palette(false).red.empty());
+  EXPECT_TRUE(palette(false).reset.empty());
+  EXPECT_EQ(palette(true).reset, "\033[0m");
+}
+
+}  // namespace
+}  // namespace kvs::test
