@@ -40,9 +40,9 @@ std::vector<CLI::App*> with_subcommands(CLI::App& app) {
 }
 
 bool has_variable(const CLI::Option& option) {
-  static const std::vector<std::string> kNone{"help", "version", "generate"};
+  static const std::vector<std::string> excepted{"help", "version", "generate"};
   if (option.get_lnames().empty() || !option.get_envname().empty()) return false;
-  return std::find(kNone.begin(), kNone.end(), option.get_lnames()[0]) == kNone.end();
+  return std::find(excepted.begin(), excepted.end(), option.get_lnames()[0]) == excepted.end();
 }
 
 void add_common(CLI::App& app, int& verbose, int& quiet) {

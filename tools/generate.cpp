@@ -7,9 +7,9 @@
 
 namespace kvs {
 const std::vector<std::string>& generated_pages() {
-  static const std::vector<std::string> kPages{"man", "complete-bash", "complete-zsh",
-                                               "complete-fish"};
-  return kPages;
+  static const std::vector<std::string> pages{"man", "complete-bash", "complete-zsh",
+                                              "complete-fish"};
+  return pages;
 }
 
 std::string generate(const CLI::App& app, const std::string& page) {
