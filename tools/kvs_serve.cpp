@@ -6,12 +6,12 @@
 int main(int argc, char** argv) {
   CLI::App app{"Answer prompts, reusing the KV of similar earlier ones.", "kvs-serve"};
   app.require_subcommand(1);
-  kvs::ServeOptions serve;
+  kvs::ServeOptions serve, chat_serve{.max_tokens = 1024};
   kvs::RunOptions run;
   kvs::ChatOptions chat;
-  const CLI::App* chat_command = kvs::add_chat_command(app, serve, chat);
+  const CLI::App* chat_command = kvs::add_chat_command(app, chat_serve, chat);
   kvs::add_run_command(app, serve, run);
   return kvs::run_tool(app, argc, argv, [&] {
-    return *chat_command ? kvs::chat(serve, chat) : kvs::run_requests(serve, run);
+    return *chat_command ? kvs::chat(chat_serve, chat) : kvs::run_requests(serve, run);
   });
 }
