@@ -8,14 +8,13 @@
 #include <numeric>
 
 #include "support/errors.h"
+#include "support/temporary_folder.h"
 
 namespace kvs::test {
 namespace {
 
 class KvArchive : public testing::TestWithParam<DType> {
  protected:
-  KvArchive() { std::filesystem::remove(path); }
-
   // A view whose bytes say where they are.
   KvView filled(int64_t tokens) {
     KvView view;
@@ -59,8 +58,8 @@ class KvArchive : public testing::TestWithParam<DType> {
   std::unique_ptr<Backend> backend = make_backend({.device = "cpu", .threads = 1});
   KvLayout layout{.layers = 2, .kv_heads = 3, .head_dim = 8, .type = GetParam()};
   KvPool pool{*backend, layout, 64};
-  std::filesystem::path path =
-      std::filesystem::path(testing::TempDir()) / fmt::format("kv_{}.kva", dtype_name(GetParam()));
+  TemporaryFolder folder;
+  std::filesystem::path path = folder.path() / "rows.kva";
 };
 INSTANTIATE_TEST_SUITE_P(Of, KvArchive, testing::Values(DType::f16, DType::f32, DType::q8),
                          [](const auto& parameter) { return dtype_name(parameter.param); });

@@ -193,7 +193,7 @@ TEST_F(DirectoryRefusal, NamesMissingFiles) {
   EXPECT_EQ(message(), "model: no model.safetensors and no model.safetensors.index.json");
 
   fs::remove(directory_ / "config.json");
-  EXPECT_EQ(message(), "model/config.json: No such file or directory");
+  EXPECT_EQ(message(), "model: a folder without config.json");
 }
 
 TEST_F(DirectoryRefusal, ComesForAdapters) {

@@ -1,4 +1,6 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <string>
@@ -10,7 +12,7 @@
 namespace kvs {
 namespace {
 
-const std::string kPath = testing::TempDir() + "broken_tokenizer.json";
+const std::string kPath = testing::TempDir() + fmt::format("broken_tokenizer_{}.json", getpid());
 
 // What from_json says about a file with this content, without the path in front.
 std::string error_of_json(const std::string& content) {

@@ -29,7 +29,7 @@ struct LineEditor::State {
   }
 };
 
-LineEditor::LineEditor(std::string program, std::string history_file)
+LineEditor::LineEditor(const std::string& program, std::string history_file)
     : state_(std::make_unique<State>()) {
   std::setlocale(LC_CTYPE, "");  // how wide a character is
   State& state = *state_;

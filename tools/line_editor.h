@@ -10,7 +10,7 @@ namespace kvs {
 class LineEditor {
  public:
   /// `history_file` is read now and written at the end; empty: no file.
-  LineEditor(std::string program, std::string history_file);
+  LineEditor(const std::string& program, std::string history_file);
   ~LineEditor();
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;

@@ -11,8 +11,12 @@ namespace {
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& model) {
   if (model.starts_with("random:")) return nullptr;
-  if (std::filesystem::is_directory(model))
-    return Tokenizer::from_json(std::filesystem::path(model) / "tokenizer.json");
+  if (std::filesystem::is_directory(model)) {
+    const std::filesystem::path file = std::filesystem::path(model) / "tokenizer.json";
+    if (!std::filesystem::exists(file))
+      fail(ErrorKind::io, "{}: a folder without tokenizer.json", model);
+    return Tokenizer::from_json(file);
+  }
   return Tokenizer::from_gguf(GgufFile(model));
 }
 
@@ -38,9 +42,9 @@ const ChatTemplate& PromptEncoder::chat_template() const {
 
 std::vector<int32_t> PromptEncoder::encode_chat(const std::vector<ChatMessage>& messages) const {
   const RenderedChat chat = chat_template().render(messages, {.add_generation_prompt = true});
-  return tokenizer_->encode(chat.text, {.add_special = false,
-                                        .parse_special = options_.parse_special,
-                                        .markup = chat.markup});
+  return tokenizer_->encode(
+      chat.text,
+      {.add_special = false, .parse_special = options_.parse_special, .markup = chat.markup});
 }
 
 std::vector<int32_t> PromptEncoder::encode(const Request& request) const {

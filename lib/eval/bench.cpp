@@ -7,8 +7,6 @@
 #include <cmath>
 #include <random>
 
-
-
 #include "base/process_memory.h"
 #include "kvs/engine.h"
 #include "kvs/kv_view.h"
@@ -87,10 +85,10 @@ class Bench {
     }
   }
 
-  // Median seconds of computing `count` rows behind `view`.
-  double time_rows(const KvView& cached, int64_t count) {
+  // Median seconds of computing `count` rows behind `cached`. Short runs are repeated more often.
+  double time_rows(const KvView& cached, int64_t count, int times = 1) {
     std::vector<double> seconds;
-    for (int run = 0; run <= options_.repeats; ++run) {
+    for (int run = 0; run <= options_.repeats * times; ++run) {
       KvView view;
       view.append_shared(cached, 0, cached.size(), true);
       const auto start = Clock::now();
@@ -160,9 +158,7 @@ class Bench {
       if (!fits(context + 1)) continue;
       say(fmt::format("decode behind {}", context));
       const KvView view = cached(context);
-      std::vector<double> seconds;
-      for (int step = 0; step < 4; ++step) seconds.push_back(time_rows(view, 1));
-      const double rate = 1 / median(seconds);
+      const double rate = 1 / time_rows(view, 1, 4);
       const double bytes =
           static_cast<double>(transformer_.weight_bytes() - embedding) +
           static_cast<double>(context) * static_cast<double>(pool_.layout().token_bytes());

@@ -22,7 +22,11 @@ std::unique_ptr<ModelFiles> open_model_files(std::string_view model) {
   if (model.starts_with(kRandom)) return open_random_model(model.substr(kRandom.size()));
   const std::filesystem::path path(model);
   std::error_code ignored;  // the reader of a file that cannot be looked at says why
-  if (std::filesystem::is_directory(path, ignored)) return open_hf_model(path);
+  if (std::filesystem::is_directory(path, ignored)) {
+    if (!std::filesystem::exists(path / "config.json", ignored))
+      fail(ErrorKind::io, "{}: a folder without config.json", path.string());
+    return open_hf_model(path);
+  }
   return open_gguf_model(path);
 }
 

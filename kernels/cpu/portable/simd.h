@@ -66,7 +66,9 @@ static inline Vec fma(Vec a, Vec b, Vec c) {
 }
 
 /// sum = fma(a, b, sum).
-static inline void accumulate(Vec& sum, Vec a, Vec b) { sum = fma(a, b, sum); }
+static inline void accumulate(Vec& sum, Vec a, Vec b) {
+  sum = fma(a, b, sum);
+}
 
 /// Where either is NaN: y.
 static inline Vec max(Vec x, Vec y) {

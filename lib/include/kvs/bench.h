@@ -16,13 +16,13 @@ namespace kvs {
 struct BenchOptions {
   Compute compute = Compute::bf16;
   DType kv_type = DType::f16;
-  int repeats = 5;                                ///< each figure is the median of as many runs
-  std::vector<int> prefill{128, 512, 2048};       ///< tokens
-  std::vector<int> append{10, 32, 256};           ///< new tokens behind `context`
-  int context = 2048;                             ///< cached tokens in front of the appended ones
-  std::vector<int> decode{512, 2048};             ///< cached tokens in front of the decoded one
-  int replaced = 10;                              ///< first tokens of `context` that are replaced
-  std::function<void(std::string_view)> progress; ///< what is measured next
+  int repeats = 5;                                 ///< each figure is the median of as many runs
+  std::vector<int> prefill{128, 512, 2048};        ///< tokens
+  std::vector<int> append{10, 32, 256};            ///< new tokens behind `context`
+  int context = 2048;                              ///< cached tokens in front of the appended ones
+  std::vector<int> decode{512, 2048};              ///< cached tokens in front of the decoded one
+  int replaced = 10;                               ///< first tokens of `context` that are replaced
+  std::function<void(std::string_view)> progress;  ///< what is measured next
 };
 
 /// Measures a model on its backend beside the machine's limits, in one run:

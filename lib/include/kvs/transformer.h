@@ -45,7 +45,8 @@ class KVS_API Transformer {
   /// How this model's KV lies in a pool of the given type.
   KvLayout kv_layout(DType type) const;
 
-  /// Bytes of weights on the backend, of them the embedding matrix, and parameters used per token without the embedding look-up
+  /// Bytes of weights on the backend, of them the embedding matrix, and parameters used per token
+  /// without the embedding look-up
   /// and the output layer, and those of the output layer.
   size_t weight_bytes() const;
   size_t embedding_bytes() const;
