@@ -48,6 +48,7 @@ Donors read_donors(const kvs::DonorLookup& lookup,
 // Leaves only the donors that a span comes from.
 std::vector<kvs::SourceSpan> drop_unused(std::vector<kvs::SourceSpan> spans, Donors& donors) {
   std::vector<int32_t> used;
+  used.reserve(spans.size());
   for (const kvs::SourceSpan& span : spans) used.push_back(span.source);
   std::sort(used.begin(), used.end());
   used.erase(std::unique(used.begin(), used.end()), used.end());
