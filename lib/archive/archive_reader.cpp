@@ -7,6 +7,8 @@
 namespace kvs {
 
 struct ArchiveReader::State {
+  State(std::istream& input, std::string name, const ArchiveReadOptions& options)
+      : stream(ByteSource(input, std::move(name)), {.decode_kv = options.decode_kv}) {}
   State(std::unique_ptr<InputFile> input, const ArchiveReadOptions& options)
       : file(std::move(input)),
         stream(ByteSource(file->descriptor(), file->name()), {.decode_kv = options.decode_kv}) {}
@@ -21,6 +23,10 @@ ArchiveReader::ArchiveReader(const std::filesystem::path& path, const ArchiveRea
 ArchiveReader::ArchiveReader(int descriptor, std::string name, const ArchiveReadOptions& options)
     : state_(std::make_unique<State>(std::make_unique<InputFile>(descriptor, std::move(name)),
                                      options)) {}
+
+ArchiveReader::ArchiveReader(std::istream& stream, std::string name,
+                             const ArchiveReadOptions& options)
+    : state_(std::make_unique<State>(stream, std::move(name), options)) {}
 
 ArchiveReader::~ArchiveReader() = default;
 ArchiveReader::ArchiveReader(ArchiveReader&&) noexcept = default;

@@ -21,6 +21,9 @@ constexpr size_t kChunk = size_t{1} << 20;
 ByteSource::ByteSource(int descriptor, std::string name)
     : name_(std::move(name)), descriptor_(descriptor) {}
 
+ByteSource::ByteSource(std::istream& stream, std::string name)
+    : name_(std::move(name)), stream_(&stream) {}
+
 ByteSource::ByteSource(int descriptor, std::string name, int64_t first, int64_t last, Buffer buffer)
     : name_(std::move(name)),
       descriptor_(descriptor),
@@ -67,7 +70,17 @@ void ByteSource::make_room(size_t bytes) {
   end_ = kept;
 }
 
+// What is there already, so that a record in a pipe can be used before the next one comes.
+size_t ByteSource::read_stream(std::byte* to, size_t bytes) {
+  std::streambuf& buffer = *stream_->rdbuf();
+  if (buffer.sgetc() == std::char_traits<char>::eof()) return 0;
+  const auto ready = static_cast<size_t>(std::max<std::streamsize>(buffer.in_avail(), 1));
+  const auto wanted = static_cast<std::streamsize>(std::min(bytes, ready));
+  return static_cast<size_t>(buffer.sgetn(reinterpret_cast<char*>(to), wanted));
+}
+
 size_t ByteSource::read_some(std::byte* to, size_t bytes) {
+  if (stream_ != nullptr) return read_stream(to, bytes);
   for (;;) {
     const int64_t at = position_ + static_cast<int64_t>(end_ - begin_);
     const ssize_t got =

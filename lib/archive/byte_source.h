@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <istream>
 #include <limits>
 #include <memory>
 #include <span>
@@ -28,6 +29,8 @@ class ByteSource {
  public:
   /// The whole stream, from where the descriptor stands.
   ByteSource(int descriptor, std::string name);
+  /// The same of a stream, which must outlive the source; what its buffer throws goes through.
+  ByteSource(std::istream& stream, std::string name);
   /// Bytes [first, last) of a regular file; does not move the descriptor. `buffer` may be one that
   /// another source released.
   ByteSource(int descriptor, std::string name, int64_t first, int64_t last, Buffer buffer = {});
@@ -47,9 +50,11 @@ class ByteSource {
   void fill(size_t bytes);
   void make_room(size_t bytes);
   size_t read_some(std::byte* to, size_t bytes);
+  size_t read_stream(std::byte* to, size_t bytes);
 
   std::string name_;
-  int descriptor_;
+  int descriptor_ = -1;
+  std::istream* stream_ = nullptr;  // instead of the descriptor
   bool positioned_ = false;
   int64_t last_ = std::numeric_limits<int64_t>::max();
   int64_t position_ = 0;

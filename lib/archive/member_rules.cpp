@@ -75,7 +75,7 @@ Fault find_span_fault(const PromptSpan& span, int64_t position, const KvSummary*
 Fault find_spans_fault(const PromptRecord& record, const FindKv& find_kv) {
   int64_t position = 0;
   for (const PromptSpan& span : record.spans) {
-    const Fault fault = find_span_fault(span, position, span.kv ? find_kv(*span.kv) : nullptr);
+    Fault fault = find_span_fault(span, position, span.kv ? find_kv(*span.kv) : nullptr);
     if (fault) return fault;
     position += span.count;
   }

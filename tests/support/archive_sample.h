@@ -36,9 +36,10 @@ inline KvRecord sample_kv(const ArchiveHeader& header, uint32_t seed, int count 
   record.id =
       kv_record_id({.fingerprint = header.fingerprint, .parent = record.parent}, record.tokens);
   const KvLayout& layout = header.layout;
-  const size_t plane = layout.kv_heads * count * layout.row_bytes();
-  const size_t scales = layout.type == DType::q8 ? layout.kv_heads * count * sizeof(float) : 0;
-  const size_t total = 2 * layout.layers * (plane + scales);
+  const size_t rows = static_cast<size_t>(layout.kv_heads) * static_cast<size_t>(count);
+  const size_t plane = rows * layout.row_bytes();
+  const size_t scales = layout.type == DType::q8 ? rows * sizeof(float) : 0;
+  const size_t total = 2 * static_cast<size_t>(layout.layers) * (plane + scales);
   record.storage = std::make_unique<std::byte[]>(total);
   for (size_t at = 0; at < total; ++at) record.storage[at] = static_cast<std::byte>(random());
   const std::byte* next = record.storage.get();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,8 @@ class KVS_API ArchiveReader {
   explicit ArchiveReader(const std::filesystem::path& path, const ArchiveReadOptions& options = {});
   /// From an open descriptor, which stays open; `name` stands for it in messages.
   ArchiveReader(int descriptor, std::string name, const ArchiveReadOptions& options = {});
+  /// From a binary stream, which must outlive the reader; what its buffer throws goes through.
+  ArchiveReader(std::istream& stream, std::string name, const ArchiveReadOptions& options = {});
   ~ArchiveReader();
   ArchiveReader(ArchiveReader&&) noexcept;
 
