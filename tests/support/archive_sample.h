@@ -58,7 +58,7 @@ inline PromptRecord sample_prompt(const std::string& id, const KvRecord& kv) {
   return {.id = id,
           .tenant = "acme",
           .visibility = Visibility::group,
-          .tokens = {1, 2, 3, 4, 5, 6, 7, 8},
+          .tokens = {1, 2, 3, 4, 5, 6, 7, kv.tokens.at(2)},
           .text = "gr\u00fc\u00df dich",
           .embedding = {0.6f, -0.8f},
           .embedder = "static",
