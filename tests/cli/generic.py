@@ -13,15 +13,16 @@ from run import DATA, environment
 
 MODEL = DATA / "stories260K.gguf"
 
-# How each tool is called so that it reads a model and an input; {out} must not be left behind when
-# it fails. A tool without an entry fails the test.
+# How each tool is called so that it reads a model ("model") and also an input ("input"), and what must be there
+# before ("setup"); {out} must not be left behind when it fails. A tool without an entry fails the test.
+INDEX = f"kvs-embed -m {MODEL} good.jsonl | kvs-index build -q -o idx"
 COMMANDS: dict[str, dict[str, str]] = {
     "kvs-sample": {"input": "kvs-sample -o {out} {input}"},
     "kvs-embed": {"input": "kvs-embed --kv -m {model} -o {out} {input}"},
-    "kvs-index": {},
-    "kvs-align": {},
+    "kvs-index": {"setup": INDEX, "input": "kvs-index search -m {model} --index idx {input}"},
+    "kvs-align": {"setup": INDEX, "input": "kvs-align -m {model} --index idx {input}"},
     "kvs-serve": {"input": "kvs-serve run -m {model} --threads 1 {input} > answers"},
-    "kvs-eval": {},
+    "kvs-eval": {"model": "kvs-eval bench -m {model} --json {out}"},
 }
 
 
@@ -133,22 +134,22 @@ def write(folder: str, name: str, content) -> None:
 def check_bad(checks: Checks, what: str, command: str, says: str, name: str, content) -> None:
     with tempfile.TemporaryDirectory(prefix="kvs-generic-") as folder:
         (Path(folder) / "good.jsonl").write_text("".join(LINES[:2]))
+        checks.run(COMMANDS[checks.tool].get("setup", "true"), folder).check_returncode()
         write(folder, name, content)
         done = checks.run(command, folder)
         checks.expect_error(f"{what} {name}", done, says)
-        left = {file.name for file in Path(folder).iterdir()} - {"good.jsonl", name, "answers"}
+        left = {file.name for file in Path(folder).iterdir()} - {"good.jsonl", name, "answers", "idx"}
         checks.expect(f"{what} {name}: leaves {sorted(left)}", not left, done)
 
 
 def check_bad_files(checks: Checks) -> None:
-    command = COMMANDS[checks.tool].get("input")
-    if not command:
-        return
-    if "{model}" in command:
+    command = COMMANDS[checks.tool].get("input", "")
+    reads_model = command if "{model}" in command else COMMANDS[checks.tool].get("model")
+    if reads_model:
         for name, content in BAD_MODELS.items():
-            check_bad(checks, "model", command.format(model=name, input="good.jsonl", out="out"),
+            check_bad(checks, "model", reads_model.format(model=name, input="good.jsonl", out="out"),
                       re.escape(name) + ": ", name, content)
-    if checks.tool != "kvs-sample":
+    if command and checks.tool != "kvs-sample":
         for name, (content, says) in BAD_INPUTS.items():
             check_bad(checks, "input", command.format(model=MODEL, input=name, out="out"), says, name, content)
 
@@ -157,6 +158,8 @@ def check_interrupt(checks: Checks, folder: str) -> None:
     command = COMMANDS[checks.tool].get("input")
     if not command:
         return
+    (Path(folder) / "good.jsonl").write_text("".join(LINES[:2]))
+    checks.run(COMMANDS[checks.tool].get("setup", "true"), folder).check_returncode()
     reader, writer = os.pipe()
     process = subprocess.Popen(["bash", "-c", "exec " + command.format(model=MODEL, input="-", out="out")],
                                cwd=folder, env=environment(checks.bin, folder), stdin=reader, text=True,
