@@ -66,10 +66,11 @@ class Piece {
     weights_ = static_cast<const Packed*>(task.weights) + begin / kElements * kPanelWidth;
   }
 
-  void multiply(int64_t row, int64_t rows, int64_t panel, int64_t panels) {
+  void multiply(int64_t row, int64_t rows, int64_t panel, int64_t panels, int64_t panels_ahead) {
     static constexpr TileTable kTiles =
         make_tile_table<Weights>(std::make_integer_sequence<int, kTileRows * kMaxPanels>());
     const int64_t column = panel * kPanelWidth;
+    tile_.ahead = panels_ahead * tile_.panel_stride * int64_t{sizeof(typename Weights::Packed)};
     tile_.x = x_ + row * tile_.x_stride;
     tile_.weights = weights_ + panel * tile_.panel_stride;
     tile_.out = task_.out + row * task_.n + column;
@@ -103,7 +104,7 @@ int64_t piece_depth(int64_t k, int64_t panels) {
 }
 
 // Tiles of as equal heights as can be: a tile of few rows is slow. A group of panels is used for
-// all rows before the next one is fetched.
+// all rows before the next one, which the last rows fetch meanwhile.
 template <typename Weights>
 void multiply_piece(Piece<Weights>& piece, const MatmulTask& task, int64_t tiles) {
   const int64_t height = task.rows / tiles, taller = task.rows % tiles;
@@ -113,8 +114,9 @@ void multiply_piece(Piece<Weights>& piece, const MatmulTask& task, int64_t tiles
     int64_t row = task.first_row;
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t rows = height + (tile < taller), step = tile_panels(rows);
+      const int64_t ahead = tile + 1 == tiles && group_end + group <= end ? group : 0;
       for (int64_t panel = first; panel < group_end; panel += step)
-        piece.multiply(row, rows, panel, at_most(step, group_end - panel));
+        piece.multiply(row, rows, panel, at_most(step, group_end - panel), ahead);
       row += rows;
     }
   }

@@ -19,7 +19,8 @@ struct Tile {
   int64_t steps;        // of the weights: elements or pairs
   bool odd_end;         // a pair follows of which only the first element counts
   int64_t x_stride, panel_stride;
-  float* sums;  // where sums continue from one piece to the next
+  int64_t ahead;  // bytes from each step's weights to those that will be needed next
+  float* sums;    // where sums continue from one piece to the next
   int64_t sums_stride;
   bool first_piece, last_piece;
   float* out;
@@ -67,47 +68,66 @@ template <typename Weights, int kHalf, int kRows, int kPanels>
   }
 }
 
-template <int kRows, int kVecs>
+// A tile at the right edge has fewer columns than its vectors have lanes; masked stores are slow.
+template <bool kWhole>
+[[gnu::always_inline]] inline Vec load_columns(const float* p, int64_t count) {
+  return kWhole ? load(p) : load_first(p, count);
+}
+template <bool kWhole>
+[[gnu::always_inline]] inline void store_columns(float* p, Vec x, int64_t count) {
+  kWhole ? store(p, x) : store_first(p, x, count);
+}
+
+template <bool kWhole, int kRows, int kVecs>
 [[gnu::always_inline]] inline void load_sums(Vec (&sums)[kRows][kVecs], const Tile& tile) {
 #pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVecs; ++v)
-      sums[row][v] = tile.first_piece ? zero()
-                                      : load_first(tile.sums + row * tile.sums_stride + v * kWidth,
-                                                   tile.columns - v * kWidth);
+      sums[row][v] = load_columns<kWhole>(tile.sums + row * tile.sums_stride + v * kWidth,
+                                          tile.columns - v * kWidth);
   }
 }
 
-template <int kRows, int kVecs>
+template <bool kWhole, int kRows, int kVecs>
 [[gnu::always_inline]] inline void store_sums(const Vec (&sums)[kRows][kVecs], const Tile& tile) {
-  float* to = tile.last_piece ? tile.out : tile.sums;
-  const int64_t stride = tile.last_piece ? tile.out_stride : tile.sums_stride;
+#pragma GCC unroll 16
+  for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVecs; ++v)
+      store_columns<kWhole>(tile.sums + row * tile.sums_stride + v * kWidth, sums[row][v],
+                            tile.columns - v * kWidth);
+  }
+}
+
+template <bool kWhole, int kRows, int kVecs>
+[[gnu::always_inline]] inline void store_results(const Vec (&sums)[kRows][kVecs],
+                                                 const Tile& tile) {
 #pragma GCC unroll 16
   for (int v = 0; v < kVecs; ++v) {
     const int64_t left = tile.columns - v * kWidth;
-    if (left <= 0) break;
-    const bool with_bias = tile.last_piece && tile.bias;
-    const Vec bias = with_bias ? load_first(tile.bias + v * kWidth, left) : zero();
+    const Vec bias = tile.bias ? load_columns<kWhole>(tile.bias + v * kWidth, left) : zero();
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
-      float* place = to + row * stride + v * kWidth;
+      float* place = tile.out + row * tile.out_stride + v * kWidth;
       Vec sum = sums[row][v];
-      if (with_bias) sum = sum + bias;
-      if (tile.last_piece && tile.accumulate) sum = sum + load_first(place, left);
-      store_first(place, sum, left);
+      if (tile.bias) sum = sum + bias;
+      if (tile.accumulate) sum = sum + load_columns<kWhole>(place, left);
+      store_columns<kWhole>(place, sum, left);
     }
   }
 }
 
 template <typename Weights, int kRows, int kPanels>
-void multiply_tile(const Tile& tile) {
-  Vec sums[kRows][kPanels * kVecsPerPanel];
-  load_sums(sums, tile);
+[[gnu::always_inline]] inline void multiply_steps(Vec (&sums)[kRows][kPanels * kVecsPerPanel],
+                                                  const Tile& tile) {
   const auto* x = static_cast<const typename Weights::Activation*>(tile.x);
   const auto* w = static_cast<const typename Weights::Packed*>(tile.weights);
-  const int64_t x_stride = tile.x_stride, panel_stride = tile.panel_stride;
+  const int64_t x_stride = tile.x_stride, panel_stride = tile.panel_stride, ahead = tile.ahead;
   for (int64_t step = 0; step < tile.steps; ++step) {
+#pragma GCC unroll 16
+    for (int panel = 0; panel < kPanels; ++panel)
+      prefetch(reinterpret_cast<const char*>(w + panel * panel_stride) + ahead);
     multiply_step<Weights, 0, kRows, kPanels>(sums, x, x_stride, w, panel_stride);
     if constexpr (Weights::kHalves == 2) {
       // Read again: kept for the second half, the pairs would take the registers of the sums.
@@ -118,7 +138,24 @@ void multiply_tile(const Tile& tile) {
     w += kPanelWidth;
   }
   if (tile.odd_end) multiply_step<Weights, 0, kRows, kPanels>(sums, x, x_stride, w, panel_stride);
-  store_sums(sums, tile);
+}
+
+template <typename Weights, int kRows, int kPanels>
+void multiply_tile(const Tile& tile) {
+  constexpr int kVecs = kPanels * kVecsPerPanel;
+  const bool whole = tile.columns >= kVecs * kWidth;
+  Vec sums[kRows][kVecs];
+#pragma GCC unroll 16
+  for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVecs; ++v) sums[row][v] = zero();
+  }
+  if (!tile.first_piece) whole ? load_sums<true>(sums, tile) : load_sums<false>(sums, tile);
+  multiply_steps<Weights, kRows, kPanels>(sums, tile);
+  if (!tile.last_piece)
+    whole ? store_sums<true>(sums, tile) : store_sums<false>(sums, tile);
+  else
+    whole ? store_results<true>(sums, tile) : store_results<false>(sums, tile);
 }
 
 /// f32 weights, f32 activations.

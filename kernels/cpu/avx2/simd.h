@@ -16,6 +16,7 @@ namespace simd {
 
 using Vec = __m256;
 constexpr int kWidth = 8;
+constexpr bool kHasFma = true;
 
 static inline Vec broadcast(float x) {
   return _mm256_set1_ps(x);
@@ -85,7 +86,7 @@ static inline float max_lane(Vec x) {
 }
 
 static inline void prefetch(const void* p) {
-  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
 }
 
 static inline __m128i load_u16(const uint16_t* p) {

@@ -18,6 +18,7 @@ using Vec = float __attribute__((vector_size(16)));
 using Bits = uint32_t __attribute__((vector_size(16)));
 using Ints = int32_t __attribute__((vector_size(16)));
 constexpr int kWidth = 4;
+constexpr bool kHasFma = false;  // whether fma() is one instruction
 
 static inline Vec as_vec(Bits x) {
   return reinterpret_cast<Vec>(x);
