@@ -138,19 +138,27 @@ int finish(ArchiveWriter& writer, int64_t prompts, int64_t skipped) {
 void add_embed_options(CLI::App& app, EmbedOptions& options) {
   add_model_option(app, options.model);
   add_compute_options(app, options.compute);
-  app.add_option("FILE", options.files, "Lines of text or JSON; - or none: standard input");
-  app.add_option("-o,--output", options.output, "Archive to write; -: standard output");
+  app.add_option("FILE", options.files, "Lines of text or JSON; - or none: standard input")
+      ->type_name("");
+  app.add_option("-o,--output", options.output, "Archive to write; -: standard output")
+      ->type_name("ARCHIVE");
   app.add_flag("--tokenize", options.tokenize, "Write {\"id\",\"tokens\"} lines instead");
   app.add_flag("--kv", options.kv, "Also compute and store keys and values");
-  app.add_option("--kv-type", options.kv_type, "Of keys and values: f16, bf16, f32 or q8");
-  app.add_option("--kv-memory", options.kv_memory_mb, "MiB for keys and values at most")
+  app.add_option("--kv-type", options.kv_type, "Of keys and values: f16, bf16, f32 or q8")
+      ->type_name("TYPE")
+      ->capture_default_str();
+  app.add_option("--kv-memory", options.kv_memory_mb, "For keys and values at most")
+      ->type_name("MIB")
+      ->capture_default_str()
       ->check(CLI::Range(1, 1 << 30));
-  app.add_option("--codec", options.codec, "Of keys and values: raw or shuffle");
+  app.add_option("--codec", options.codec, "Of keys and values: raw or shuffle")
+      ->type_name("NAME")
+      ->capture_default_str();
   app.add_flag("--no-text", options.no_text, "Do not store the prompts' text");
   app.add_flag("--public", options.everyone, "All tenants may reuse these prompts");
   app.add_flag("--keep-going", options.keep_going, "Skip prompts that cannot be read");
-  app.add_option("--chat-template", options.chat_template,
-                 "Instead of the model's own: chatml, llama2, llama3, mistral or zephyr");
+  app.add_option("--chat-template", options.chat_template, "In place of the model's own")
+      ->type_name("NAME");
   app.add_flag("--parse-special", options.parse_special,
                "Recognise special tokens in users' text too");
 }

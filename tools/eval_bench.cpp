@@ -54,10 +54,15 @@ CLI::App* add_bench_command(CLI::App& app, BenchCommand& command) {
   CLI::App* bench = app.add_subcommand("bench", "Measure speed beside the machine's limits");
   add_model_option(*bench, command.model)->required();
   add_compute_options(*bench, command.compute);
-  bench->add_option("--kv", command.kv_type, "Type of cached keys and values");
+  bench->add_option("--kv", command.kv_type, "Type of cached keys and values: f16, bf16, f32 or q8")
+      ->type_name("TYPE")
+      ->capture_default_str();
   bench->add_option("--repeats", command.repeats, "Runs per figure, of which the median counts")
+      ->type_name("N")
+      ->capture_default_str()
       ->check(CLI::Range(1, 1000));
-  bench->add_option("--json", command.json, "Write the figures to this file; -: standard output");
+  bench->add_option("--json", command.json, "Write the figures to this file; -: standard output")
+      ->type_name("FILE");
   return bench;
 }
 

@@ -163,8 +163,9 @@ class Chat {
 CLI::App* add_chat_command(CLI::App& app, ServeOptions& serve, ChatOptions& chat) {
   CLI::App* command = app.add_subcommand("chat", "Talk with the model in a terminal");
   add_serve_options(*command, serve);
-  auto* text = command->add_option("--system", chat.system, "System prompt");
+  auto* text = command->add_option("--system", chat.system, "System prompt")->type_name("TEXT");
   command->add_option("--system-file", chat.system_file, "File that holds the system prompt")
+      ->type_name("FILE")
       ->excludes(text);
   return command;
 }

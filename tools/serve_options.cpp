@@ -13,25 +13,42 @@ namespace {
 void add_sampling(CLI::App& app, ServeOptions& options) {
   SamplingOptions& sampling = options.sampling;
   app.add_option("--max-tokens", options.max_tokens, "Length of an answer at most")
+      ->type_name("N")
+      ->capture_default_str()
       ->check(CLI::Range(0, 1 << 20));
-  app.add_option("--temperature", sampling.temperature, "0 takes the most likely token");
-  app.add_option("--top-k", sampling.top_k, "Draw from the k most likely tokens; 0: all");
-  app.add_option("--top-p", sampling.top_p, "Draw from the tokens that hold this probability");
-  app.add_option("--min-p", sampling.min_p, "Draw from tokens at least this share as likely");
-  app.add_option("--repetition-penalty", sampling.repetition_penalty,
-                 "Against repetition; 1: none");
-  app.add_option("--seed", sampling.seed, "Of the random draw");
+  app.add_option("--temperature", sampling.temperature, "0 takes the most likely token")
+      ->type_name("X")
+      ->capture_default_str();
+  app.add_option("--top-k", sampling.top_k, "Draw from the N most likely tokens; 0: all")
+      ->type_name("N");
+  app.add_option("--top-p", sampling.top_p, "Draw from the tokens that hold this probability")
+      ->type_name("X");
+  app.add_option("--min-p", sampling.min_p, "Draw from tokens at least this share as likely")
+      ->type_name("X");
+  app.add_option("--repetition-penalty", sampling.repetition_penalty, "Against repetition; 1: none")
+      ->type_name("X");
+  app.add_option("--seed", sampling.seed, "Of the random draw")->type_name("N");
 }
 
 void add_reuse(CLI::App& app, ServeOptions& options) {
-  app.add_option("--index", options.index, "Directory made by kvs-index: donors on disk");
+  app.add_option("--index", options.index, "Directory made by kvs-index: donors on disk")
+      ->type_name("DIR");
   app.add_option("--preload", options.preload, "Archive whose prompts are donors from the start")
+      ->type_name("ARCHIVE")
       ->allow_extra_args(false);  // or it would take the request files too
-  app.add_option("--reuse", options.reuse, "off, exact or approx");
-  app.add_option("--policy", options.policy, "full, prefix, naive or epic");
+  app.add_option("--reuse", options.reuse, "What may be reused: off, exact or approx")
+      ->type_name("MODE")
+      ->capture_default_str();
+  app.add_option("--policy", options.policy, "How: full, prefix, naive or epic")
+      ->type_name("NAME")
+      ->capture_default_str();
   app.add_option("--sinks", options.sinks, "First tokens of each moved span to compute (epic)")
+      ->type_name("N")
+      ->capture_default_str()
       ->check(CLI::Range(0, 1 << 20));
   app.add_option("--min-span", options.min_span, "Shorter matches are computed")
+      ->type_name("N")
+      ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
 }
 
@@ -44,11 +61,15 @@ int64_t blocks_of(int64_t megabytes, const KvLayout& layout) {
 void add_serve_options(CLI::App& app, ServeOptions& options) {
   add_model_option(app, options.model)->required();
   add_compute_options(app, options.compute);
-  app.add_option("--kv", options.kv, "Type of cached keys and values: f16, bf16, f32 or q8");
-  app.add_option("--kv-memory", options.kv_memory_mb, "MiB for keys and values at most")
+  app.add_option("--kv", options.kv, "Type of cached keys and values: f16, bf16, f32 or q8")
+      ->type_name("TYPE")
+      ->capture_default_str();
+  app.add_option("--kv-memory", options.kv_memory_mb, "For keys and values at most")
+      ->type_name("MIB")
+      ->capture_default_str()
       ->check(CLI::Range(1, 1 << 30));
-  app.add_option("--chat-template", options.chat_template,
-                 "Instead of the model's own: chatml, llama2, llama3, mistral or zephyr");
+  app.add_option("--chat-template", options.chat_template, "In place of the model's own")
+      ->type_name("NAME");
   app.add_flag("--parse-special", options.parse_special,
                "Recognise special tokens in users' text too");
   add_reuse(app, options);

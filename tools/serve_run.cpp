@@ -112,8 +112,11 @@ class Runner {
 CLI::App* add_run_command(CLI::App& app, ServeOptions& serve, RunOptions& run) {
   CLI::App* command = app.add_subcommand("run", "Answer requests from files or a pipe");
   add_serve_options(*command, serve);
-  command->add_option("FILE", run.files, "JSON lines or lines of text; - or none: standard input");
+  command->add_option("FILE", run.files, "JSON lines or lines of text; - or none: standard input")
+      ->type_name("");
   command->add_option("--parallel", serve.parallel, "Requests worked on at the same time")
+      ->type_name("N")
+      ->capture_default_str()
       ->check(CLI::Range(1, Transformer::kMaxLogitsRows));
   command->add_flag("--keep-going", run.keep_going, "Skip requests that cannot be answered");
   return command;
