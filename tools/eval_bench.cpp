@@ -73,8 +73,9 @@ int run_bench_command(const BenchCommand& command) {
                        .kv_type = kv_type_from_name(command.kv_type),
                        .repeats = command.repeats};
   options.progress = [](std::string_view what) { explain("measuring {}", what); };
-  const auto files = open_model_files(resolve_model(command.model));
-  Transformer transformer(*backend, *files, options.compute);
+  // The files are closed again: what they map would count as memory of the engine.
+  Transformer transformer(*backend, *open_model_files(resolve_model(command.model)),
+                          options.compute);
 
   Json bench = run_bench(transformer, options);
   bench.set("model", command.model);
