@@ -22,6 +22,7 @@ struct Hash128 {
   uint64_t low = 0;
 
   bool is_zero() const { return high == 0 && low == 0; }
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means a 0 that the compiler writes
   auto operator<=>(const Hash128&) const = default;
 };
 
