@@ -1,7 +1,6 @@
 #include "kvs/kv_archive.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "kvs/error.h"
@@ -11,45 +10,44 @@ namespace {
 
 constexpr int64_t kRecordTokens = kBlockTokens;
 
-// One head's keys, values or scales of a layer, in a record and in a block.
+// One head's keys, values or scales of one layer, in a record and in a block.
 struct Plane {
-  size_t record;  // offset in the record's bytes
-  size_t block;   // offset in a block of row 0
-  size_t row;     // bytes of a row, the same on both sides
+  const std::byte* record;  // [count] rows
+  size_t block;             // offset in a block of row 0
+  size_t row;               // bytes of a row, the same on both sides
 };
 
-// A record holds, layer by layer, K, V and the scales of K and V, each as [kv_heads][count][...].
-std::vector<Plane> planes(const KvLayout& layout, int64_t count) {
-  std::vector<Plane> all;
-  size_t record = 0;
-  const auto add = [&](size_t block, size_t row) {
-    all.push_back({record, block, row});
-    record += count * row;
+std::vector<Plane> planes_of(const KvLayout& layout, std::span<const KvLayer> layers,
+                             int64_t count) {
+  std::vector<Plane> planes;
+  const auto add = [&](std::span<const std::byte> part, size_t first, size_t distance, size_t row) {
+    for (int head = 0; head < layout.kv_heads; ++head)
+      planes.push_back({part.data() + head * count * row, first + head * distance, row});
   };
   for (int layer = 0; layer < layout.layers; ++layer) {
-    const auto heads = [&](auto offset, size_t row) {
-      for (int head = 0; head < layout.kv_heads; ++head) add((layout.*offset)(layer, head), row);
-    };
-    heads(&KvLayout::key_offset, layout.row_bytes());
-    heads(&KvLayout::value_offset, layout.row_bytes());
+    const KvLayer& of = layers[layer];
+    add(of.k, layout.key_offset(layer, 0), layout.head_bytes(), layout.row_bytes());
+    add(of.v, layout.value_offset(layer, 0), layout.head_bytes(), layout.row_bytes());
     if (layout.type != DType::q8) continue;
-    heads(&KvLayout::key_scale_offset, sizeof(float));
-    heads(&KvLayout::value_scale_offset, sizeof(float));
+    const size_t distance = layout.head_scale_bytes();
+    add(of.k_scales, layout.key_scale_offset(layer, 0), distance, sizeof(float));
+    add(of.v_scales, layout.value_scale_offset(layer, 0), distance, sizeof(float));
   }
-  return all;
+  return planes;
 }
 
-// Copies between the rows [first, first + count) of a view and a record's bytes.
+// Calls copy(row in a block, row in the record, bytes) for all rows [first, first + count) of a
+// view.
 template <typename Copy>
 void for_each_piece(const KvLayout& layout, const KvView& view, int64_t first, int64_t count,
-                    Copy copy) {
-  const std::vector<Plane> all = planes(layout, count);
+                    std::span<const KvLayer> layers, Copy copy) {
+  const std::vector<Plane> planes = planes_of(layout, layers, count);
   for (const KvRun& run : view.runs(first + count).runs) {
     const int64_t skip = std::max<int64_t>(0, first - run.position);
     if (skip >= run.count) continue;
     const int64_t done = run.position + skip - first;
     auto* block = static_cast<std::byte*>(const_cast<void*>(run.block));
-    for (const Plane& plane : all)
+    for (const Plane& plane : planes)
       copy(block + plane.block + (run.first + skip) * plane.row, plane.record + done * plane.row,
            (run.count - skip) * plane.row);
   }
@@ -71,37 +69,6 @@ std::vector<KvLayer> layers_of(const KvLayout& layout, int64_t count, const std:
   return layers;
 }
 
-std::vector<std::byte> gather(const KvPool& pool, const KvView& view, int64_t first,
-                              int64_t count) {
-  std::vector<std::byte> bytes(count * pool.layout().token_bytes());
-  for_each_piece(pool.layout(), view, first, count, [&](void* row, size_t at, size_t size) {
-    pool.backend().download(bytes.data() + at, row, size);
-  });
-  return bytes;
-}
-
-void scatter(const KvPool& pool, const KvView& view, const KvRecord& record) {
-  const auto count = static_cast<int64_t>(record.tokens.size());
-  std::vector<const std::byte*> parts;  // in the order of planes(), one per kind and layer
-  for (const KvLayer& layer : record.layers)
-    for (const auto part : {layer.k, layer.v, layer.k_scales, layer.v_scales})
-      if (!part.empty()) parts.push_back(part.data());
-
-  const std::vector<Plane> all = planes(pool.layout(), count);
-  const int heads = pool.layout().kv_heads;
-  int64_t done = 0;
-  for (const KvRun& run : view.runs(count).runs) {
-    auto* block = static_cast<std::byte*>(const_cast<void*>(run.block));
-    for (size_t plane = 0; plane < all.size(); ++plane) {
-      const size_t row = all[plane].row;
-      const std::byte* head = parts[plane / heads] + (plane % heads) * count * row;
-      pool.backend().upload(block + all[plane].block + run.first * row, head + done * row,
-                            run.count * row);
-    }
-    done += run.count;
-  }
-}
-
 }  // namespace
 
 void archive_prompt(ArchiveWriter& writer, std::string_view fingerprint, const KvPool& pool,
@@ -118,13 +85,18 @@ void archive_prompt(ArchiveWriter& writer, std::string_view fingerprint, const K
     const auto part = std::span(prompt.tokens).subspan(first, count);
     const Hash128 id = kv_record_id(context, part);
     if (!writer.has_kv(id)) {
-      const std::vector<std::byte> bytes = gather(pool, view, first, count);
+      std::vector<std::byte> bytes(count * pool.layout().token_bytes());
       KvRecord record{.id = id,
                       .parent = context.parent,
                       .tokens = {part.begin(), part.end()},
                       .home = first,
                       .codec = codec};
       record.layers = layers_of(pool.layout(), count, bytes.data());
+      for_each_piece(pool.layout(), view, first, count, record.layers,
+                     [&](const std::byte* block, const std::byte* row, size_t size) {
+                       std::byte* to = bytes.data() + (row - bytes.data());
+                       pool.backend().download(to, block, size);
+                     });
       writer.add(record);
     }
     prompt.spans.push_back({.kv = id, .count = static_cast<int32_t>(count), .exact = true});
@@ -154,7 +126,10 @@ const KvView& ArchivedRows::record(const ArchiveFile& archive, size_t member, co
   const KvRecord read = archive.read_kv(member, id);
   KvView rows;
   rows.append_loaded(pool_, static_cast<int64_t>(read.tokens.size()), read.home, read.exact);
-  scatter(pool_, rows, read);
+  for_each_piece(pool_.layout(), rows, 0, rows.size(), read.layers,
+                 [&](std::byte* block, const std::byte* row, size_t size) {
+                   pool_.backend().upload(block, row, size);
+                 });
   return records_.emplace(id, std::move(rows)).first->second;
 }
 
