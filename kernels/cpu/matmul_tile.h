@@ -10,6 +10,7 @@ namespace {
 
 using namespace simd;
 
+// NOLINTNEXTLINE(misc-definitions-in-headers): unnamed, because it differs between levels
 constexpr int kVecsPerPanel = kPanelWidth / kWidth;
 
 // One register tile of a task.

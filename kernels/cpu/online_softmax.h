@@ -10,7 +10,8 @@
 namespace kvs::cpu {
 namespace {
 
-constexpr float kNoMaximum = -1e30F;  // below every score, yet finite: differences stay numbers
+inline constexpr float kNoMaximum =
+    -1e30F;  // below every score, yet finite: differences stay numbers
 
 using Bits = int32_t __attribute__((vector_size(sizeof(simd::Vec))));
 

@@ -13,7 +13,7 @@
 namespace kvs::cpu {
 namespace {
 
-constexpr int kBlockRows = 6;
+inline constexpr int kBlockRows = 6;
 
 /// Vectors per row in a block of `rows` rows: sums and operands must fit the registers.
 constexpr int block_vectors(int rows) {

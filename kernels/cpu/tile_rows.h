@@ -23,7 +23,7 @@ inline void find_piece(const KvPlanes& planes, const KvPiece& piece, size_t head
   const std::byte* value = piece.block + planes.value + head * planes.head_bytes;
   const std::byte* scales = piece.block + head * planes.head_scale_bytes;
   for (int i = 0; i < piece.count; ++i) {
-    const auto row = static_cast<size_t>(piece.first + i);
+    const auto row = static_cast<size_t>(piece.first) + i;
     rows.keys[column + i] = key + row * planes.row_bytes;
     rows.values[column + i] = value + row * planes.row_bytes;
     if (planes.type != KvType::q8) continue;

@@ -42,15 +42,23 @@ void cut(const AttentionTask& task, int parts, size_t chunk_floats, float* parti
   }
 }
 
+std::vector<double> costs_of(const std::vector<AttentionTask>& tasks,
+                             std::span<const int32_t> positions, int group) {
+  std::vector<double> costs(tasks.size());
+  std::transform(tasks.begin(), tasks.end(), costs.begin(),
+                 [&](const AttentionTask& task) { return cost_of(task, positions, group); });
+  return costs;
+}
+
 void sort_by_cost(std::vector<AttentionTask>& tasks, std::span<const int32_t> positions,
                   int group) {
-  std::vector<double> costs;
-  for (const AttentionTask& task : tasks) costs.push_back(cost_of(task, positions, group));
+  const std::vector<double> costs = costs_of(tasks, positions, group);
   std::vector<size_t> order(tasks.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return costs[a] > costs[b]; });
   std::vector<AttentionTask> sorted;
+  sorted.reserve(tasks.size());
   for (const size_t index : order) sorted.push_back(tasks[index]);
   tasks = std::move(sorted);
 }
@@ -61,8 +69,7 @@ AttentionTasks divide_tasks(const std::vector<AttentionTask>& whole,
                             std::span<const int32_t> positions, int group, int head_dim,
                             int threads) {
   AttentionTasks out;
-  std::vector<double> costs;
-  for (const AttentionTask& task : whole) costs.push_back(cost_of(task, positions, group));
+  const std::vector<double> costs = costs_of(whole, positions, group);
   const double share = std::accumulate(costs.begin(), costs.end(), 0.0) /
                        (static_cast<double>(threads) * kTasksPerThread);
   std::vector<int> parts(whole.size(), 1);
