@@ -29,14 +29,13 @@ def help_of(tool: Path) -> tuple[set[str], set[str]]:
 
 
 def page_of(source: str) -> tuple[set[str], set[str]]:
-    """What the page's lists describe: `.It Fl m , -model Ar MODEL` and `.It Cm build`."""
+    """What the page describes: options in lists, `.It Fl m , -model Ar MODEL`; subcommands as `.Cm build`."""
     options, subcommands = set(), set()
     for item in re.findall(r"^\.It (.*)$", source, re.M):
         words = item.split()
         if words[0] == "Fl":
             options |= {"-" + word.lstrip("\\&") for word in re.findall(r"(?:^|, )(?:Fl )?(-?[A-Za-z][\w-]*)", item[3:])}
-        elif words[0] == "Cm":
-            subcommands.add(words[1])
+    subcommands |= set(re.findall(r"^\.(?:It|Nm\n\.)[ ]?Cm ([a-z]+)$", source, re.M))
     return options, subcommands
 
 

@@ -18,13 +18,13 @@ namespace {
 class HelpFormat : public CLI::Formatter {
  public:
   std::string make_option_opts(const CLI::Option* option) const override {
-    if (option->get_expected_max() == 0) return "";
+    if (option->get_expected_max() == 0 || option->get_positional()) return "";
     const std::string type = option->get_type_name();
     std::string text = " " + type.substr(0, type.find(':'));
     if (const auto values = allowed_values(*option); !values.empty())
       text = " " + CLI::detail::join(values, "|");
     if (!option->get_default_str().empty()) text += "=" + option->get_default_str();
-    return option->get_required() && !option->get_positional() ? text + " (required)" : text;
+    return option->get_required() ? text + " (required)" : text;
   }
 };
 
@@ -111,7 +111,12 @@ std::string origin_of(CLI::App& app, const std::string& message) {
 }
 
 int usage_error(CLI::App& app, const CLI::ParseError& error) {
-  const std::string message = usage_message(error);
+  // What is missing is said before what is too much; a mistyped option is the likelier mistake.
+  const bool missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+  const std::vector<std::string> unknown =
+      missing ? app.remaining(true) : std::vector<std::string>();
+  const std::string message =
+      unknown.empty() ? usage_message(error) : usage_message(CLI::ExtrasError({unknown[0]}));
   say(message + origin_of(app, message));
   say(fmt::format("try '{} --help'", chosen_command(app)));
   return kExitError;

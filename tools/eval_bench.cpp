@@ -72,7 +72,10 @@ int run_bench_command(const BenchCommand& command) {
   BenchOptions options{.compute = command.compute.compute,
                        .kv_type = kv_type_from_name(command.kv_type),
                        .repeats = command.repeats};
-  options.progress = [](std::string_view what) { explain("measuring {}", what); };
+  options.progress = [](std::string_view what) {
+    check_interrupt();
+    explain("measuring {}", what);
+  };
   // The files are closed again: what they map would count as memory of the engine.
   Transformer transformer(*backend, *open_model_files(resolve_model(command.model)),
                           options.compute);

@@ -13,16 +13,15 @@ from run import DATA, environment
 
 MODEL = DATA / "stories260K.gguf"
 
-# How each tool is called so that it reads a model ("model") and also an input ("input"), and what must be there
-# before ("setup"); {out} must not be left behind when it fails. A tool without an entry fails the test.
-INDEX = f"kvs-embed -m {MODEL} good.jsonl | kvs-index build -q -o idx"
-COMMANDS: dict[str, dict[str, str]] = {
-    "kvs-sample": {"input": "kvs-sample -o {out} {input}"},
-    "kvs-embed": {"input": "kvs-embed --kv -m {model} -o {out} {input}"},
-    "kvs-index": {"setup": INDEX, "input": "kvs-index search -m {model} --index idx {input}"},
-    "kvs-align": {"setup": INDEX, "input": "kvs-align -m {model} --index idx {input}"},
-    "kvs-serve": {"input": "kvs-serve run -m {model} --threads 1 {input} > answers"},
-    "kvs-eval": {"model": "kvs-eval bench -m {model} --json {out}"},
+# How each tool is called so that it reads a model, an input, an archive or an index; {out} must not be
+# left behind when it fails. A tool without an entry fails the test.
+COMMANDS: dict[str, list[str]] = {
+    "kvs-sample": ["kvs-sample -o {out} {input}"],
+    "kvs-embed": ["kvs-embed --kv -m {model} -o {out} {input}"],
+    "kvs-index": ["kvs-index build -o {out} {archive}", "kvs-index search --index {index} -m {model} {input}"],
+    "kvs-align": ["kvs-align --index {index} -m {model} {input}"],
+    "kvs-serve": ["kvs-serve run -m {model} --preload {archive} --index {index} --max-tokens 1 {input} > answers"],
+    "kvs-eval": ["kvs-eval bench --repeats 1 -m {model} --json {out}"],
 }
 
 
@@ -37,7 +36,7 @@ class Checks:
 
     def run(self, command: str, folder: str, **options) -> subprocess.CompletedProcess:
         return subprocess.run(["bash", "-c", command], cwd=folder, env=environment(self.bin, folder),
-                              stdin=options.pop("stdin", subprocess.DEVNULL), timeout=60, text=True,
+                              stdin=options.pop("stdin", subprocess.DEVNULL), timeout=120, text=True,
                               stdout=options.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE, **options)
 
     def expect(self, what: str, good: bool, done: subprocess.CompletedProcess) -> None:
@@ -106,69 +105,92 @@ def absurd_model() -> bytes:
     return bytes(data)
 
 
-BAD_MODELS = {
-    "missing.gguf": None,
-    "empty.gguf": b"",
-    "text.gguf": b"This is no model.\n" * 100,
-    "truncated.gguf": truncated_model,
-    "absurd.gguf": absurd_model,
-    "folder.gguf": "folder",
-}
 LINES = [f'{{"prompt":"Once upon a time {n}","max_tokens":1}}\n' for n in range(10)]
-BAD_INPUTS = {  # name, content, what the message says
-    "missing.jsonl": (None, "missing.jsonl: No such file or directory"),
-    "folder.jsonl": ("folder", "folder.jsonl: Is a directory"),
-    "utf8.jsonl": ("".join(LINES[:2]).encode() + b'{"prompt":"\xff"}\n', r"utf8.jsonl:3: not valid UTF-8"),
-    "broken.jsonl": ("".join(LINES[:6] + ['{"prompt":\n'] + LINES[7:]).encode(), r"broken.jsonl:7: not valid JSON"),
+FOLDER = "folder"
+BAD: dict[str, list[tuple]] = {  # for each kind of file: name, content, what the message says of it
+    "model": [
+        ("missing.gguf", None, "No such file or directory"),
+        ("empty.gguf", b"", ""),
+        ("folder.gguf", FOLDER, ""),
+        ("text.gguf", b"This is no model.\n" * 100, ""),
+        ("truncated.gguf", truncated_model, ""),
+        ("absurd.gguf", absurd_model, ""),
+    ],
+    "input": [
+        ("missing.jsonl", None, "No such file or directory"),
+        ("folder.jsonl", FOLDER, "Is a directory"),
+        ("utf8.jsonl", "".join(LINES[:2]).encode() + b'{"prompt":"\xff"}\n', "not valid UTF-8"),
+        ("broken.jsonl", "".join(LINES[:6] + ['{"prompt":\n'] + LINES[7:]).encode(), "not valid JSON"),
+    ],
+    "archive": [
+        ("missing.kva", None, "No such file or directory"),
+        ("empty.kva", b"", ""),
+        ("folder.kva", FOLDER, ""),
+        ("text.kva", b"This is no archive.\n" * 100, ""),
+    ],
+    "index": [("missing", None, ""), ("index", FOLDER, "")],
 }
+PLACE = {"utf8.jsonl": ":3", "broken.jsonl": ":7"}  # the line that is named
+GOOD = {"model": str(MODEL), "input": "good.jsonl", "archive": "good.kva", "index": "good.idx", "out": "out"}
 
 
 def write(folder: str, name: str, content) -> None:
     path = Path(folder) / name
-    if content == "folder":
+    if content == FOLDER:
         path.mkdir()
     elif content is not None:
         path.write_bytes(content() if callable(content) else content)
 
 
-def check_bad(checks: Checks, what: str, command: str, says: str, name: str, content) -> None:
-    with tempfile.TemporaryDirectory(prefix="kvs-generic-") as folder:
-        (Path(folder) / "good.jsonl").write_text("".join(LINES[:2]))
-        checks.run(COMMANDS[checks.tool].get("setup", "true"), folder).check_returncode()
+def holds_bytes(path: Path) -> bool:
+    files = [path, *path.rglob("*")]
+    return any(file.is_file() and file.stat().st_size > 0 for file in files)
+
+
+def make_good_files(checks: Checks, command: str, folder: str) -> None:
+    (Path(folder) / GOOD["input"]).write_text("".join(LINES[:2]))
+    if "{archive}" in command or "{index}" in command:
+        done = checks.run(f"kvs-embed --kv -m {MODEL} -o good.kva good.jsonl && kvs-index build -o good.idx good.kva",
+                          folder)
+        checks.expect("making an archive and an index", done.returncode == 0, done)
+
+
+def check_bad(checks: Checks, command: str, kind: str, folder: str) -> None:
+    before = set(os.listdir(folder)) | {"answers"}
+    for name, content, says in BAD[kind]:
         write(folder, name, content)
-        done = checks.run(command, folder)
-        checks.expect_error(f"{what} {name}", done, says)
-        left = {file.name for file in Path(folder).iterdir()} - {"good.jsonl", name, "answers", "idx"}
-        checks.expect(f"{what} {name}: leaves {sorted(left)}", not left, done)
+        done = checks.run(command.format(**GOOD | {kind: name}), folder)
+        checks.expect_error(f"{kind} {name}", done, re.escape(name) + PLACE.get(name, "") + "[:/].*" + says)
+        new = set(os.listdir(folder)) - before - {name}
+        left = {entry for entry in new if holds_bytes(Path(folder) / entry)}
+        checks.expect(f"{kind} {name}: leaves {sorted(left)}", not left, done)
+        before |= new | {name}
 
 
-def check_bad_files(checks: Checks) -> None:
-    command = COMMANDS[checks.tool].get("input", "")
-    reads_model = command if "{model}" in command else COMMANDS[checks.tool].get("model")
-    if reads_model:
-        for name, content in BAD_MODELS.items():
-            check_bad(checks, "model", reads_model.format(model=name, input="good.jsonl", out="out"),
-                      re.escape(name) + ": ", name, content)
-    if command and checks.tool != "kvs-sample":
-        for name, (content, says) in BAD_INPUTS.items():
-            check_bad(checks, "input", command.format(model=MODEL, input=name, out="out"), says, name, content)
+def check_bad_files(checks: Checks, _: str) -> None:
+    for command in COMMANDS[checks.tool]:
+        with tempfile.TemporaryDirectory(prefix="kvs-generic-") as fresh:
+            make_good_files(checks, command, fresh)
+            for kind in BAD:
+                if "{" + kind + "}" in command and (kind != "input" or checks.tool != "kvs-sample"):
+                    check_bad(checks, command, kind, fresh)
 
 
 def check_interrupt(checks: Checks, folder: str) -> None:
-    command = COMMANDS[checks.tool].get("input")
-    if not command:
-        return
-    (Path(folder) / "good.jsonl").write_text("".join(LINES[:2]))
-    checks.run(COMMANDS[checks.tool].get("setup", "true"), folder).check_returncode()
+    command = COMMANDS[checks.tool][-1]
+    make_good_files(checks, command, folder)
     reader, writer = os.pipe()
-    process = subprocess.Popen(["bash", "-c", "exec " + command.format(model=MODEL, input="-", out="out")],
+    process = subprocess.Popen(["bash", "-c", "exec " + command.format(**GOOD | {"input": "-"})],
                                cwd=folder, env=environment(checks.bin, folder), stdin=reader, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         process.communicate(timeout=2)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
     os.close(reader)
     os.close(writer)
     done = subprocess.CompletedProcess(command, process.returncode, out, err)
@@ -182,9 +204,8 @@ def main() -> int:
     arguments = parser.parse_args()
     checks = Checks(arguments.tool, arguments.bin.resolve())
     with tempfile.TemporaryDirectory(prefix="kvs-generic-") as folder:
-        for check in (check_help, check_generated, check_no_arguments, check_output, check_interrupt):
+        for check in (check_help, check_generated, check_no_arguments, check_output, check_bad_files, check_interrupt):
             check(checks, folder)
-    check_bad_files(checks)
     print("\n".join(checks.faults) or f"{arguments.tool}: {checks.count} checks passed")
     return 1 if checks.faults else 0
 
