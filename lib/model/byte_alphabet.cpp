@@ -27,8 +27,8 @@ struct Alphabet {
 };
 
 const Alphabet& alphabet() {
-  static const Alphabet kInstance;
-  return kInstance;
+  static const Alphabet instance;
+  return instance;
 }
 
 }  // namespace

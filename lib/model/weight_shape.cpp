@@ -43,25 +43,25 @@ WeightShape weight_shape(const ModelConfig& config, WeightKind kind) {
 
 const std::vector<WeightKind>& all_weight_kinds() {
   using enum WeightKind;
-  static const std::vector<WeightKind> kKinds{token_embedding,
-                                              output,
-                                              final_norm,
-                                              attention_norm,
-                                              q,
-                                              k,
-                                              v,
-                                              q_bias,
-                                              k_bias,
-                                              v_bias,
-                                              q_norm,
-                                              k_norm,
-                                              o,
-                                              o_bias,
-                                              ffn_norm,
-                                              gate,
-                                              up,
-                                              down};
-  return kKinds;
+  static const std::vector<WeightKind> kinds{token_embedding,
+                                             output,
+                                             final_norm,
+                                             attention_norm,
+                                             q,
+                                             k,
+                                             v,
+                                             q_bias,
+                                             k_bias,
+                                             v_bias,
+                                             q_norm,
+                                             k_norm,
+                                             o,
+                                             o_bias,
+                                             ffn_norm,
+                                             gate,
+                                             up,
+                                             down};
+  return kinds;
 }
 
 std::string_view weight_name(WeightKind kind) {
