@@ -159,7 +159,8 @@ ChunkTable ChunkTable::subset(std::span<const uint32_t> kept) const {
 size_t ChunkTable::bytes() const {
   size_t total = slots_.size() * sizeof(uint64_t) + keys_.size() * sizeof(uint64_t) +
                  key_slots_.size() * sizeof(uint32_t) + donors_.size() * sizeof(Donors);
-  for (const auto& list : more_) total += sizeof list + list.capacity() * sizeof(uint32_t);
+  total += more_.size() * sizeof(std::vector<uint32_t>);
+  for (const auto& list : more_) total += list.capacity() * sizeof(uint32_t);
   return total;
 }
 
