@@ -34,6 +34,26 @@ GPT4 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}"
         r"| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+")
 DEEPSEEK3 = (r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
              r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+DEEPSEEK_LETTERS = (
+    r"\s?[A-Za-z\x{B5}\x{C0}-\x{D6}\x{D8}-\x{F6}\x{F8}-\x{1BA}\x{1BC}-\x{1BF}"
+    r"\x{1C4}-\x{293}\x{295}-\x{2AF}\x{370}-\x{373}\x{376}\x{377}\x{37B}-\x{37D}\x{37F}"
+    r"\x{386}\x{388}-\x{38A}\x{38C}\x{38E}-\x{3A1}\x{3A3}-\x{3F5}\x{3F7}-\x{481}"
+    r"\x{48A}-\x{52F}\x{531}-\x{556}\x{10A0}-\x{10C5}\x{13A0}-\x{13F5}\x{13F8}-\x{13FD}"
+    r"\x{1C90}-\x{1CBA}\x{1CBD}-\x{1CBF}\x{1D00}-\x{1D2B}\x{1D6B}-\x{1D77}"
+    r"\x{1D79}-\x{1D9A}\x{1E00}-\x{1F15}\x{1F18}-\x{1F1D}\x{1F20}-\x{1F45}"
+    r"\x{1F48}-\x{1F4D}\x{1F50}-\x{1F57}\x{1F59}\x{1F5B}\x{1F5D}\x{1F5F}-\x{1F7D}"
+    r"\x{1F80}-\x{1FB4}\x{1FB6}-\x{1FBC}\x{1FBE}\x{1FC2}-\x{1FC4}\x{1FC6}-\x{1FCC}"
+    r"\x{1FD0}-\x{1FD3}\x{1FD6}-\x{1FDB}\x{1FE0}-\x{1FEC}\x{1FF2}-\x{1FF4}"
+    r"\x{1FF6}-\x{1FFC}\x{2102}\x{2107}\x{210A}-\x{2113}\x{2115}\x{2119}-\x{211D}\x{2124}"
+    r"\x{2126}\x{2128}\x{212A}-\x{212D}\x{212F}-\x{2134}\x{2139}\x{213C}-\x{213F}"
+    r"\x{2145}-\x{2149}\x{214E}\x{2183}\x{2184}\x{2C00}-\x{2C7B}\x{2C7E}-\x{2CE4}"
+    r"\x{2CEB}-\x{2CEE}\x{2CF2}\x{2CF3}\x{A640}-\x{A66D}\x{A680}-\x{A69B}\x{A722}-\x{A76F}"
+    r"\x{A771}-\x{A787}\x{A78B}-\x{A78E}\x{AB70}-\x{ABBF}\x{FB00}-\x{FB06}"
+    r"\x{FB13}-\x{FB17}\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}\x{10400}-\x{1044F}"
+    r"\x{104B0}-\x{104D3}\x{104D8}-\x{104FB}\x{10C80}-\x{10CB2}\x{10CC0}-\x{10CF2}"
+    r"\x{118A0}-\x{118DF}\x{1E900}-\x{1E943}]+")
+DEEPSEEK_PUNCTUATION = r"\s?[!-/:-~！-／：-～‘-‟　-。]+"
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
 CJK = "[一-龥ࠀ-一가-퟿]+"
 
 
@@ -120,7 +140,12 @@ def small_tokenizers(texts) -> dict[str, Tokenizer]:
                        split("[0-9][0-9][0-9]")])
     deepseek = sequence([split("[\r\n]"), split(r"\s?\p{L}+"), split(r"\s?\p{P}+"), split(CJK),
                          pre_tokenizers.Digits(True), bytes_only()])
-    deepseek3 = sequence([split(r"\p{N}{1,3}"), split("[一-龥぀-ゟ゠-ヿ]+"), split(DEEPSEEK3), bytes_only()])
+    deepseek3 = sequence([split(r"\p{N}{1,3}"), split("[一-龥぀-ゟ゠-ヿ]+"), split(DEEPSEEK3),
+                          bytes_only()])
+    deepseek_llm = sequence([split("[\r\n]"), split(DEEPSEEK_LETTERS), split(DEEPSEEK_PUNCTUATION),
+                             split(r"\s+$"), split(CJK), pre_tokenizers.Digits(True), bytes_only()])
+    default = sequence([split(r"[\p{P}\$\+<=>\^~\|]+"), split(GPT2), split(r"\p{N}+"),
+                        split("[0-9][0-9][0-9]"), bytes_only()])
     whitespace = sequence([pre_tokenizers.Whitespace(), bytes_only()])
     delimiter = sequence([pre_tokenizers.CharDelimiterSplit("-"), pre_tokenizers.WhitespaceSplit(),
                           pre_tokenizers.Punctuation("merged_with_previous"),
@@ -144,6 +169,8 @@ def small_tokenizers(texts) -> dict[str, Tokenizer]:
         "falcon": byte_bpe(texts, falcon),
         "deepseek": byte_bpe(texts, deepseek),
         "deepseek3": byte_bpe(texts, deepseek3),
+        "deepseek-llm": byte_bpe(texts, deepseek_llm),
+        "default": byte_bpe(texts, default),
         "whitespace": byte_bpe(texts, whitespace, normalizer=normalizers.NFKC()),
         "delimiter": byte_bpe(texts, delimiter, normalizer=normalizers.NFD()),
         "removed": byte_bpe(texts, removed, normalizer=fold),
@@ -161,7 +188,7 @@ def small_tokenizers(texts) -> dict[str, Tokenizer]:
 
 GGUF_NAMES = {"gpt2": "gpt-2", "llama3": "llama-bpe", "qwen2": "qwen2", "tekken": "tekken",
               "falcon": "falcon", "deepseek": "deepseek-coder", "deepseek3": "deepseek-v3",
-              "smollm": "smollm"}
+              "deepseek-llm": "deepseek-llm", "default": "default", "smollm": "smollm"}
 
 
 def write_gguf(path: Path, name: str, tokenizer: Tokenizer) -> None:
@@ -224,7 +251,8 @@ RANGES = [(0x20, 0x7E)] * 12 + [(0x20, 0x20)] * 6 + [
     (0x09, 0x0D), (0x00, 0x1F), (0x7F, 0xA0), (0xA1, 0x17F), (0x300, 0x34E), (0x370, 0x377),
     (0x388, 0x38A), (0x38E, 0x3A1), (0x400, 0x481), (0x5D0, 0x5EA), (0x620, 0x65F), (0x905, 0x939),
     (0x93E, 0x94D), (0xE01, 0xE3A), (0x1E00, 0x1EFF), (0x2000, 0x200F), (0x2010, 0x2027),
-    (0x2028, 0x202F), (0x2070, 0x2071), (0x2074, 0x208E), (0x2150, 0x215F), (0x2460, 0x24FF),
+    (0x1F80, 0x1FB4), (0x1FD0, 0x1FD3), (0x2100, 0x214F), (0x2028, 0x202F), (0x2070, 0x2071),
+    (0x2074, 0x208E), (0x2150, 0x215F), (0x2460, 0x24FF),
     (0x2581, 0x2581), (0x3000, 0x3003), (0x3041, 0x3096), (0x30A1, 0x30FA), (0x4E00, 0x9FA5),
     (0xAC00, 0xD7A3), (0xFB00, 0xFB06), (0xFE0F, 0xFE0F), (0xFF01, 0xFF5E), (0xFFFD, 0xFFFD),
     (0x10400, 0x1044F), (0x1D400, 0x1D454), (0x1F300, 0x1F320), (0x1F600, 0x1F64F),
@@ -232,7 +260,8 @@ RANGES = [(0x20, 0x7E)] * 12 + [(0x20, 0x20)] * 6 + [
 PIECES = ["'s", "'LL", " 'd", "\r\n", "\n\n", "  \n ", "123456", "١٢٣", "½", "word", " word ", "<left>",
           "<right> ", " <both> ", "<a>", "<a><b>", "<a", "Case", "CASE", "   ", "▁", "▁▁", "<0x41>",
           "<s>", "</s>", "<|end|>", "<|start|>", "[CLS]", "[SEP]", "[UNK]", "##a", "e\u0301",
-          "\u1112\u1161\u11ab", "ﬁ", "İ", "ẞ", "Σ", "👩\u200d👩\u200d👧", "🇩🇪", "fooBarBAZ", "a-b--c", "__init__"]
+          "\u1112\u1161\u11ab", "ﬁ", "İ", "ẞ", "Σ", "👩\u200d👩\u200d👧", "🇩🇪", "fooBarBAZ",
+          "a-b--c", "__init__"]
 
 
 def random_text(dice: random.Random) -> str:

@@ -103,8 +103,8 @@ INSTANTIATE_TEST_SUITE_P(Vocabularies, LlamaCppVectors, testing::Values("gpt-2",
 // What a name in tokenizer.ggml.pre stands for is what the families' tokenizer.json say.
 TEST(TokenizerGolden, GgufVocabulariesEqualTheJsonTheyWereMadeFrom) {
   const auto texts = test::sample_texts();
-  for (const char* name :
-       {"gpt2", "llama3", "qwen2", "tekken", "falcon", "deepseek", "deepseek3", "smollm", "bert"}) {
+  for (const char* name : {"gpt2", "llama3", "qwen2", "tekken", "falcon", "deepseek", "deepseek3",
+                           "deepseek-llm", "default", "smollm", "bert"}) {
     const std::string path = test::kTokenData + "small/" + name;
     const auto from_gguf = Tokenizer::from_gguf(GgufFile(path + ".gguf"));
     const auto from_json = Tokenizer::from_json(path + ".json");

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "kvs/export.h"
 #include "kvs/json.h"
 
 namespace kvs {
@@ -16,6 +17,6 @@ struct GgufPreTokenizer {
 
 /// Throws Error(format), opening with `source`, where the name is not known here.
 /// Source: llama.cpp's table of pre-tokenizers; the tokenizer.json of the families themselves.
-GgufPreTokenizer gguf_pre_tokenizer(std::string_view name, std::string_view source);
+KVS_API GgufPreTokenizer gguf_pre_tokenizer(std::string_view name, std::string_view source);
 
 }  // namespace kvs

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kvs/export.h"
 #include "kvs/json.h"
 #include "kvs/text_range.h"
 #include "model/regex.h"
@@ -27,7 +28,7 @@ class PreTokenizerStep {
 
 /// The pre-tokenizer of tokenizer.json: Split, ByteLevel, Digits, Punctuation, Whitespace,
 /// WhitespaceSplit, Metaspace, BertPreTokenizer, CharDelimiterSplit and Sequence. Immutable.
-class PreTokenizer {
+class KVS_API PreTokenizer {
  public:
   PreTokenizer() = default;
   /// `json` may be null. Throws Error(format), opening with `source`, naming a type not known here.
