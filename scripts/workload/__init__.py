@@ -1,0 +1,1 @@
+"""What scripts/make-workloads and scripts/make-traps are made of."""
