@@ -1,19 +1,18 @@
 """The six workloads. Each is an iterator of one family's prompts: the first is `length` tokens of text
 that no other family has, each later one varies it. Texts are handed out once (pieces.py), so that
-what two prompts share is what the maker kept."""
+what two prompts share is what the maker kept. `density`: SmolLM2's tokens for each estimated one."""
 import itertools
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import data
+from . import data, tokens
 from .pieces import Pieces, keep
 from .policy import Bank, reply_rule
 from .tokens import Tokens
 
 Family = Iterator[dict]
-# What a chat template puts around two messages, in tokens (SmolLM2's takes 10).
-FRAME = 10
+FRAME = 2 * tokens.FRAME  # of two messages
 
 
 def request(messages: list[tuple[str, str]], reference: str, max_tokens: int) -> dict:
@@ -24,6 +23,7 @@ def request(messages: list[tuple[str, str]], reference: str, max_tokens: int) ->
 class Volatile:
     """A line about the customer above a long policy, and the customer's question below it."""
     promise = (0.85, 0.97)
+    density = 1.05
 
     def __init__(self, folder: Path, tokens: Tokens, rng: random.Random):
         self.rng, self.tokens = rng, tokens
@@ -61,13 +61,13 @@ class Volatile:
 class Rag:
     """Passages in changing order and selection, and a question about one of them."""
     promise = (0.60, 0.90)
+    density = 0.98
     system = "Answer the question in two sentences from the passages below."
 
     def __init__(self, folder: Path, tokens: Tokens, rng: random.Random):
         self.rng, self.tokens = rng, tokens
         passages = []  # (title, question, sentences), of 40 to 150 tokens
         rows = data.medquad(folder)
-        tokens.learn(sentence for row in rows for sentence in row[2])
         for focus, question, sentences in rows:
             size, limit, kept = 0, rng.uniform(50, 140), []
             for sentence in sentences:
@@ -105,6 +105,7 @@ class Rag:
 class Fewshot:
     """Worked examples in changing order and selection, then a new problem."""
     promise = (0.50, 0.90)
+    density = 1.07
     system = "Solve the last problem step by step, as the examples do."
 
     def __init__(self, folder: Path, tokens: Tokens, rng: random.Random):
@@ -127,7 +128,7 @@ class Fewshot:
             asked = self.problems.size(problem)
             room = length * self.rng.uniform(0.97, 1.03) - overhead - asked
             if chosen:
-                fresh = max(self.rng.uniform(0.14, 0.44) * length - asked, 0)
+                fresh = max(self.rng.uniform(0.14, 0.40) * length - asked, 0)
                 sizes = [self.examples.size(example) for example in chosen]
                 chosen = keep(chosen, sizes, room - fresh, self.rng)
                 chosen += self.examples.fill(room - sum(map(self.examples.size, chosen)))
@@ -141,6 +142,7 @@ class Fewshot:
 class Edit:
     """A document that is revised between requests: sentences inserted, replaced and dropped."""
     promise = (0.85, 0.97)
+    density = 0.96
     system = "Answer the question about the document in two sentences."
 
     def __init__(self, folder: Path, tokens: Tokens, rng: random.Random):
@@ -197,6 +199,7 @@ class Edit:
 class Dialogue:
     """A conversation that goes on; its oldest turns are dropped when the window is full."""
     promise = (0.70, 0.95)
+    density = 1.02
     system = "You are an assistant who books, finds and pays for people. Answer in one sentence."
 
     def __init__(self, folder: Path, tokens: Tokens, rng: random.Random):
@@ -204,10 +207,9 @@ class Dialogue:
         dialogues = data.sgd(folder)
         self.dialogues = Pieces("sgd/sgd_dev_utterances.jsonl.gz", dialogues, tokens, rng,
                                 "\n".join)
-        tokens.learn(turn for dialogue in dialogues for turn in dialogue)
 
     def size(self, turn: str) -> int:
-        return self.tokens.count(turn) + 5
+        return self.tokens.count(turn) + FRAME // 2
 
     def family(self, length: int) -> Family:
         window: list[str] = []  # ends with the system's answer between requests
@@ -235,6 +237,7 @@ class Dialogue:
 class Paraphrase:
     """The same requests in other words: only the system text is the same."""
     promise = (0.50, 0.80)
+    density = 1.01
     system = ("You sort the messages of customers. Name the topic of each message below, one a "
               "line, with its number. Topics and what people write about them:")
 

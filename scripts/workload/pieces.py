@@ -17,7 +17,6 @@ class Pieces:
         self.name, self.tokens, self.text = name, tokens, text
         self.left = list(pieces)
         rng.shuffle(self.left)
-        tokens.learn(text(piece) for piece in self.left)
 
     def size(self, piece: Piece) -> int:
         return self.tokens.count(self.text(piece))
