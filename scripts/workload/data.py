@@ -75,8 +75,8 @@ def gsm8k(folder: Path) -> list[tuple[str, str]]:
 
 
 def medquad(folder: Path) -> list[tuple[str, str, list[str]]]:
-    """(focus, question, sentences of the answer). A sentence that an earlier answer has is left out:
-    the same few sentences stand in hundreds of answers of this data set."""
+    """(focus, question, sentences of the answer). A sentence that an earlier answer has is left
+    out: the same few sentences stand in hundreds of answers of this data set."""
     path = folder / "medquad" / "medquad.jsonl"
     known: set[str] = set()
     rows = []

@@ -1,6 +1,7 @@
-"""The six workloads. Each is an iterator of one family's prompts: the first is `length` tokens of text
-that no other family has, each later one varies it. Texts are handed out once (pieces.py), so that
-what two prompts share is what the maker kept. `density`: SmolLM2's tokens for each estimated one."""
+"""The six workloads. Each is an iterator of one family's prompts: the first is `length` tokens of
+text that no other family has, each later one varies it. Texts are handed out once (pieces.py), so
+that what two prompts share is what the maker kept. `density`: SmolLM2's tokens for each estimated
+one."""
 import itertools
 import random
 from collections.abc import Iterator
@@ -47,7 +48,10 @@ class Volatile:
             rules[topic] = reply_rule(topic, self.rng)
             topics.append(topic)
             asked = [self.questions[topic].take() for _ in range(self.rng.randrange(2, 5))]
-            policy += f"\n\n{len(topics)}. {topic.capitalize()}\n{rules[topic]}\nAsked as: " + " / ".join(asked)
+            policy += (f"\n\n{len(topics)}. {topic.capitalize()}\n{rules[topic]}\n"
+                       f"Asked as: {' / '.join(asked)}")
+        if not topics:
+            raise data.DataError("banking77/train.csv: too few texts for so many requests")
         while True:
             topic, question = self.question(topics)
             customer = bank.customer(next(self.tickets))
@@ -128,7 +132,7 @@ class Fewshot:
             asked = self.problems.size(problem)
             room = length * self.rng.uniform(0.97, 1.03) - overhead - asked
             if chosen:
-                fresh = max(self.rng.uniform(0.14, 0.40) * length - asked, 0)
+                fresh = max(self.rng.uniform(0.17, 0.40) * length - asked, 0)
                 sizes = [self.examples.size(example) for example in chosen]
                 chosen = keep(chosen, sizes, room - fresh, self.rng)
                 chosen += self.examples.fill(room - sum(map(self.examples.size, chosen)))
@@ -177,7 +181,7 @@ class Edit:
                 document[at] = (sentence, "")
             else:
                 document.insert(at, (sentence, ""))
-        while growth < -30 and len(document) > 4:
+        while growth < -12 and len(document) > 4:
             growth += self.tokens.count(document.pop(self.rng.randrange(len(document)))[0])
 
     def family(self, length: int) -> Family:
@@ -261,6 +265,8 @@ class Paraphrase:
             messages, topics = [], []
             size = self.tokens.count(system) + FRAME
             for intent in asked:
+                if messages and not self.wordings[intent].left:
+                    continue
                 wording = self.wordings[intent].take()
                 size += self.tokens.count(wording) + 4
                 messages.append(f"{len(messages) + 1}. {wording}")

@@ -9,12 +9,12 @@ LAST = ("Keller Okafor Novak Lindqvist Moreau Tanaka Rossi Haddad Becker Silva P
         "Walsh Costa Fischer Adeyemi Laurent Berg Iyer").split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday".split()
 RULES = (
-    "We answer on {topic} within {days} working days; from the {count}th case in a year on each costs "
-    "{fee} euros.",
-    "For {topic} the customer needs the app, version {count} or later. Without it the branch does the "
-    "same for {fee} euros, in about {days} days.",
-    "{topic} is free for amounts up to {fee}0 euros. Above that we ask for a document not older than "
-    "{count} months and decide in {days} days.",
+    "We answer on {topic} within {days} working days; from the {count}th case in a year on each "
+    "costs {fee} euros.",
+    "For {topic} the customer needs the app, version {count} or later. Without it the branch does "
+    "the same for {fee} euros, in about {days} days.",
+    "{topic} is free for amounts up to {fee}0 euros. Above that we ask for a document not older "
+    "than {count} months and decide in {days} days.",
     "Nothing about {topic} is done by phone. A letter costs {fee} euros and takes {days} days; the "
     "form in the app is number {count}.",
     "A colleague looks at {topic} on the same day where the request comes before {count}:30, else "
@@ -23,8 +23,8 @@ RULES = (
     "allow {days} days and keep at least {fee} euros in the account.",
     "The limit for {topic} is {count} a month, and {fee}00 euros in all. It is raised after {days} "
     "days without a late payment.",
-    "With {topic} we never ask for the PIN. What the customer lost is paid back within {days} days, "
-    "less {fee} euros, if it is told within {count} hours.",
+    "With {topic} we never ask for the PIN. What the customer lost is paid back within {days} "
+    "days, less {fee} euros, if it is told within {count} hours.",
 )
 
 
@@ -41,9 +41,10 @@ class Bank:
 
     def introduction(self) -> str:
         rng = self.rng
-        return (f"You are the assistant of {self.name}. Answer in at most {rng.choice(['two', 'three'])} "
-                f"sentences from the policy of {rng.randrange(1, 28)}/{rng.randrange(1, 12)} below, "
-                f"and from nothing else. {self.name} is open from {rng.randrange(6, 10)}:00 to "
+        date = f"{rng.randrange(1, 28)}/{rng.randrange(1, 12)}"
+        return (f"You are the assistant of {self.name}. Answer in at most "
+                f"{rng.choice(['two', 'three'])} sentences from the policy of {date} below, and from "
+                f"nothing else. {self.name} is open from {rng.randrange(6, 10)}:00 to "
                 f"{rng.randrange(16, 22)}:00; its number is {rng.randrange(200, 999)} "
                 f"{rng.randrange(1000, 9999)}.")
 

@@ -40,7 +40,7 @@ def lengths(sizes: list[int], rng: random.Random) -> list[int]:
         share = (before + sizes[family] / 2) / sum(sizes)
         before += sizes[family]
         length = MEDIAN * math.exp(SPREAD * NormalDist().inv_cdf(share))
-        out[family] = round(min(max(length, SHORTEST * 1.08), LONGEST * 0.92))
+        out[family] = round(min(max(length, SHORTEST * 1.16), LONGEST * 0.92))
     return out
 
 

@@ -1,10 +1,10 @@
 """Tokens of texts and of requests.
 
 Prompts are sized with an estimate, so that the same data gives the same workloads on every machine:
-runs of at most 7 letters with the space in front of them, single digits, single other characters and
-runs of white space, and 5 tokens of template for each message. On English that is within a few per
-cent of SmolLM2's vocabulary. What was made is then measured with a model's tokens, where kvs-embed is
-built and the model is there."""
+runs of at most 7 letters with the space in front of them, single digits, single other characters
+and runs of white space, and 5 tokens of template for each message. On English that is within a few
+per cent of SmolLM2's vocabulary. What was made is then measured with a model's tokens, where
+kvs-embed is built and the model is there."""
 import json
 import re
 import subprocess
@@ -29,7 +29,8 @@ class Tokens:
         return True
 
     def _run(self, requests: list[dict]) -> list[list]:
-        lines = "".join(json.dumps({"messages": request["messages"]}) + "\n" for request in requests)
+        lines = "".join(json.dumps({"messages": request["messages"]}) + "\n"
+                        for request in requests)
         out = subprocess.run(self.command, input=lines, capture_output=True, check=True,
                              encoding="utf-8").stdout
         return [json.loads(line)["tokens"] for line in out.splitlines()]
