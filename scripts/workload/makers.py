@@ -235,7 +235,8 @@ class Dialogue:
             yield request([("system", self.system)] +
                           [(("user", "assistant")[at % 2], text) for at, text in enumerate(turns)],
                           coming[1], 48)
-            fresh = self.rng.uniform(0.08, 0.24) * length - self.size(coming[0])
+            # At least one exchange: the same window would be the same prompt.
+            fresh = max(self.rng.uniform(0.08, 0.24) * length - self.size(coming[0]), 1)
 
 
 class Paraphrase:

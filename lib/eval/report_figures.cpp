@@ -1,0 +1,134 @@
+#include "eval/report_figures.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kvs/error.h"
+
+namespace kvs {
+namespace {
+
+std::optional<double> optional_number(const Json& json, std::string_view key) {
+  const Json* value = json.find(key);
+  if (value == nullptr || value->is_null()) return std::nullopt;
+  return value->as_number();
+}
+
+std::string text_of(const Json& json, std::string_view key) {
+  const Json* value = json.find(key);
+  return value != nullptr && value->is_string() ? value->as_string() : std::string();
+}
+
+PolicyFigures read_policy(const Json& json) {
+  PolicyFigures policy;
+  policy.name = text_of(json, "name");
+  policy.budget = optional_number(json, "budget");
+  policy.hit_rate = json.get("hit_rate").as_number();
+  policy.hit_rate_similar = optional_number(json, "hit_rate_similar");
+  for (size_t step = 0; step < kReuseSteps.size(); ++step)
+    policy.reused_over[step] = json.get("reused_over").get(kReuseSteps[step]).as_number();
+  policy.ttft_median_ms = json.get("ttft_ms").get("median").as_number();
+  policy.ttft_p95_ms = json.get("ttft_ms").get("p95").as_number();
+  policy.speedup = json.get("speedup").as_number();
+  const Json::Array& ends = json.get("speedup_interval").as_array();
+  if (ends.size() != 2) fail(ErrorKind::format, "field 'speedup_interval': expected two numbers");
+  policy.speedup_interval = {ends[0].as_number(), ends[1].as_number()};
+  policy.kl_mean = json.get("kl").get("mean").as_number();
+  policy.kl_p95 = json.get("kl").get("p95").as_number();
+  policy.top1_agreement = json.get("top1_agreement").as_number();
+  policy.exact_match = json.get("exact_match").as_number();
+  policy.rouge_l_vs_full = optional_number(json, "rouge_l_vs_full");
+  policy.rouge_l_vs_reference = optional_number(json, "rouge_l_vs_reference");
+  return policy;
+}
+
+// Calls `read` and puts where it was in front of what is wrong.
+template <typename Read>
+auto read_at(const std::string& where, Read read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    throw Error(error.kind(), where + ": " + error.what());
+  }
+}
+
+WorkloadFigures read_workload(const Json& json, const std::string& where) {
+  WorkloadFigures workload;
+  const Json::Array& policies = read_at(where, [&]() -> const Json::Array& {
+    workload.name = json.get("name").as_string();
+    workload.requests = json.get("requests").as_int();
+    return json.get("policies").as_array();
+  });
+  for (size_t at = 0; at < policies.size(); ++at)
+    workload.policies.push_back(read_at(fmt::format("{}.policies[{}]", where, at), [&] {
+      static_cast<void>(policies[at].get("name").as_string());
+      return read_policy(policies[at]);
+    }));
+  const Json* noise = json.find("noise_floor");
+  if (noise != nullptr && noise->is_object() && noise->find("kl") != nullptr)
+    workload.noise_floor = read_at(where + ".noise_floor", [&] { return read_policy(*noise); });
+  return workload;
+}
+
+void add_detail(const Json& detail, std::vector<WorkloadFigures>& workloads) {
+  const std::string name = detail.get("workload").as_string();
+  const std::string policy_name = detail.get("policy").as_string();
+  const std::optional<double> budget = optional_number(detail, "budget");
+  const double ttft_ms = detail.get("ttft_ms").as_number();
+  for (WorkloadFigures& workload : workloads)
+    for (PolicyFigures& policy : workload.policies)
+      if (workload.name == name && policy.name == policy_name && policy.budget == budget)
+        policy.ttft_ms.push_back(ttft_ms);
+}
+
+std::vector<WorkloadFigures> read_file(const EvaluationFile& file) {
+  std::vector<WorkloadFigures> workloads;
+  const Json::Array& list = read_at(file.source, [&]() -> const Json::Array& {
+    return file.evaluation.get("workloads").as_array();
+  });
+  for (size_t at = 0; at < list.size(); ++at)
+    workloads.push_back(read_workload(list[at], fmt::format("{}: workloads[{}]", file.source, at)));
+  for (size_t at = 0; at < file.details.size(); ++at)
+    read_at(fmt::format("{}: detail {}", file.source, at + 1),
+            [&] { add_detail(file.details[at], workloads); });
+  for (WorkloadFigures& workload : workloads) {
+    for (const char* key : {"model", "device", "machine", "commit"})
+      if (const std::string text = text_of(file.evaluation, key); !text.empty())
+        workload.origin += (workload.origin.empty() ? "" : " · ") + text;
+    for (PolicyFigures& policy : workload.policies)
+      std::sort(policy.ttft_ms.begin(), policy.ttft_ms.end());
+  }
+  return workloads;
+}
+
+}  // namespace
+
+std::string PolicyFigures::label() const {
+  return budget ? fmt::format("{} {:g}", name, *budget) : name;
+}
+
+std::vector<WorkloadFigures> read_figures(std::span<const EvaluationFile> files) {
+  if (files.empty()) fail(ErrorKind::argument, "report: no evaluations");
+  std::vector<WorkloadFigures> all;
+  for (const EvaluationFile& file : files)
+    for (WorkloadFigures& workload : read_file(file)) {
+      if (files.size() > 1) workload.name += " (" + file.source + ")";
+      all.push_back(std::move(workload));
+    }
+  return all;
+}
+
+ReportFormat report_format_from_name(std::string_view name) {
+  if (name == "terminal") return ReportFormat::terminal;
+  if (name == "markdown") return ReportFormat::markdown;
+  if (name == "html") return ReportFormat::html;
+  fail(ErrorKind::argument, "unknown format '{}', expected terminal, markdown or html", name);
+}
+
+std::string make_report(std::span<const EvaluationFile> files, ReportFormat format) {
+  const std::vector<WorkloadFigures> workloads = read_figures(files);
+  return format == ReportFormat::html ? report_page(workloads) : report_tables(workloads, format);
+}
+
+}  // namespace kvs

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kvs/bootstrap.h"
+#include "kvs/report.h"
+
+namespace kvs {
+
+inline constexpr std::array<const char*, 5> kReuseSteps{"10", "30", "50", "70", "90"};
+
+/// One policy at one budget; what the evaluation does not know (null) is empty.
+struct PolicyFigures {
+  std::string name;
+  std::optional<double> budget;
+  double hit_rate = 0;
+  std::optional<double> hit_rate_similar;
+  std::array<double, kReuseSteps.size()> reused_over{};
+  double ttft_median_ms = 0, ttft_p95_ms = 0;
+  double speedup = 0;
+  Interval speedup_interval;
+  double kl_mean = 0, kl_p95 = 0;
+  double top1_agreement = 0, exact_match = 0;
+  std::optional<double> rouge_l_vs_full, rouge_l_vs_reference;
+  std::vector<double> ttft_ms;  ///< of each request, sorted; empty without details
+
+  /// "epic" or "epic 0.15".
+  std::string label() const;
+};
+
+struct WorkloadFigures {
+  std::string name;    ///< with the file's name where there are several files
+  std::string origin;  ///< model, machine, commit
+  int64_t requests = 0;
+  std::vector<PolicyFigures> policies;
+  std::optional<PolicyFigures> noise_floor;
+};
+
+/// Throws as make_report does.
+std::vector<WorkloadFigures> read_figures(std::span<const EvaluationFile> files);
+
+/// A table for each workload.
+std::string report_tables(std::span<const WorkloadFigures> workloads, ReportFormat format);
+std::string report_page(std::span<const WorkloadFigures> workloads);
+
+}  // namespace kvs
