@@ -25,8 +25,8 @@ th:first-child,td:first-child{text-align:left}
 
 // Colours that stay apart for most kinds of colour blindness (Okabe and Ito, 2008).
 constexpr std::array<const char*, 8> kColours{"#000000", "#e69f00", "#56b4e9", "#009e73",
-                                              "#f0b400", "#0072b2", "#d55e00", "#cc79a7"};
-constexpr double kLeastKl = 1e-6;  // nats; a logarithm has no 0
+                                              "#8b5a2b", "#0072b2", "#d55e00", "#cc79a7"};
+constexpr double kLeastKl = 1e-5;  // nats; a logarithm has no 0, and less is rounding
 
 // Policies in order of appearance; the same policy has one colour on the whole page.
 class Palette {

@@ -83,7 +83,7 @@ std::string report_tables(std::span<const WorkloadFigures> workloads, ReportForm
   std::string origin;
   for (const WorkloadFigures& workload : workloads) {
     if (!text.empty()) text += '\n';
-    if (workload.origin != origin) text += workload.origin + "\n\n";
+    if (!workload.origin.empty() && workload.origin != origin) text += workload.origin + "\n\n";
     origin = workload.origin;
     const std::vector<Row> rows = table_rows(workload);
     if (format == ReportFormat::markdown)

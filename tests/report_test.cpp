@@ -1,0 +1,144 @@
+#include "kvs/report.h"
+
+#include <string>
+
+#include "support/errors.h"
+
+namespace kvs {
+namespace {
+
+std::string policy_json(const std::string& name, const std::string& budget, double speedup) {
+  return fmt::format(
+      R"({{"name":"{}","budget":{},"hit_rate":0.75,"hit_rate_similar":null,)"
+      R"("reused_over":{{"10":1,"30":0.9,"50":0.8,"70":0.5,"90":0.25}},)"
+      R"("ttft_ms":{{"median":120,"p95":300}},"speedup":{},"speedup_interval":[{},{}],)"
+      R"("kl":{{"mean":0.0125,"p95":0.05}},"top1_agreement":0.99,"exact_match":0.5,)"
+      R"("rouge_l_vs_full":0.875}})",
+      name, budget, speedup, speedup * 0.9, speedup * 1.1);
+}
+
+EvaluationFile file_of(const std::string& workload = "rag") {
+  const std::string text = fmt::format(
+      R"({{"model":"m","machine":"box","workloads":[{{"name":"{}","requests":8,"policies":[{},{},{}],)"
+      R"("noise_floor":{}}}]}})",
+      workload, policy_json("full", "null", 1), policy_json("epic", "0.3", 3),
+      policy_json("epic", "0.1", 5), policy_json("noise", "null", 1));
+  return {.source = "run.json", .evaluation = Json::parse(text, "run.json")};
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+TEST(Report, WritesTablesForTerminals) {
+  const EvaluationFile file = file_of();
+
+  EXPECT_EQ(make_report({&file, 1}, ReportFormat::terminal),
+            "m · box\n\n"
+            "rag, 8 requests\n"
+            "policy         budget  hit %  similar %  TTFT ms  p95 ms          speed-up      KL  "
+            "top-1 %  "
+            "exact %  ROUGE-L/full\n"
+            "full                -   75.0          -      120     300  1.00 (0.90-1.10)  0.0125    "
+            " 99.0  "
+            "   50.0         0.875\n"
+            "epic             0.30   75.0          -      120     300  3.00 (2.70-3.30)  0.0125    "
+            " 99.0  "
+            "   50.0         0.875\n"
+            "epic             0.10   75.0          -      120     300  5.00 (4.50-5.50)  0.0125    "
+            " 99.0  "
+            "   50.0         0.875\n"
+            "(noise floor)       -   75.0          -      120     300  1.00 (0.90-1.10)  0.0125    "
+            " 99.0  "
+            "   50.0         0.875\n");
+}
+
+TEST(Report, WritesTablesInMarkdown) {
+  const EvaluationFile file = file_of("a|b");
+
+  const std::string text = make_report({&file, 1}, ReportFormat::markdown);
+
+  EXPECT_NE(text.find("### a\\|b, 8 requests\n\n| policy | budget |"), std::string::npos) << text;
+  EXPECT_NE(text.find("|\n|---|---:|"), std::string::npos);
+  EXPECT_NE(text.find("| epic | 0.30 | 75.0 | - | 120 | 300 | 3.00 (2.70-3.30) |"),
+            std::string::npos);
+}
+
+TEST(Report, DrawsAPageThatLoadsNothing) {
+  EvaluationFile file = file_of();
+  for (const char* time : {"90", "110", "700"})
+    file.details.push_back(Json::parse(
+        fmt::format(R"({{"workload":"rag","policy":"epic","budget":0.1,"ttft_ms":{}}})", time),
+        "detail"));
+
+  const std::string page = make_report({&file, 1}, ReportFormat::html);
+
+  EXPECT_TRUE(page.starts_with("<!DOCTYPE html>"));
+  EXPECT_TRUE(page.ends_with("</html>\n"));
+  EXPECT_EQ(count(page, "<svg "), 4U);  // quality, hit rates, shares, times
+  EXPECT_EQ(count(page, "<svg "), count(page, "</svg>"));
+  EXPECT_EQ(count(page, "http"), count(page, "http://www.w3.org/2000/svg"));
+  EXPECT_EQ(count(page, "<script"), 0U);
+  EXPECT_EQ(count(page, "src="), 0U);
+  EXPECT_NE(page.find("<title>epic 0.1: 5.00x, KL 0.013, top-1 99.0 %</title>"), std::string::npos);
+}
+
+TEST(Report, DrawsNoTimesWithoutDetails) {
+  const EvaluationFile file = file_of();
+
+  const std::string page = make_report({&file, 1}, ReportFormat::html);
+
+  EXPECT_EQ(count(page, "<svg "), 3U);
+  EXPECT_EQ(page.find("Time to first token"), std::string::npos);
+}
+
+TEST(Report, JoinsTheBudgetsOfAPolicyInOrder) {
+  const EvaluationFile file = file_of();
+
+  const std::string page = make_report({&file, 1}, ReportFormat::html);
+
+  EXPECT_LT(page.find("<title>epic 0.1:"), page.find("<title>epic 0.3:"));
+}
+
+TEST(Report, NeverTakesTextForMarkup) {
+  EvaluationFile file = file_of("<img onerror=x>&amp;");
+
+  const std::string page = make_report({&file, 1}, ReportFormat::html);
+
+  EXPECT_EQ(page.find("<img"), std::string::npos);
+  EXPECT_NE(page.find("&lt;img onerror=x&gt;&amp;amp;"), std::string::npos);
+}
+
+TEST(Report, NamesFilesWhereThereAreSeveral) {
+  std::vector<EvaluationFile> files{file_of(), file_of()};
+  files[1].source = "other.json";
+
+  const std::string text = make_report(files, ReportFormat::terminal);
+
+  EXPECT_NE(text.find("rag (run.json), 8 requests"), std::string::npos);
+  EXPECT_NE(text.find("rag (other.json), 8 requests"), std::string::npos);
+}
+
+TEST(Report, SaysWhatIsMissing) {
+  const auto message = [](const char* json) {
+    const EvaluationFile file{.source = "x.json", .evaluation = Json::parse(json, "x.json")};
+    const Error error = test::error_of([&] { make_report({&file, 1}, ReportFormat::html); });
+    EXPECT_EQ(error.kind(), ErrorKind::format);
+    return std::string(error.what());
+  };
+
+  EXPECT_EQ(message("[]"), "x.json: field 'workloads' is missing");
+  EXPECT_EQ(message(R"({"workloads":[{"name":"a","requests":1}]})"),
+            "x.json: workloads[0]: field 'policies' is missing");
+  EXPECT_EQ(message(R"({"workloads":[{"name":"a","requests":1,"policies":[{"name":"b"}]}]})"),
+            "x.json: workloads[0].policies[0]: field 'hit_rate' is missing");
+  EXPECT_STREQ(test::error_of([] { make_report({}, ReportFormat::html); }).what(),
+               "report: no evaluations");
+  EXPECT_STREQ(test::error_of([] { report_format_from_name("pdf"); }).what(),
+               "unknown format 'pdf', expected terminal, markdown or html");
+}
+
+}  // namespace
+}  // namespace kvs
