@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs scripts/make-workloads on small data sets made here, and checks what it promises with a measure
-of its own. Run by ctest."""
+"""Runs scripts/make-workloads and make-traps on small data sets made here, and checks what they promise
+with a measure of its own. Run by ctest."""
 import csv
 import gzip
 import json
@@ -34,8 +34,9 @@ def write_data(folder: Path, rng: random.Random) -> None:
                                 for _ in range(500)))
     lines("medquad/medquad.jsonl",
           ({"focus": sentence(1, 4), "question": sentence(4, 10),
-            "answer": " ".join(sentence(8, 25) for _ in range(rng.randrange(3, 12)))}
-           for _ in range(600)))
+            "answer": " ".join(["About the share of those who have it is at 34 percent."] * (at < 1) +
+                               [sentence(8, 25) for _ in range(rng.randrange(3, 12))])}
+           for at in range(600)))
     lines("sgd/sgd_dev_utterances.jsonl.gz",
           ({"id": str(at), "turns": [["US"[turn % 2], sentence(6, 20)]
                                      for turn in range(rng.randrange(4, 9) * 2)]}
@@ -148,6 +149,20 @@ class Workloads(unittest.TestCase):
         result = self.make("none", "--requests", "2000")
         self.assertEqual(result.returncode, 2)
         self.assertIn("too few texts for so many requests", result.stderr)
+
+    def test_sets_traps_of_one_word(self):
+        traps = SCRIPT.with_name("make-traps")
+        out = self.root / "traps.jsonl"
+        subprocess.run([sys.executable, traps, "--data", self.root / "data", "--out", out, "--pairs",
+                        "30"], check=True, capture_output=True)
+        pairs = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        self.assertEqual(len({pair["id"] for pair in pairs}), 30)
+        self.assertIn("number", {pair["kind"] for pair in pairs})
+        for pair in pairs:
+            words = [pair[name].split(" ") for name in ("prompt_a", "prompt_b")]
+            self.assertEqual(len(words[0]), len(words[1]))
+            self.assertEqual(sum(map(str.__ne__, *words)), 1, pair["question"])
+            self.assertNotEqual(*pair["answers"])
 
 
 if __name__ == "__main__":
