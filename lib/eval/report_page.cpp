@@ -217,7 +217,7 @@ std::string report_page(std::span<const WorkloadFigures> workloads) {
   html +=
       "<h2>Quality against speed-up</h2>\n<p>Right and down is better. A curve joins the "
       "budgets of a policy; bars are the intervals of the speed-up; the dashed line is one "
-      "full run against another.</p>\n";
+      "full run against another. What lies on the lower edge is below 1e-5.</p>\n";
   html += plots(workloads, [&](const auto& w) { return quality_plot(w, palette, ranges); });
   html +=
       "<h2>Hit rate by workload</h2>\n<p>Tokens reused of all tokens; each policy at its "
