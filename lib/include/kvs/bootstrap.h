@@ -20,17 +20,17 @@ struct BootstrapOptions {
 };
 
 /// The value below which the share `p` of the values lies, between neighbours in a straight line
-/// (R's type 7, as numpy's default). `p` in [0, 1]. Throws Error(argument) where there are no values
-/// or one is not a number.
+/// (R's type 7, as numpy's default). `p` in [0, 1]. Throws Error(argument) where there are no
+/// values or one is not a number.
 KVS_API double percentile(std::span<const double> values, double p);
 KVS_API double median(std::span<const double> values);
 KVS_API double mean(std::span<const double> values);
 
-/// Percentile intervals of paired values: whole pairs (the k-th of both) are drawn with replacement,
-/// so that what both have in common cancels. All throw Error(argument) where there are no values,
-/// the two have different lengths, a value is not a number, or an option is out of range. Ratios
-/// also where a denominator is not above 0.
-/// Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+/// Percentile intervals of paired values: whole pairs (the k-th of both) are drawn with
+/// replacement, so that what both have in common cancels. All throw Error(argument) where there are
+/// no values, the two have different lengths, a value is not a number, or an option is out of
+/// range. Ratios also where a denominator is not above 0. Source: Efron and Tibshirani, "An
+/// Introduction to the Bootstrap", 1993, chapter 13.
 KVS_API Interval bootstrap_mean_difference(std::span<const double> left,
                                            std::span<const double> right,
                                            const BootstrapOptions& options = {});  ///< left - right

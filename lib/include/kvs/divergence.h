@@ -8,10 +8,10 @@
 namespace kvs {
 
 /// KL(full || other) of the next token's distributions, in nats: sum of p (log p - log q) with
-/// p = softmax(full), q = softmax(other), in double with the maximum subtracted; at least 0. A logit
-/// of -infinity is a probability of 0: infinite where `other` rules out what `full` allows. Throws
-/// Error(argument) where the rows are empty, differ in length, hold NaN or +infinity, or allow no
-/// token. logits: [vocab].
+/// p = softmax(full), q = softmax(other), in double with the maximum subtracted; at least 0. A
+/// logit of -infinity is a probability of 0: infinite where `other` rules out what `full` allows.
+/// Throws Error(argument) where the rows are empty, differ in length, hold NaN or +infinity, or
+/// allow no token. logits: [vocab].
 KVS_API double kl_divergence(std::span<const float> full_logits,
                              std::span<const float> other_logits);
 

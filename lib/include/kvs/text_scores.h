@@ -9,11 +9,11 @@
 
 namespace kvs {
 
-/// Tokens of a line as mteval-v13a splits it: punctuation and symbols of ASCII apart, full stops and
-/// commas apart unless between digits, a dash apart behind a digit; "<skipped>" and the entities
-/// &quot; &amp; &lt; &gt; are undone first, and line breaks count as spaces. Words of other scripts
-/// stay whole. Invalid UTF-8 is taken byte by byte.
-/// Source: sacrebleu's tokenizer "13a" (Post, "A Call for Clarity in Reporting BLEU Scores", 2018).
+/// Tokens of a line as mteval-v13a splits it: punctuation and symbols of ASCII apart, full stops
+/// and commas apart unless between digits, a dash apart behind a digit; "<skipped>" and the
+/// entities &quot; &amp; &lt; &gt; are undone first, and line breaks count as spaces. Words of
+/// other scripts stay whole. Invalid UTF-8 is taken byte by byte. Source: sacrebleu's tokenizer
+/// "13a" (Post, "A Call for Clarity in Reporting BLEU Scores", 2018).
 KVS_API std::vector<std::string> tokenize_13a(std::string_view line);
 
 /// BLEU of a corpus with one reference each, 0 to 100: 4-grams, case-sensitive, tokenize_13a,
@@ -29,9 +29,8 @@ KVS_API double corpus_bleu(std::span<const std::string> hypotheses,
 KVS_API double sentence_bleu(std::string_view hypothesis, std::string_view reference);
 
 /// F-measure of the longest common subsequence of words, 0 to 1. Words are the runs of [a-z0-9]
-/// after ASCII letters became lower-case; 0 where either text has none. Equal to rouge-score's
-/// rougeL without stemmer, except that letters outside ASCII whose lower-case form is ASCII (the
-/// Kelvin sign) separate words here. O(words x words) time, O(words) memory.
+/// of the text in lower case; 0 where either text has none. Equal to rouge-score's rougeL without
+/// stemmer. O(words x words) time, O(words) memory.
 /// Source: Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004.
 KVS_API double rouge_l(std::string_view hypothesis, std::string_view reference);
 
