@@ -97,11 +97,12 @@ class Runner {
       : command_(command),
         contestants_(contestants_of(policies_of(command), command.budgets)),
         kv_type_(kv_type_from_name(command.kv_type)),
-        backend_(make_backend(command.compute.backend)),
-        model_(load()) {
+        backend_(make_backend(command.compute.backend)) {
     explain("{}", backend_->description());
-    for (const std::string& file : command.workloads)
-      workloads_.push_back(open_workload(command, file, model_->prompts()));
+    read_workloads();  // first, since weights take longer
+    model_ = load();
+    for (const Workload& workload : workloads_)
+      require_fit(workload, model_->transformer().config());
   }
 
   void run() {
@@ -121,6 +122,13 @@ class Runner {
   }
 
  private:
+  void read_workloads() {
+    const PromptEncoder prompts(resolve_model(command_.model),
+                                {.chat_template = command_.chat_template});
+    for (const std::string& file : command_.workloads)
+      workloads_.push_back(open_workload(command_, file, prompts));
+  }
+
   std::unique_ptr<Model> load() const {
     Progress progress("loading", "matrices", 0);
     return std::make_unique<Model>(

@@ -101,6 +101,22 @@ Workload read_workload(std::istream& in, const std::string& source, std::string 
   return workload;
 }
 
+void require_fit(const Workload& workload, const ModelConfig& model) {
+  for (const WorkloadRequest& request : workload.requests) {
+    const auto refuse = [&](const std::string& what) {
+      fail(ErrorKind::argument, "{}: request '{}': {}", workload.name, request.request.id, what);
+    };
+    if (static_cast<int64_t>(request.tokens.size()) >= model.context)
+      refuse(fmt::format("the prompt has {} tokens, expected fewer than the model's context of {}",
+                         request.tokens.size(), model.context));
+    const auto [lowest, highest] =
+        std::minmax_element(request.tokens.begin(), request.tokens.end());
+    if (*lowest < 0 || *highest >= model.vocab)
+      refuse(fmt::format("token {} is outside the vocabulary of {}",
+                         *lowest < 0 ? *lowest : *highest, model.vocab));
+  }
+}
+
 void mark_similar(Workload& workload) {
   std::vector<WorkloadRequest>& requests = workload.requests;
   for (auto later = requests.begin(); later != requests.end(); ++later)

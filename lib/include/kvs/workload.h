@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kvs/export.h"
+#include "kvs/model_config.h"
 #include "kvs/prompt_encoder.h"
 #include "kvs/request.h"
 
@@ -45,6 +46,10 @@ struct WorkloadOptions {
 /// PromptEncoder throw, and Error(format) where there is no request.
 KVS_API Workload read_workload(std::istream& in, const std::string& source, std::string name,
                                const PromptEncoder& prompts, const WorkloadOptions& options);
+
+/// Throws Error(argument), naming workload and request, where a prompt leaves no room for an answer
+/// in the model's context, or has a token outside its vocabulary.
+KVS_API void require_fit(const Workload& workload, const ModelConfig& model);
 
 /// Sets `similar` where an earlier prompt of the same share group is not identical and has at least
 /// half of the tokens in spans of 8 or more, wherever these stand. Source: design, section 8.
