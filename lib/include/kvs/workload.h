@@ -52,7 +52,8 @@ KVS_API Workload read_workload(std::istream& in, const std::string& source, std:
 KVS_API void require_fit(const Workload& workload, const ModelConfig& model);
 
 /// Sets `similar` where an earlier prompt of the same share group is not identical and has at least
-/// half of the tokens in spans of 8 or more, wherever these stand. Source: design, section 8.
+/// half of the tokens in spans of 8 or more, wherever these stand. O(pairs of prompts x tokens).
+/// Source: design, section 8.
 KVS_API void mark_similar(Workload& workload);
 
 }  // namespace kvs
