@@ -17,9 +17,6 @@ struct Contestant {
   std::optional<double> budget;
 };
 
-/// Whether the policy computes a share of the kept tokens that its budget sets.
-KVS_API bool has_budget(Policy policy);
-
 /// Every policy once for each budget, policies without a budget once; `full` comes first, asked for
 /// or not, since everything is measured against it. An empty list of budgets stands for the
 /// policies' default.
