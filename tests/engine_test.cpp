@@ -199,6 +199,60 @@ TEST_F(Stories, DrawsTheSameWithTheSameSeed) {
   EXPECT_NE(engine.run(drawn).text, once);
 }
 
+TEST_F(Stories, FollowsForcedTokensAndDrawsBehindThem) {
+  Task forced = task("Once upon a time");
+  forced.max_tokens = 9;
+  forced.forced = encode("The dog had a ball");
+  ASSERT_LT(forced.forced.size(), 9u);
+
+  const Response response = engine.run(forced);
+
+  ASSERT_EQ(response.tokens.size(), 9u);
+  EXPECT_TRUE(std::equal(forced.forced.begin(), forced.forced.end(), response.tokens.begin()));
+  Task whole = task("");
+  whole.tokens = forced.tokens;
+  whole.tokens.insert(whole.tokens.end(), forced.forced.begin(), forced.forced.end());
+  whole.max_tokens = 1;
+  EXPECT_EQ(engine.run(whole).tokens[0], response.tokens[forced.forced.size()]);
+}
+
+TEST_F(Stories, AnEndTokenThatIsForcedEndsNothing) {
+  Task forced = task("Once upon a time");
+  forced.max_tokens = 3;
+  forced.forced = {*tokenizer->eos()};
+
+  EXPECT_EQ(engine.run(forced).tokens.size(), 3u);
+}
+
+TEST_F(Stories, ShowsTheLogitsOfEachToken) {
+  std::vector<int32_t> drawn;
+  Task shown = task("Once upon a time");
+  shown.on_logits = [&](int64_t step, std::span<const float> logits) {
+    EXPECT_EQ(step, static_cast<int64_t>(drawn.size()));
+    ASSERT_EQ(logits.size(), 512u);
+    drawn.push_back(argmax(logits));
+  };
+  const Response free = engine.run(shown);
+  ASSERT_EQ(drawn, free.tokens);
+
+  // Along the same tokens the logits are the same.
+  drawn.clear();
+  shown.forced = free.tokens;
+  engine.run(shown);
+
+  EXPECT_EQ(drawn, free.tokens);
+}
+
+TEST_F(Stories, StoresNothingWhereToldSo) {
+  Task unstored = task(body);
+  unstored.store = false;
+
+  engine.run(unstored);
+
+  EXPECT_EQ(engine.donors().size(), 0);
+  EXPECT_EQ(engine.pool().blocks_in_use(), 0);
+}
+
 TEST_F(Stories, RefusesPromptsItCannotHold) {
   const auto refused = [&](Task task) {
     return std::string(error_of([&] { engine.submit(std::move(task), {}); }).what());
@@ -210,6 +264,8 @@ TEST_F(Stories, RefusesPromptsItCannotHold) {
   EXPECT_EQ(refused({.id = "a"}), "request 'a': the prompt is empty");
   EXPECT_EQ(refused({.id = "a", .tokens = {600}}),
             "request 'a': token 600 is outside the vocabulary of 512");
+  EXPECT_EQ(refused({.id = "a", .tokens = {5}, .forced = {-1}}),
+            "request 'a': forced token -1 is outside the vocabulary of 512");
 }
 
 }  // namespace

@@ -2,17 +2,21 @@
 #include "kvs/error.h"
 #include "tools/eval_bench.h"
 #include "tools/eval_report.h"
+#include "tools/eval_run.h"
 #include "tools/tool.h"
 
 int main(int argc, char** argv) {
   CLI::App app{"Measure models and the reuse of their KV.", "kvs-eval"};
   kvs::BenchCommand bench;
+  kvs::EvaluationCommand evaluation;
+  const CLI::App* run_command = kvs::add_evaluation_command(app, evaluation);
   const CLI::App* bench_command = kvs::add_bench_command(app, bench);
   kvs::ReportCommand report;
   const CLI::App* report_command = kvs::add_report_command(app, report);
   return kvs::run_tool(app, argc, argv, [&] {
+    if (*run_command) return kvs::run_evaluation_command(evaluation);
     if (*bench_command) return kvs::run_bench_command(bench);
     if (*report_command) return kvs::run_report_command(report);
-    kvs::fail(kvs::ErrorKind::argument, "no subcommand: bench or report (see --help)");
+    kvs::fail(kvs::ErrorKind::argument, "no subcommand: run, bench or report (see --help)");
   });
 }

@@ -91,6 +91,10 @@ void Engine::Impl::check(const Task& task) const {
     if (token < 0 || token >= transformer.config().vocab)
       fail(ErrorKind::argument, "request '{}': token {} is outside the vocabulary of {}", task.id,
            token, transformer.config().vocab);
+  for (const int32_t token : task.forced)
+    if (token < 0 || token >= transformer.config().vocab)
+      fail(ErrorKind::argument, "request '{}': forced token {} is outside the vocabulary of {}",
+           task.id, token, transformer.config().vocab);
 }
 
 void Engine::Impl::admit() {
@@ -175,7 +179,7 @@ void Engine::Impl::retire() {
       std::vector<int32_t> tokens = sequence->tokens_in_view();
       if (!task.conversation.empty())
         donors.keep_conversation(task.conversation, tokens, sequence->view);
-      donors.add(task.id, task.tenant, std::move(tokens), sequence->view);
+      if (task.store) donors.add(task.id, task.tenant, std::move(tokens), sequence->view);
     }
     const auto done = std::move(sequence->done_callback);
     Response response = sequence->response();

@@ -70,11 +70,13 @@ int32_t Sequence::token_at(int64_t position) const {
 }
 
 void Sequence::accept(std::span<const float> logits) {
-  const int32_t token = sampler_.sample(logits, history_);
+  const size_t step = history_.size() - task.tokens.size();
+  if (task.on_logits) task.on_logits(static_cast<int64_t>(step), logits);
+  const bool forced = step < task.forced.size();
+  const int32_t token = forced ? task.forced[step] : sampler_.sample(logits, history_);
   last_ms_ = ms_since_start();
-  const bool first = history_.size() == task.tokens.size();
-  if (first) report.ttft_ms = last_ms_;
-  if (tokenizer_ && tokenizer_->is_end_of_generation(token)) return finish("stop");
+  if (step == 0) report.ttft_ms = last_ms_;
+  if (!forced && tokenizer_ && tokenizer_->is_end_of_generation(token)) return finish("stop");
 
   history_.push_back(token);
   if (detokenizer_) emit(stops_.push(detokenizer_->push(token)));

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,16 @@ struct Task {
   SamplingOptions sampling;
   std::vector<std::string> stop;  ///< the answer ends in front of the first of these texts
   ReuseOptions reuse;
+  bool store = true;  ///< keep the exact rows as a donor when the task is done
+
+  /// The first tokens of the answer, whatever the logits say; behind them tokens are drawn. End
+  /// tokens among them do not end the answer. With the tokens of another answer this is teacher
+  /// forcing.
+  std::vector<int32_t> forced;
+
+  /// Called with the logits of each token of the answer, [vocab], before it is drawn or forced;
+  /// `step` counts from 0. The end token has logits too.
+  std::function<void(int64_t step, std::span<const float> logits)> on_logits;
 
   /// Called once, when all of the prompt's rows are computed: with a view that covers the prompt.
   std::function<void(const KvView& view)> on_prompt;

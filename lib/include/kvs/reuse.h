@@ -34,6 +34,7 @@ KVS_API const char* reuse_mode_name(ReuseMode mode);
 struct ReuseOptions {
   ReuseMode mode = ReuseMode::approx;
   Policy policy = Policy::epic;
+  double budget = 0.2;      ///< share of the kept rows to compute anew, [0, 1], of rules with one
   int64_t sinks = 4;        ///< first tokens of each moved span that `epic` computes anew
   int64_t min_span = 8;     ///< shorter matches are computed, a common prefix excepted
   int64_t min_tokens = 16;  ///< shorter prompts reuse nothing

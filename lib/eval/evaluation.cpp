@@ -1,0 +1,153 @@
+#include "kvs/evaluation.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string_view>
+
+#include "eval/replay.h"
+#include "eval/summary.h"
+
+namespace kvs {
+namespace {
+
+constexpr std::array<std::string_view, 4> kWithoutBudget{"full", "prefix", "naive", "epic"};
+
+// Whether the policy's budget sets how many of the kept tokens it computes.
+bool takes_budget(Policy policy) {
+  return std::find(kWithoutBudget.begin(), kWithoutBudget.end(), policy_name(policy)) ==
+         kWithoutBudget.end();
+}
+
+// One contestant and what came of its requests.
+struct Entry {
+  std::string name;
+  std::optional<double> budget;
+  std::unique_ptr<Replay> replay;
+  std::vector<Outcome> outcomes;
+};
+
+class Evaluation {
+ public:
+  Evaluation(Transformer& transformer, const Tokenizer* tokenizer, const Workload& workload,
+             const EvaluationOptions& options)
+      : transformer_(transformer), tokenizer_(tokenizer), workload_(workload), options_(options) {
+    for (const Contestant& contestant : options.contestants) add(contestant);
+    if (options.noise_rows > 0) {
+      EngineOptions engine = options.engine;
+      engine.rows_per_step = options.noise_rows;
+      noise_ = Entry{.name = "noise", .replay = replay(Policy::full, {}, engine)};
+    }
+  }
+
+  Json run() {
+    warm_up();
+    for (const WorkloadRequest& request : workload_.requests) run(request);
+
+    const Results results{workload_.requests, entries_.front().outcomes, noise_.outcomes};
+    Json json;
+    json.set("name", workload_.name);
+    json.set("requests", static_cast<int64_t>(workload_.requests.size()));
+    json.set("similar", std::count_if(workload_.requests.begin(), workload_.requests.end(),
+                                      [](const auto& request) { return request.similar; }));
+    json.set("isolation", options_.shared ? "shared" : "private");
+    Json policies{Json::Array{}};
+    for (const Entry& entry : entries_) {
+      Json figures;
+      figures.set("name", entry.name);
+      figures.set("budget", budget_of(entry));
+      add_summary(results, entry.outcomes, figures);
+      policies.push(std::move(figures));
+    }
+    json.set("policies", std::move(policies));
+    json.set("noise_floor", noise_floor(results));
+    return json;
+  }
+
+ private:
+  std::unique_ptr<Replay> replay(Policy policy, std::optional<double> budget,
+                                 const EngineOptions& engine) {
+    ReuseOptions reuse = options_.reuse;
+    reuse.policy = policy;
+    if (budget) reuse.budget = *budget;
+    return std::make_unique<Replay>(transformer_, tokenizer_, engine, reuse, options_.shared);
+  }
+
+  void add(const Contestant& contestant) {
+    std::optional<double> budget = contestant.budget;
+    if (takes_budget(contestant.policy) && !budget) budget = options_.reuse.budget;
+    entries_.push_back({.name = policy_name(contestant.policy),
+                        .budget = budget,
+                        .replay = replay(contestant.policy, budget, options_.engine)});
+  }
+
+  // The first forward passes touch memory that later ones find in place.
+  void warm_up() {
+    FullRun ignored;
+    WorkloadRequest first = workload_.requests.front();
+    first.request.max_tokens = 2;
+    entries_.front().replay->run_full(first, ignored);
+  }
+
+  void run(const WorkloadRequest& request) {
+    FullRun full;
+    Entry& first = entries_.front();
+    finish(request, first, first.replay->run_full(request, full));
+    for (auto entry = entries_.begin() + 1; entry != entries_.end(); ++entry)
+      finish(request, *entry, entry->replay->run(request, full));
+    if (noise_.replay) finish(request, noise_, noise_.replay->run(request, full));
+  }
+
+  Json noise_floor(const Results& results) const {
+    Json noise;
+    if (!noise_.replay) return noise;
+    noise.set("rows_per_step", options_.noise_rows);
+    add_summary(results, noise_.outcomes, noise);
+    return noise;
+  }
+
+  void finish(const WorkloadRequest& request, Entry& entry, Outcome outcome) {
+    entry.outcomes.push_back(std::move(outcome));
+    if (options_.on_detail) {
+      Json line;
+      line.set("workload", workload_.name);
+      line.set("policy", entry.name);
+      line.set("budget", budget_of(entry));
+      add_detail(request, entry.outcomes.back(), entries_.front().outcomes.back(), line);
+      options_.on_detail(line);
+    }
+    if (options_.on_progress) options_.on_progress();
+  }
+
+  static Json budget_of(const Entry& entry) { return entry.budget ? Json(*entry.budget) : Json(); }
+
+  Transformer& transformer_;
+  const Tokenizer* tokenizer_;
+  const Workload& workload_;
+  const EvaluationOptions& options_;
+  std::vector<Entry> entries_;  // the full run first
+  Entry noise_;
+};
+
+}  // namespace
+
+std::vector<Contestant> contestants_of(const std::vector<Policy>& policies,
+                                       const std::vector<double>& budgets) {
+  std::vector<Contestant> contestants{{.policy = Policy::full}};
+  for (const Policy policy : policies) {
+    if (policy == Policy::full) continue;
+    if (!takes_budget(policy) || budgets.empty()) {
+      contestants.push_back({.policy = policy});
+      continue;
+    }
+    for (const double budget : budgets) contestants.push_back({policy, budget});
+  }
+  return contestants;
+}
+
+Json run_evaluation(Transformer& transformer, const Tokenizer* tokenizer, const Workload& workload,
+                    const EvaluationOptions& options) {
+  return Evaluation(transformer, tokenizer, workload, options).run();
+}
+
+}  // namespace kvs

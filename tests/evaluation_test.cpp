@@ -1,0 +1,190 @@
+#include "kvs/evaluation.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "support/tiny_model.h"
+
+namespace kvs::test {
+namespace {
+
+constexpr const char* kBody =
+    "Once upon a time, Tim had a red car and a blue ball. One day Tim saw a big dog in the park. "
+    "The dog wanted to play with the ball.";
+
+double figure(const Json& policy, const char* name) {
+  return policy.get(name).as_number();
+}
+
+class Evaluation : public testing::Test {
+ protected:
+  // The same text behind another first line; the last prompt repeats the first, for another tenant.
+  Workload workload(const char* repeating_tenant = "north") {
+    std::istringstream in;
+    std::string lines;
+    const auto add = [&](const char* name, const char* tenant) {
+      Json line;
+      line.set("id", name);
+      line.set("prompt", std::string(name) + ": " + kBody);
+      line.set("tenant", tenant);
+      line.set("reference", "Tim said yes");
+      lines += line.dump() + "\n";
+    };
+    for (const char* name : {"Ben", "Sue and Ann", "Tom"}) add(name, "north");
+    add("Ben", repeating_tenant);
+    in.str(lines);
+    return read_workload(in, "w.jsonl", "w", prompts, {.max_tokens = 12, .groups = groups});
+  }
+
+  EvaluationOptions options(const std::vector<Policy>& policies) {
+    return {.contestants = contestants_of(policies, {}),
+            .engine = {.max_blocks = 64, .kv_type = DType::f32}};
+  }
+
+  Json run(const Workload& requests, const EvaluationOptions& options) {
+    return run_evaluation(model.transformer, prompts.tokenizer(), requests, options);
+  }
+
+  TenantGroups groups;
+  PromptEncoder prompts{data_path("stories260K.gguf"), {}};
+  TinyModel model{data_path("stories260K.gguf")};
+};
+
+TEST_F(Evaluation, ComparesPoliciesSideBySide) {
+  const Json json = run(workload(), options({Policy::prefix, Policy::naive}));
+
+  ASSERT_EQ(json.get("policies").as_array().size(), 3u);
+  EXPECT_EQ(json.get("requests").as_int(), 4);
+  EXPECT_EQ(json.get("similar").as_int(), 3);
+  const Json& full = json.get("policies").as_array()[0];
+  const Json& prefix = json.get("policies").as_array()[1];
+  const Json& naive = json.get("policies").as_array()[2];
+  EXPECT_EQ(full.get("name").as_string(), "full");
+  EXPECT_EQ(figure(full, "hit_rate"), 0);
+  EXPECT_EQ(figure(full, "speedup"), 1);
+  EXPECT_EQ(full.get("reasons").dump(), R"({"off":4})");
+  // The fourth prompt is the first again, but for its last token, which is always computed.
+  EXPECT_GT(figure(prefix, "hit_rate"), 0.2);
+  EXPECT_LT(figure(prefix, "hit_rate"), 0.35);
+  EXPECT_GT(figure(naive, "hit_rate"), 0.6);
+  EXPECT_EQ(figure(naive.get("reused_over"), "70"), 0.75);
+  EXPECT_EQ(figure(naive.get("reused_over_similar"), "70"), 1);
+}
+
+TEST_F(Evaluation, FindsLosslessReuseEqualAndShiftedReuseNot) {
+  const Json json = run(workload(), options({Policy::prefix, Policy::naive}));
+  const Json& prefix = json.get("policies").as_array()[1];
+  const Json& naive = json.get("policies").as_array()[2];
+
+  EXPECT_LT(figure(prefix.get("kl"), "p95"), 1e-6);
+  EXPECT_EQ(figure(prefix, "top1_agreement"), 1);
+  EXPECT_EQ(figure(prefix, "exact_match"), 1);
+  EXPECT_EQ(figure(prefix, "rouge_l_vs_full"), 1);
+  EXPECT_NEAR(figure(prefix, "bleu_vs_full"), 100, 1e-6);
+  EXPECT_GT(figure(naive.get("kl"), "mean"), 1e-6);
+  EXPECT_GT(figure(naive.get("kl"), "p95"), figure(naive.get("kl"), "mean"));
+}
+
+TEST_F(Evaluation, MeasuresTheDivergenceFromTheFullRunsLogits) {
+  const Workload requests = workload();
+  std::vector<double> kl;
+  EvaluationOptions naive = options({Policy::naive});
+  naive.on_detail = [&](const Json& line) {
+    if (line.get("policy").as_string() == "naive") kl.push_back(figure(line, "kl"));
+  };
+  run(requests, naive);
+
+  // The same by hand, in double: two prompts over one engine, along the first run's answer.
+  Engine cold(model.transformer, prompts.tokenizer(), {.max_blocks = 64, .kv_type = DType::f32});
+  std::vector<std::vector<float>> full;
+  Task task{.id = "cold", .tokens = requests.requests[1].tokens, .max_tokens = 12};
+  task.reuse.policy = Policy::full;
+  task.on_logits = [&](int64_t, auto row) { full.emplace_back(row.begin(), row.end()); };
+  const Response answer = cold.run(task);
+
+  Engine warm(model.transformer, prompts.tokenizer(), {.max_blocks = 64, .kv_type = DType::f32});
+  warm.run({.id = "donor", .tokens = requests.requests[0].tokens, .max_tokens = 0});
+  double sum = 0;
+  task.reuse.policy = Policy::naive;
+  task.forced = answer.tokens;
+  task.max_tokens = static_cast<int64_t>(full.size());
+  task.on_logits = [&](int64_t step, std::span<const float> row) {
+    double full_sum = 0, row_sum = 0;
+    for (const float logit : full[step]) full_sum += std::exp(double{logit});
+    for (const float logit : row) row_sum += std::exp(double{logit});
+    for (size_t token = 0; token < row.size(); ++token)
+      sum += std::exp(double{full[step][token]}) / full_sum *
+             (full[step][token] - std::log(full_sum) - row[token] + std::log(row_sum));
+  };
+  warm.run(task);
+
+  ASSERT_EQ(kl.size(), 4u);
+  EXPECT_EQ(kl[0], 0);  // without a donor
+  EXPECT_GT(kl[1], 1e-5);
+  EXPECT_NEAR(kl[1], sum / static_cast<double>(full.size()), 1e-6);
+}
+
+TEST_F(Evaluation, SetsANoiseFloorBesideThePolicies) {
+  EvaluationOptions noisy = options({});
+  noisy.noise_rows = 7;
+
+  const Json json = run(workload(), noisy);
+
+  const Json& noise = json.get("noise_floor");
+  EXPECT_EQ(noise.get("rows_per_step").as_int(), 7);
+  EXPECT_EQ(figure(noise, "hit_rate"), 0);
+  EXPECT_LT(figure(noise.get("kl"), "p95"), 1e-6);
+  EXPECT_EQ(figure(noise, "top1_agreement"), 1);
+  noisy.noise_rows = 0;
+  EXPECT_TRUE(run(workload(), noisy).get("noise_floor").is_null());
+}
+
+TEST_F(Evaluation, KeepsTenantsApartOrInGroups) {
+  const auto hits = [&](bool shared) {
+    EvaluationOptions prefix = options({Policy::prefix});
+    prefix.shared = shared;
+    return figure(run(workload("other"), prefix).get("policies").as_array()[1], "hit_rate");
+  };
+  EXPECT_LT(hits(true), 0.1);
+
+  groups = {{"north", "all"}, {"other", "all"}};
+
+  EXPECT_LT(hits(false), 0.1);
+  EXPECT_GT(hits(true), 0.2);
+}
+
+TEST_F(Evaluation, TellsOfEachRequestAndPolicy) {
+  std::vector<std::string> lines;
+  int64_t runs = 0;
+  EvaluationOptions told = options({Policy::naive});
+  told.on_detail = [&](const Json& line) {
+    lines.push_back(line.get("id").as_string() + " " + line.get("policy").as_string());
+    EXPECT_EQ(line.get("prompt_tokens").as_int(),
+              line.get("exact").as_int() + line.get("shifted").as_int() +
+                  line.get("fuzzy").as_int() + line.get("recomputed").as_int() +
+                  line.get("computed").as_int());
+  };
+  told.on_progress = [&] { ++runs; };
+
+  run(workload(), told);
+
+  EXPECT_EQ(lines.size(), 12u);
+  EXPECT_EQ(runs, 12);
+  EXPECT_EQ(lines[0], "Ben full");
+  EXPECT_EQ(lines[1], "Ben naive");
+  EXPECT_EQ(lines[2], "Ben noise");
+}
+
+TEST(Contestants, BeginWithTheFullRunAndHaveABudgetWhereThePolicyHas) {
+  const auto some = contestants_of({Policy::naive, Policy::full}, {0.1, 0.2});
+
+  ASSERT_EQ(some.size(), 2u);
+  EXPECT_EQ(some[0].policy, Policy::full);
+  EXPECT_EQ(some[1].policy, Policy::naive);
+  EXPECT_FALSE(some[1].budget);
+}
+
+}  // namespace
+}  // namespace kvs::test
