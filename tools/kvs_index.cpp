@@ -85,8 +85,8 @@ int search(const kvs::LookupOptions& options) {
   const kvs::DonorLookup lookup(options);
   bool any = false;
   const int64_t skipped =
-      lookup.for_each_prompt([&](const std::string& id, const auto& tokens, const auto& donors) {
-        Json line = Json::Object{{"id", id}, {"tokens", static_cast<int64_t>(tokens.size())}};
+      lookup.for_each_prompt([&](const kvs::Request& request, const auto& tokens, const auto& donors) {
+        Json line = Json::Object{{"id", request.id}, {"tokens", static_cast<int64_t>(tokens.size())}};
         Json::Array candidates;
         for (const kvs::DonorCandidate& found : donors) candidates.push_back(candidate_line(found));
         line.set("donors", std::move(candidates));
