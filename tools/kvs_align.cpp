@@ -124,16 +124,15 @@ int align_prompts(const Options& options) {
   check(options);
   const kvs::DonorLookup lookup(options.lookup);
   std::optional<kvs::EditedArchive> archive;
-  if (options.apply)
-    archive.emplace(options.output, options.lookup.index, lookup.index().info());
+  if (options.apply) archive.emplace(options.output, options.lookup.index, lookup.index().info());
   const ScriptWriter scripts(options, lookup.tokenizer());
   bool any = false;
   const auto align_one = [&](const kvs::Request& request, const std::vector<int32_t>& tokens,
                              const std::vector<kvs::DonorCandidate>& candidates) {
     std::vector<kvs::AlignDonor> donors = read_donors(lookup, candidates);
     if (archive) archive->keep_usable(donors);
-    const kvs::AlignedPrompt prompt = kvs::align_prompt(
-        tokens, std::move(donors), options.min_span, /*whole=*/options.lookup.donors == 1);
+    const kvs::AlignedPrompt prompt = kvs::align_prompt(tokens, std::move(donors), options.min_span,
+                                                        /*whole=*/options.lookup.donors == 1);
     any = any || prompt.script.coverage() > 0;
     archive ? archive->add(request, tokens, prompt) : scripts.write(request.id, tokens, prompt);
   };

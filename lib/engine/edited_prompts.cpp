@@ -17,8 +17,8 @@ Hash128 key_of(bool everyone, std::string_view tenant, std::span<const int32_t> 
 void EditedPrompts::add(PromptRecord prompt, std::vector<ArchivedPiece> pieces) {
   const bool everyone = prompt.visibility == Visibility::everyone;
   const Hash128 key = key_of(everyone, everyone ? "" : prompt.tenant, prompt.tokens);
-  entries_.try_emplace(
-      key, Entry{std::move(prompt.id), std::move(prompt.tokens), std::move(pieces)});
+  entries_.try_emplace(key,
+                       Entry{std::move(prompt.id), std::move(prompt.tokens), std::move(pieces)});
 }
 
 void EditedPrompts::find(const DonorLookup& lookup, int64_t now, std::vector<ReuseDonor>& found) {
@@ -42,7 +42,8 @@ void EditedPrompts::find(const DonorLookup& lookup, int64_t now, std::vector<Reu
 EditedPrompts::Entries::const_iterator EditedPrompts::find_oldest(int64_t now) const {
   auto oldest = entries_.end();
   for (auto at = entries_.begin(); at != entries_.end(); ++at)
-    if (at->second.used < now && (oldest == entries_.end() || at->second.used < oldest->second.used))
+    if (at->second.used < now &&
+        (oldest == entries_.end() || at->second.used < oldest->second.used))
       oldest = at;
   return oldest;
 }

@@ -59,9 +59,9 @@ RowReason reason_of(const PlanSpan& span, const EditOp& op, int64_t target_token
 }  // namespace
 
 std::string_view row_reason_name(RowReason reason) {
-  constexpr std::string_view kNames[] = {"prefix",     "in_place",  "shifted",        "policy",
-                                         "last_token", "no_source", "below_min_span",
-                                         "unprofitable", "too_short"};
+  constexpr std::string_view kNames[] = {"prefix",         "in_place",     "shifted",
+                                         "policy",         "last_token",   "no_source",
+                                         "below_min_span", "unprofitable", "too_short"};
   return kNames[static_cast<size_t>(reason)];
 }
 

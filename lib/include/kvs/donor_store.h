@@ -42,8 +42,8 @@ class KVS_API DonorStore {
                          const KvView& view);
 
   /// Adds the prompts of an archive as donors and loads their rows. What an edited prompt took from
-  /// others (kvs-align --apply) serves the same tokens of its tenant only. Throws Error(mismatch) where it
-  /// belongs to another model than `expected`.
+  /// others (kvs-align --apply) serves the same tokens of its tenant only. Throws Error(mismatch)
+  /// where it belongs to another model than `expected`.
   void preload(const std::filesystem::path& archive, const ArchiveHeader& expected);
 
   /// From here on donors are also looked for in a directory made by kvs-index, and loaded when they
