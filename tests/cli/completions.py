@@ -21,7 +21,7 @@ LINES = {  # for each tool: what is typed, and what the Tab key makes of it
 TO_START, TO_END = "\x01", "\x05"  # Ctrl-A and Ctrl-E
 SETUP = {
     "bash": "source complete.bash",
-    "zsh": "autoload -Uz compinit; compinit -u -D; {name}() {{ source $PWD/complete.zsh }}; compdef {name} {tool}",
+    "zsh": "autoload -Uz compinit; compinit -u -d $DUMP; {name}() {{ source $PWD/complete.zsh }}; compdef {name} {tool}",
 }
 SHELLS = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"]}
 
@@ -59,6 +59,19 @@ def completes_in_fish(tool: str, line: str, folder: str, env: dict[str, str]) ->
     return [before + text.split("\t")[0] for text in done.stdout.splitlines()]
 
 
+def check(shell: str, tool: str, folder: str, env: dict[str, str]) -> int:
+    """How many of a tool's lines are completed wrongly."""
+    script = subprocess.run([tool, "--generate", f"complete-{shell}"], env=env, check=True, capture_output=True).stdout
+    Path(folder, f"complete.{shell}").write_bytes(script)
+    failed = 0
+    for line, expected in LINES[tool]:
+        found = (completes_in_fish(tool, line, folder, env) if shell == "fish"
+                 else completes_in_terminal(shell, tool, line, folder, env))
+        print(f"{'ok' if expected in found else 'FAIL'} {shell}: {tool} {line} -> {found}")
+        failed += expected not in found
+    return failed
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=Path, required=True, help="where the tools are")
@@ -68,20 +81,10 @@ def main() -> int:
     if not shutil.which(arguments.shell):
         print(f"skip: no {arguments.shell}")
         return SKIPPED
-    failed = 0
-    for tool in arguments.tools:
-        with tempfile.TemporaryDirectory(prefix="kvs-complete-") as folder:
-            env = {"PATH": f"{arguments.bin.resolve()}:{os.environ['PATH']}", "HOME": folder, "TERM": "dumb",
-                   "LC_ALL": "C.UTF-8"}
-            script = subprocess.run([tool, "--generate", f"complete-{arguments.shell}"], env=env, check=True,
-                                    capture_output=True).stdout
-            Path(folder, f"complete.{arguments.shell}").write_bytes(script)
-            for line, expected in LINES[tool]:
-                found = (completes_in_fish(tool, line, folder, env) if arguments.shell == "fish"
-                         else completes_in_terminal(arguments.shell, tool, line, folder, env))
-                good = expected in found
-                print(f"{'ok' if good else 'FAIL'} {arguments.shell}: {tool} {line} -> {found}")
-                failed += not good
+    with tempfile.TemporaryDirectory(prefix="kvs-complete-") as folder:
+        env = {"PATH": f"{arguments.bin.resolve()}:{os.environ['PATH']}", "HOME": folder, "TERM": "dumb",
+               "LC_ALL": "C.UTF-8", "DUMP": f"{folder}/dump"}  # the dump saves zsh most of its start
+        failed = sum(check(arguments.shell, tool, folder, env) for tool in arguments.tools)
     return 1 if failed else 0
 
 
