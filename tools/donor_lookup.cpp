@@ -89,7 +89,7 @@ std::vector<DonorCandidate> DonorLookup::search(const Request& request,
   std::vector<float> embedding;
   if (embedder_) embedding = embedder_->embed(tokens);
   DonorQuery query{.tokens = tokens, .embedding = embedding};
-  query.tenant = request.tenant.empty() ? options_.tenant : request.tenant;
+  query.tenant = request.tenant;
   query.group = options_.group;
   query.limit = static_cast<size_t>(options_.donors);
   query.min_similarity = options_.min_similarity;
@@ -107,11 +107,12 @@ int64_t DonorLookup::for_each_prompt(const OnPrompt& on_prompt) const {
     for (bool more = true; more;) {
       check_interrupt();
       try {
-        const std::optional<Request> request = reader.next();
+        std::optional<Request> request = reader.next();
         more = request.has_value();
         if (!more) continue;
+        if (request->tenant.empty()) request->tenant = options_.tenant;
         const std::vector<int32_t> tokens = tokens_of(*request);
-        on_prompt(request->id, tokens, search(*request, tokens));
+        on_prompt(*request, tokens, search(*request, tokens));
       } catch (const Error& error) {
         if (!options_.keep_going || error.kind() == ErrorKind::io) throw;
         say(error.what());

@@ -44,11 +44,11 @@ class DonorLookup {
   /// Null without a model, and for models without a tokenizer.
   const Tokenizer* tokenizer() const;
 
-  using OnPrompt = std::function<void(const std::string& id, const std::vector<int32_t>& tokens,
+  using OnPrompt = std::function<void(const Request& request, const std::vector<int32_t>& tokens,
                                       const std::vector<DonorCandidate>& donors)>;
 
-  /// Reads all prompts and looks each up; returns how many were skipped (--keep-going). What the
-  /// index has to say goes to stderr.
+  /// Reads all prompts and looks each up; returns how many were skipped (--keep-going). Requests
+  /// name the tenant they were looked up for. What the index has to say goes to stderr.
   int64_t for_each_prompt(const OnPrompt& on_prompt) const;
 
   /// The donor's record, unless its archive is missing or damaged, which is said.

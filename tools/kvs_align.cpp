@@ -2,14 +2,17 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "kvs/align.h"
-#include "kvs/cover.h"
 #include "kvs/diff_text.h"
 #include "kvs/edit_script.h"
+#include "kvs/error.h"
+#include "tools/align_apply.h"
+#include "tools/align_donors.h"
+#include "tools/align_explain.h"
 #include "tools/donor_lookup.h"
 #include "tools/output.h"
 #include "tools/terminal.h"
@@ -22,58 +25,20 @@ struct Options {
   std::string format = "auto";
   int64_t min_span = 8;
   int64_t context = 12;
+  bool explain = false;
+  std::string policy = "epic";
+  int64_t sinks = 4;
+  bool apply = false;
+  std::string output = "-";
 };
 
-// The donors of one prompt, with their tokens.
-struct Donors {
-  std::vector<kvs::ScriptDonor> names;
-  std::vector<std::vector<int32_t>> tokens;
-
-  std::vector<std::span<const int32_t>> spans() const { return {tokens.begin(), tokens.end()}; }
-};
-
-Donors read_donors(const kvs::DonorLookup& lookup,
-                   const std::vector<kvs::DonorCandidate>& candidates) {
-  Donors donors;
-  for (const kvs::DonorCandidate& candidate : candidates) {
-    std::optional<kvs::PromptRecord> prompt = lookup.find_prompt(candidate.donor);
-    if (!prompt) continue;
-    donors.names.push_back(
-        {prompt->id, candidate.similarity, static_cast<int64_t>(prompt->tokens.size())});
-    donors.tokens.push_back(std::move(prompt->tokens));
-  }
+std::vector<kvs::AlignDonor> read_donors(const kvs::DonorLookup& lookup,
+                                         const std::vector<kvs::DonorCandidate>& candidates) {
+  std::vector<kvs::AlignDonor> donors;
+  for (const kvs::DonorCandidate& candidate : candidates)
+    if (std::optional<kvs::PromptRecord> record = lookup.find_prompt(candidate.donor))
+      donors.push_back({candidate, *std::move(record)});
   return donors;
-}
-
-// Leaves only the donors that a span comes from.
-std::vector<kvs::SourceSpan> drop_unused(std::vector<kvs::SourceSpan> spans, Donors& donors) {
-  std::vector<int32_t> used;
-  used.reserve(spans.size());
-  for (const kvs::SourceSpan& span : spans) used.push_back(span.source);
-  std::sort(used.begin(), used.end());
-  used.erase(std::unique(used.begin(), used.end()), used.end());
-  Donors left;
-  for (const int32_t source : used) {
-    left.names.push_back(std::move(donors.names[source]));
-    left.tokens.push_back(std::move(donors.tokens[source]));
-  }
-  for (kvs::SourceSpan& span : spans)
-    span.source = static_cast<int32_t>(std::lower_bound(used.begin(), used.end(), span.source) -
-                                       used.begin());
-  donors = std::move(left);
-  return spans;
-}
-
-// With one donor the script says of all its tokens what becomes of them, also where none is used.
-kvs::EditScript make_script(const std::vector<int32_t>& target, Donors& donors,
-                            const Options& options) {
-  if (options.lookup.donors == 1 && donors.tokens.size() == 1)
-    return kvs::align(target, donors.tokens[0], {.min_span = options.min_span});
-  const auto spans =
-      drop_unused(kvs::cover(target, donors.spans(), {.min_span = options.min_span}), donors);
-  std::vector<int64_t> lengths;
-  for (const kvs::ScriptDonor& donor : donors.names) lengths.push_back(donor.length);
-  return kvs::make_script(target, lengths, spans);
 }
 
 // What the tokens stand for in the middle of a text; their ids where there is no tokenizer.
@@ -84,46 +49,108 @@ std::string text_of(std::span<const int32_t> tokens, const kvs::Tokenizer* token
   return text;
 }
 
-std::string heading(const kvs::PromptScript& prompt, const kvs::Palette& palette) {
+std::string heading(const std::string& id, const kvs::AlignedPrompt& prompt,
+                    const kvs::Palette& palette) {
   const kvs::EditScript& script = prompt.script;
   std::string text =
       fmt::format("{}{}{}: {} tokens, {} kept, {} moved, {} computed ({:.1f} % reused)\n",
-                  palette.bold, prompt.id, palette.reset, script.target_tokens(), script.kept(),
+                  palette.bold, id, palette.reset, script.target_tokens(), script.kept(),
                   script.moved(), script.computed(), 100 * script.coverage());
-  for (size_t at = 0; at < prompt.donors.size(); ++at)
+  for (size_t at = 0; at < prompt.donors.size(); ++at) {
+    const kvs::ScriptDonor donor = prompt.donors[at].name();
     text += fmt::format("{}donor {}: {} (similarity {:.3f}, {} tokens){}\n", palette.faint, at + 1,
-                        prompt.donors[at].id, prompt.donors[at].similarity,
-                        prompt.donors[at].length, palette.reset);
+                        donor.id, donor.similarity, donor.length, palette.reset);
+  }
   return text;
 }
 
-void write_diff(const kvs::PromptScript& prompt, const Donors& donors,
-                const kvs::Tokenizer* tokenizer, int64_t context) {
-  const bool colour = kvs::wants_colour(STDOUT_FILENO);
-  const kvs::DecodeTokens decode = [&](std::span<const int32_t> tokens) {
-    return text_of(tokens, tokenizer);
-  };
-  kvs::write_out(heading(prompt, kvs::palette(colour)));
-  kvs::write_line(kvs::diff_text(prompt.script, donors.spans(), decode, {colour, context}));
+// Writes scripts: lines of JSON, or text for people.
+class ScriptWriter {
+ public:
+  ScriptWriter(const Options& options, const kvs::Tokenizer* tokenizer)
+      : options_(options),
+        tokenizer_(tokenizer),
+        as_diff_(options.format == "diff" ||
+                 (options.format == "auto" && kvs::is_terminal(STDOUT_FILENO))),
+        colour_(kvs::wants_colour(STDOUT_FILENO)) {}
+
+  void write(const std::string& id, const std::vector<int32_t>& tokens,
+             const kvs::AlignedPrompt& prompt) const {
+    std::optional<kvs::Explanation> explanation;
+    if (options_.explain)
+      explanation.emplace(kvs::explain_prompt(tokens, prompt,
+                                              {.policy = kvs::policy_from_name(options_.policy),
+                                               .sinks = options_.sinks,
+                                               .min_span = options_.min_span}));
+    as_diff_ ? write_diff(id, prompt, explanation) : write_json(id, prompt, explanation);
+  }
+
+ private:
+  void write_json(const std::string& id, const kvs::AlignedPrompt& prompt,
+                  const std::optional<kvs::Explanation>& explanation) const {
+    kvs::PromptScript script{id, {}, prompt.script};
+    for (const kvs::AlignDonor& donor : prompt.donors) script.donors.push_back(donor.name());
+    kvs::Json line = kvs::script_to_json(script);
+    if (explanation) line.set("explain", kvs::to_json(*explanation));
+    kvs::write_line(line.dump());
+  }
+
+  void write_diff(const std::string& id, const kvs::AlignedPrompt& prompt,
+                  const std::optional<kvs::Explanation>& explanation) const {
+    const kvs::Palette palette = kvs::palette(colour_);
+    const kvs::DecodeTokens decode = [&](std::span<const int32_t> tokens) {
+      return text_of(tokens, tokenizer_);
+    };
+    kvs::write_out(heading(id, prompt, palette));
+    if (explanation) kvs::write_out(kvs::to_text(*explanation, palette));
+    kvs::write_line(kvs::diff_text(prompt.script, kvs::tokens_of(prompt.donors), decode,
+                                   {colour_, options_.context}));
+  }
+
+  const Options& options_;
+  const kvs::Tokenizer* tokenizer_;
+  bool as_diff_;
+  bool colour_;
+};
+
+void check(const Options& options) {
+  if (options.apply && options.explain)
+    kvs::fail(kvs::ErrorKind::argument, "--explain is for scripts, --apply writes an archive");
+  if (!options.apply && options.output != "-")
+    kvs::fail(kvs::ErrorKind::argument, "-o is for --apply");
 }
 
 int align_prompts(const Options& options) {
+  check(options);
   const kvs::DonorLookup lookup(options.lookup);
-  const bool as_diff =
-      options.format == "diff" || (options.format == "auto" && kvs::is_terminal(STDOUT_FILENO));
+  std::optional<kvs::EditedArchive> archive;
+  if (options.apply) archive.emplace(options.output, options.lookup.index, lookup.index().info());
+  const ScriptWriter scripts(options, lookup.tokenizer());
   bool any = false;
-  const int64_t skipped = lookup.for_each_prompt(
-      [&](const std::string& id, const auto& tokens, const auto& candidates) {
-        Donors donors = read_donors(lookup, candidates);
-        kvs::PromptScript prompt{id, {}, make_script(tokens, donors, options)};
-        prompt.donors = donors.names;
-        any = any || prompt.script.coverage() > 0;
-        if (as_diff)
-          write_diff(prompt, donors, lookup.tokenizer(), options.context);
-        else
-          kvs::write_line(kvs::script_to_json(prompt).dump());
-      });
+  const auto align_one = [&](const kvs::Request& request, const std::vector<int32_t>& tokens,
+                             const std::vector<kvs::DonorCandidate>& candidates) {
+    std::vector<kvs::AlignDonor> donors = read_donors(lookup, candidates);
+    if (archive) archive->keep_usable(donors);
+    const kvs::AlignedPrompt prompt = kvs::align_prompt(tokens, std::move(donors), options.min_span,
+                                                        /*whole=*/options.lookup.donors == 1);
+    any = any || prompt.script.coverage() > 0;
+    archive ? archive->add(request, tokens, prompt) : scripts.write(request.id, tokens, prompt);
+  };
+  const int64_t skipped = lookup.for_each_prompt(align_one);
+  if (archive) archive->finish();
   return any && skipped == 0 ? kvs::kExitOk : kvs::kExitNegative;
+}
+
+void add_explain_options(CLI::App& app, Options& options) {
+  app.add_flag("--explain", options.explain, "Say why: of each donor, and of all rows");
+  app.add_option("--policy", options.policy, "That --explain supposes: naive or epic")
+      ->check(CLI::IsMember({"naive", "epic"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--sinks", options.sinks, "Of that policy, as for kvs-serve")
+      ->check(CLI::Range(0, 1 << 20))
+      ->type_name("N")
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -143,6 +170,11 @@ int main(int argc, char** argv) {
   app.add_option("--context", options.context, "Tokens of a kept run that a diff shows")
       ->check(CLI::Range(0, 1 << 20))
       ->type_name("TOKENS")
+      ->capture_default_str();
+  add_explain_options(app, options);
+  app.add_flag("--apply", options.apply, "Write an archive of the prompts, made from donors' KV");
+  app.add_option("-o,--output", options.output, "Of --apply; -: standard output")
+      ->type_name("ARCHIVE")
       ->capture_default_str();
   return kvs::run_tool(app, argc, argv, [&] { return align_prompts(options); });
 }

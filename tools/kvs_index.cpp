@@ -84,15 +84,15 @@ Json candidate_line(const kvs::DonorCandidate& found) {
 int search(const kvs::LookupOptions& options) {
   const kvs::DonorLookup lookup(options);
   bool any = false;
-  const int64_t skipped =
-      lookup.for_each_prompt([&](const std::string& id, const auto& tokens, const auto& donors) {
-        Json line = Json::Object{{"id", id}, {"tokens", static_cast<int64_t>(tokens.size())}};
-        Json::Array candidates;
-        for (const kvs::DonorCandidate& found : donors) candidates.push_back(candidate_line(found));
-        line.set("donors", std::move(candidates));
-        kvs::write_line(line.dump());
-        any = any || !donors.empty();
-      });
+  const int64_t skipped = lookup.for_each_prompt([&](const kvs::Request& request,
+                                                     const auto& tokens, const auto& donors) {
+    Json line = Json::Object{{"id", request.id}, {"tokens", static_cast<int64_t>(tokens.size())}};
+    Json::Array candidates;
+    for (const kvs::DonorCandidate& found : donors) candidates.push_back(candidate_line(found));
+    line.set("donors", std::move(candidates));
+    kvs::write_line(line.dump());
+    any = any || !donors.empty();
+  });
   return any && skipped == 0 ? kvs::kExitOk : kvs::kExitNegative;
 }
 

@@ -28,6 +28,13 @@ int failed(std::string_view message) {
   return kExitError;
 }
 
+// What the library says where it writes an archive to stdout and nobody reads it any more.
+bool is_closed_pipe(const Error& error) {
+  const std::string_view what = error.what();
+  return error.kind() == ErrorKind::io && what.starts_with("standard output: ") &&
+         what.ends_with(std::generic_category().message(EPIPE));
+}
+
 int guarded(const std::function<int()>& body) {
   try {
     const int code = body();
@@ -38,7 +45,7 @@ int guarded(const std::function<int()>& body) {
   } catch (const ClosedPipe&) {
     return kExitOk;
   } catch (const Error& e) {
-    return failed(e.what());
+    return is_closed_pipe(e) ? kExitOk : failed(e.what());
   } catch (const std::bad_alloc&) {
     return failed("out of memory");
   } catch (const std::system_error& e) {

@@ -1,10 +1,12 @@
 #include "kvs/donor_store.h"
 
+#include <algorithm>
 #include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "engine/donor_partition.h"
+#include "engine/edited_prompts.h"
 #include "engine/indexed_donors.h"
 #include "kvs/kv_archive.h"
 
@@ -15,11 +17,13 @@ struct DonorStore::Impl {
 
   void offer(ResidentDonor& donor, std::vector<ReuseDonor>& found);
   bool drop_oldest(int64_t used_before);
+  void add_own_rows(PromptRecord prompt, const KvView& view);
 
   KvPool& pool;
   int64_t lookups = 0;
   std::unordered_map<std::string, DonorPartition> tenants;
   DonorPartition everyone;
+  EditedPrompts edited;
   std::unordered_map<std::string, ResidentDonor> conversations;
   std::optional<IndexedDonors> indexed;
   std::vector<std::string> warnings;
@@ -36,6 +40,25 @@ ResidentDonor exact_part(std::string id, std::vector<int32_t> tokens, const KvVi
   ResidentDonor donor{.id = std::move(id), .tokens = std::move(tokens)};
   donor.view.append_shared(view, 0, exact, true);
   return donor;
+}
+
+// What the records of a prompt need at most.
+int64_t blocks_of(const ArchiveFile& archive, size_t member, const PromptRecord& prompt) {
+  int64_t blocks = 2;
+  for (const PromptSpan& span : prompt.spans)
+    if (const auto place = span.kv ? archive.find_kv(member, *span.kv) : std::nullopt)
+      blocks += (place->count + kBlockTokens - 1) / kBlockTokens;
+  return blocks;
+}
+
+// Whether there are rows behind the prompt's own ones.
+bool is_edited(const PromptRecord& prompt, int64_t own) {
+  int64_t position = 0;
+  return std::any_of(prompt.spans.begin(), prompt.spans.end(), [&](const PromptSpan& span) {
+    const bool behind = position >= own;
+    position += span.count;
+    return behind && span.kv;
+  });
 }
 
 }  // namespace
@@ -61,14 +84,22 @@ void DonorStore::preload(const std::filesystem::path& path, const ArchiveHeader&
   ArchivedRows rows(impl_->pool);
   for (size_t index = 0; index < archive.prompt_count(); ++index) {
     PromptRecord prompt = archive.read_prompt(index);
-    make_room(static_cast<int64_t>(prompt.tokens.size()) / kBlockTokens + 2);
-    const KvView view = rows.load(archive, archive.prompt_member(index), prompt);
-    prompt.tokens.resize(view.size());
-    ResidentDonor donor = exact_part(prompt.id, std::move(prompt.tokens), view);
-    if (donor.tokens.empty()) continue;
-    const bool shared = prompt.visibility == Visibility::everyone;
-    (shared ? impl_->everyone : impl_->tenants[prompt.tenant]).add(std::move(donor));
+    const size_t member = archive.prompt_member(index);
+    make_room(blocks_of(archive, member, prompt));
+    const KvView own = rows.load(archive, member, prompt);
+    impl_->add_own_rows(prompt, own);
+    if (!is_edited(prompt, own.size())) continue;
+    std::vector<ArchivedPiece> pieces = rows.load_pieces(archive, member, prompt);
+    impl_->edited.add(std::move(prompt), std::move(pieces));
   }
+}
+
+void DonorStore::Impl::add_own_rows(PromptRecord prompt, const KvView& view) {
+  prompt.tokens.resize(view.size());
+  ResidentDonor donor = exact_part(prompt.id, std::move(prompt.tokens), view);
+  if (donor.tokens.empty()) return;
+  const bool shared = prompt.visibility == Visibility::everyone;
+  (shared ? everyone : tenants[prompt.tenant]).add(std::move(donor));
 }
 
 void DonorStore::open_index(const std::filesystem::path& directory, const ArchiveHeader& expected,
@@ -94,6 +125,7 @@ std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
   std::vector<ReuseDonor> found;
   const auto conversation = impl.conversations.find(std::string(lookup.conversation));
   if (conversation != impl.conversations.end()) impl.offer(conversation->second, found);
+  impl.edited.find(lookup, impl.lookups, found);
 
   const auto search = [&](DonorPartition& partition) {
     for (const DonorPartition::Key key : partition.find(lookup.tokens))
@@ -128,12 +160,16 @@ bool DonorStore::Impl::drop_oldest(int64_t used_before) {
   for (auto& [tenant, partition] : tenants) look(partition);
   look(everyone);
 
+  const int64_t edited_use = edited.oldest(oldest_use);
+  if (edited_use >= 0) oldest_use = edited_use;
   const int64_t indexed_use = indexed ? indexed->oldest(oldest_use) : -1;
   if (indexed_use >= 0)
     indexed->drop_oldest(oldest_use);
+  else if (edited_use >= 0)
+    edited.drop_oldest(oldest_use + 1);
   else if (owner)
     owner->remove(oldest_key);
-  return indexed_use >= 0 || owner;
+  return indexed_use >= 0 || edited_use >= 0 || owner;
 }
 
 bool DonorStore::make_room(int64_t blocks, bool keep_candidates) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kvs/edited_archive.h"
 #include "kvs/error.h"
 
 namespace kvs {
@@ -10,12 +11,10 @@ namespace {
 
 constexpr size_t kMaxEntries = 4096;  // tokens kept in memory of donors seen
 
-// Rows in front of the first span for which `holds` is false.
-template <typename Holds>
-int64_t leading_rows(const PromptRecord& prompt, Holds holds) {
+int64_t exact_rows(const PromptRecord& prompt) {
   int64_t rows = 0;
   for (const PromptSpan& span : prompt.spans) {
-    if (!holds(span)) break;
+    if (!span.exact) break;
     rows += span.count;
   }
   return rows;
@@ -27,6 +26,7 @@ IndexedDonors::IndexedDonors(const std::filesystem::path& folder, const ArchiveH
                              KvPool& pool, DonorStore::Embed embed)
     : index_(folder), embed_(std::move(embed)), rows_(pool) {
   const DonorIndexInfo info = index_.info();
+  fingerprint_ = info.fingerprint;
   if (info.fingerprint != expected.fingerprint)
     fail(ErrorKind::mismatch, "{}: made with model {} ({}), expected {} ({})", folder.string(),
          info.model, info.fingerprint, expected.model, expected.fingerprint);
@@ -60,10 +60,8 @@ IndexedDonors::Entry* IndexedDonors::get(const Donor& donor, std::vector<std::st
   if (!prompt) return nullptr;
 
   Entry entry{.donor = donor, .prompt = *std::move(prompt)};
-  entry.rows = leading_rows(entry.prompt, [](const PromptSpan& span) { return span.kv; });
-  entry.exact_rows = leading_rows(entry.prompt, [](const PromptSpan& span) {
-    return span.kv && span.exact && span.shift == 0;
-  });
+  entry.rows = own_rows(fingerprint_, entry.prompt);
+  entry.exact_rows = std::min(entry.rows, exact_rows(entry.prompt));
   return &entries_.emplace(donor.number, std::move(entry)).first->second;
 }
 

@@ -38,7 +38,7 @@ class IndexedDonors {
   struct Entry {
     Donor donor;
     PromptRecord prompt;
-    int64_t rows = 0;        // in front of its first hole
+    int64_t rows = 0;        // its own
     int64_t exact_rows = 0;  // of them, in front of the first approximate one
     KvView view;             // empty until it is loaded
     int64_t used = 0;
@@ -48,6 +48,7 @@ class IndexedDonors {
   const ArchiveFile& archive(const std::filesystem::path& path);
 
   DonorIndex index_;
+  std::string fingerprint_;
   DonorStore::Embed embed_;
   ArchivedRows rows_;
   std::map<uint32_t, Entry> entries_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kvs/edited_archive.h"
 #include "kvs/error.h"
 
 namespace kvs {
@@ -107,21 +108,52 @@ void archive_prompt(ArchiveWriter& writer, std::string_view fingerprint, const K
 }
 
 KvView ArchivedRows::load(const ArchiveFile& archive, size_t member, const PromptRecord& prompt) {
-  const KvLayout& layout = archive.members()[member].header.layout;
+  const ArchiveHeader& header = archive.members()[member].header;
+  expect_layout(header.layout);
+  KvView view;
+  const int64_t own = own_rows(header.fingerprint, prompt);
+  for (auto span = prompt.spans.begin(); view.size() < own; ++span)
+    view.append_shared(record(archive, member, *span->kv).rows, span->first, span->count,
+                       span->exact);
+  return view;
+}
+
+std::vector<ArchivedPiece> ArchivedRows::load_pieces(const ArchiveFile& archive, size_t member,
+                                                     const PromptRecord& prompt) {
+  expect_layout(archive.members()[member].header.layout);
+  std::vector<ArchivedPiece> pieces;
+  const PromptSpan* last = nullptr;
+  int64_t position = 0;
+  for (const PromptSpan& span : prompt.spans) {
+    if (span.kv) {
+      const Record& from = record(archive, member, *span.kv);
+      if (!last || !goes_on(*last, span)) pieces.push_back({.first = position, .rows = {}});
+      pieces.back().rows.append_shared(from.rows, span.first, span.count, span.exact);
+    }
+    last = span.kv ? &span : nullptr;
+    position += span.count;
+  }
+  return pieces;
+}
+
+// Whether the rows of both followed one another where they were computed.
+bool ArchivedRows::goes_on(const PromptSpan& last, const PromptSpan& next) const {
+  if (last.shift != next.shift) return false;
+  if (last.kv == next.kv) return last.first + last.count == next.first;
+  return next.first == 0 && records_.at(*next.kv).parent == *last.kv &&
+         last.first + last.count == records_.at(*last.kv).rows.size();
+}
+
+void ArchivedRows::expect_layout(const KvLayout& layout) const {
   if (layout != pool_.layout())
     fail(ErrorKind::mismatch,
          "archive of {} layers x {} heads x {} in {}, expected {} x {} x {} in {}", layout.layers,
          layout.kv_heads, layout.head_dim, dtype_name(layout.type), pool_.layout().layers,
          pool_.layout().kv_heads, pool_.layout().head_dim, dtype_name(pool_.layout().type));
-  KvView view;
-  for (const PromptSpan& span : prompt.spans) {
-    if (!span.kv) break;
-    view.append_shared(record(archive, member, *span.kv), span.first, span.count, span.exact);
-  }
-  return view;
 }
 
-const KvView& ArchivedRows::record(const ArchiveFile& archive, size_t member, const Hash128& id) {
+const ArchivedRows::Record& ArchivedRows::record(const ArchiveFile& archive, size_t member,
+                                                 const Hash128& id) {
   if (const auto found = records_.find(id); found != records_.end()) return found->second;
   const KvRecord read = archive.read_kv(member, id);
   KvView rows;
@@ -130,7 +162,7 @@ const KvView& ArchivedRows::record(const ArchiveFile& archive, size_t member, co
                  [&](std::byte* block, const std::byte* row, size_t size) {
                    pool_.backend().upload(block, row, size);
                  });
-  return records_.emplace(id, std::move(rows)).first->second;
+  return records_.emplace(id, Record{read.parent, std::move(rows)}).first->second;
 }
 
 }  // namespace kvs

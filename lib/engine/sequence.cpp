@@ -18,9 +18,15 @@ void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor
   // The rules so far compute a row in all layers or in none.
   report.computed_share = static_cast<double>(report.recomputed + report.computed) /
                           static_cast<double>(report.prompt_tokens);
-  for (size_t donor = 0; donor < donors.size(); ++donor)
-    if (const int64_t tokens = plan.tokens_of(static_cast<int32_t>(donor)); tokens > 0)
+  int64_t pieces = 0;  // of an edited prompt, which is one donor
+  for (size_t donor = 0; donor < donors.size(); ++donor) {
+    const int64_t tokens = plan.tokens_of(static_cast<int32_t>(donor));
+    if (tokens == 0) continue;
+    if (donors[donor].only_at >= 0 && pieces++ > 0)
+      report.donors.back().tokens += tokens;
+    else
       report.donors.push_back({donors[donor].id, donors[donor].similarity, tokens});
+  }
 }
 
 }  // namespace

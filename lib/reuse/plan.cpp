@@ -78,8 +78,20 @@ std::vector<SourceSpan> prefix_source(std::span<const int32_t> tokens,
   return {best};
 }
 
+// What an edited prompt says of itself.
+std::vector<SourceSpan> given_sources(std::span<const ReuseDonor> donors) {
+  std::vector<SourceSpan> sources;
+  for (size_t donor = 0; donor < donors.size(); ++donor)
+    if (donors[donor].only_at >= 0)
+      sources.push_back({.target_first = donors[donor].only_at,
+                         .count = static_cast<int64_t>(donors[donor].tokens.size()),
+                         .source = static_cast<int32_t>(donor)});
+  return sources;
+}
+
 std::vector<SourceSpan> all_sources(std::span<const int32_t> tokens,
                                     std::span<const ReuseDonor> donors, int64_t min_span) {
+  if (auto given = given_sources(donors); !given.empty()) return given;
   std::vector<std::span<const int32_t>> donor_tokens;
   for (const ReuseDonor& donor : donors) donor_tokens.push_back(donor.tokens);
   return cover(tokens, donor_tokens, {.min_span = min_span});

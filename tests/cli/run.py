@@ -4,12 +4,14 @@ import argparse
 import difflib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-SECTIONS = ("command", "exit", "slow", "stdout", "stderr", "files")
+SECTIONS = ("command", "needs", "exit", "slow", "stdout", "stderr", "files")
+SKIPPED = 77  # the exit code by which ctest knows
 DATA = Path(__file__).resolve().parent.parent / "data"
 
 
@@ -17,7 +19,7 @@ def parse(path: Path) -> dict[str, str]:
     case: dict[str, str] = {}
     name = None
     for line in path.read_text().splitlines():
-        head = re.fullmatch(r"([a-z]+):(?: (\S+))?", line)
+        head = re.fullmatch(r"([a-z]+):(?: (\S.*))?", line)
         if head and head[1] in SECTIONS:
             name = head[1]
             case[name] = head[2] or ""
@@ -77,7 +79,7 @@ def faults(case: dict[str, str], found: dict[str, str]) -> list[str]:
 
 def update(path: Path, case: dict[str, str], found: dict[str, str]) -> None:
     comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    new = {"command": case["command"]} | {key: case[key] for key in ("slow",) if key in case}
+    new = {"command": case["command"]} | {key: case[key] for key in ("needs", "slow") if key in case}
     new |= {"exit": found["exit"]} if found["exit"] != "0" else {}
     new |= {key: found[key] for key in ("stdout", "stderr") if found[key]}
     new |= {"files": found["files"]} if "files" in case else {}
@@ -93,9 +95,14 @@ def main() -> int:
     parser.add_argument("--update", action="store_true", help="write what comes out into the cases")
     parser.add_argument("cases", nargs="+", type=Path)
     arguments = parser.parse_args()
-    failed = 0
+    failed = skipped = 0
     for path in arguments.cases:
         case = parse(path)
+        missing = [name for name in case.get("needs", "").split() if not shutil.which(name)]
+        if missing:
+            print(f"skip {path}: no {', '.join(missing)}")
+            skipped += 1
+            continue
         found = run(case, arguments.bin.resolve())
         if arguments.update:
             update(path, case, found)
@@ -103,7 +110,7 @@ def main() -> int:
         wrong = faults(case, found)
         print("\n".join([f"FAIL {path}", "$ " + case["command"].rstrip(), *wrong]) if wrong else f"ok {path}")
         failed += bool(wrong)
-    return 1 if failed else 0
+    return 1 if failed else SKIPPED if skipped == len(arguments.cases) else 0
 
 
 if __name__ == "__main__":

@@ -41,8 +41,9 @@ class KVS_API DonorStore {
   void keep_conversation(std::string_view conversation, std::vector<int32_t> tokens,
                          const KvView& view);
 
-  /// Adds the prompts of an archive as donors and loads their rows. Throws Error(mismatch) where it
-  /// belongs to another model than `expected`.
+  /// Adds the prompts of an archive as donors and loads their rows. What an edited prompt took from
+  /// others (kvs-align --apply) serves the same tokens of its tenant only. Throws Error(mismatch)
+  /// where it belongs to another model than `expected`.
   void preload(const std::filesystem::path& archive, const ArchiveHeader& expected);
 
   /// From here on donors are also looked for in a directory made by kvs-index, and loaded when they

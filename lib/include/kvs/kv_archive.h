@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "kvs/archive.h"
 #include "kvs/archive_reader.h"
@@ -17,24 +18,40 @@ namespace kvs {
 KVS_API void archive_prompt(ArchiveWriter& writer, std::string_view fingerprint, const KvPool& pool,
                             const KvView& view, PromptRecord prompt, KvCodec codec);
 
+/// Rows of a prompt that stood together where they were computed.
+struct ArchivedPiece {
+  int64_t first = 0;  ///< position in the prompt
+  KvView rows;        ///< at least one
+};
+
 /// Brings archived rows into a pool. Records that several prompts share are loaded once.
 class KVS_API ArchivedRows {
  public:
   explicit ArchivedRows(KvPool& pool) : pool_(pool) {}
 
-  /// The leading rows of the prompt, up to its first hole. `member` is the archive's member that
-  /// holds the prompt. Throws Error(mismatch) where the member's layout is not the pool's,
-  /// Error(format) where the archive is damaged, Error(device) where the pool is full.
+  /// The prompt's own rows (see own_rows()). `member` is the archive's member that holds the
+  /// prompt. Throws Error(mismatch) where the member's layout is not the pool's, Error(format)
+  /// where the archive is damaged, Error(device) where the pool is full.
   KvView load(const ArchiveFile& archive, size_t member, const PromptRecord& prompt);
+
+  /// All rows that the archive has for the prompt, ascending. Throws what load() throws.
+  std::vector<ArchivedPiece> load_pieces(const ArchiveFile& archive, size_t member,
+                                         const PromptRecord& prompt);
 
   /// Forgets which records are loaded; their rows stay as long as a view refers to them.
   void forget() { records_.clear(); }
 
  private:
-  const KvView& record(const ArchiveFile& archive, size_t member, const Hash128& id);
+  struct Record {
+    Hash128 parent;
+    KvView rows;
+  };
+  const Record& record(const ArchiveFile& archive, size_t member, const Hash128& id);
+  bool goes_on(const PromptSpan& last, const PromptSpan& next) const;
+  void expect_layout(const KvLayout& layout) const;
 
   KvPool& pool_;
-  std::unordered_map<Hash128, KvView> records_;
+  std::unordered_map<Hash128, Record> records_;
 };
 
 }  // namespace kvs

@@ -48,6 +48,9 @@ struct ReuseDonor {
   double similarity = 0;         ///< cosine of the embeddings; 0 where unknown
   const KvView* view = nullptr;  ///< its rows, at least tokens.size(); needed by build_view only
   int64_t number = -1;           ///< by which whoever found it knows it
+  /// Its tokens are those of this very prompt from here on, and its rows serve nothing else: a
+  /// piece of an edited prompt (kvs-align --apply). -1: a donor for any position.
+  int64_t only_at = -1;
 };
 
 /// Why not more was reused. `none` where everything that could be was.
@@ -103,7 +106,8 @@ class KVS_API Selector {
 KVS_API std::unique_ptr<Selector> make_selector(Policy policy);
 
 /// Aligns `tokens` with the donors and decides for every row. The last row is always computed,
-/// since its logits are needed.
+/// since its logits are needed. Where there are pieces of an edited prompt, ascending, nothing is
+/// aligned: they say which rows are kept; lossless reuse looks at all donors' prefixes.
 KVS_API ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
                              const ReuseOptions& options);
 

@@ -1,0 +1,49 @@
+#include "tools/align_donors.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kvs/align.h"
+#include "kvs/cover.h"
+
+namespace kvs {
+namespace {
+
+// Moves the donors that a span comes from in front of the others, and renumbers the spans.
+void drop_unused(std::vector<SourceSpan>& spans, AlignedPrompt& prompt) {
+  std::vector<int32_t> number(prompt.donors.size(), -1);
+  for (const SourceSpan& span : spans) number[span.source] = 0;
+  std::vector<AlignDonor> used;
+  for (size_t donor = 0; donor < prompt.donors.size(); ++donor) {
+    if (number[donor] == 0) number[donor] = static_cast<int32_t>(used.size());
+    auto& kept = number[donor] >= 0 ? used : prompt.unused;
+    kept.push_back(std::move(prompt.donors[donor]));
+  }
+  for (SourceSpan& span : spans) span.source = number[span.source];
+  prompt.donors = std::move(used);
+}
+
+}  // namespace
+
+std::vector<std::span<const int32_t>> tokens_of(std::span<const AlignDonor> donors) {
+  std::vector<std::span<const int32_t>> tokens;
+  for (const AlignDonor& donor : donors) tokens.emplace_back(donor.record.tokens);
+  return tokens;
+}
+
+AlignedPrompt align_prompt(std::span<const int32_t> target, std::vector<AlignDonor> donors,
+                           int64_t min_span, bool whole) {
+  AlignedPrompt prompt{.donors = std::move(donors), .unused = {}, .script = {}};
+  if (whole && prompt.donors.size() == 1) {
+    prompt.script = align(target, prompt.donors[0].record.tokens, {.min_span = min_span});
+    return prompt;
+  }
+  std::vector<SourceSpan> spans = cover(target, tokens_of(prompt.donors), {.min_span = min_span});
+  drop_unused(spans, prompt);
+  std::vector<int64_t> lengths;
+  for (const AlignDonor& donor : prompt.donors) lengths.push_back(donor.name().length);
+  prompt.script = make_script(target, lengths, spans);
+  return prompt;
+}
+
+}  // namespace kvs

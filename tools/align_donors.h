@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kvs/archive.h"
+#include "kvs/donor_index.h"
+#include "kvs/edit_script.h"
+
+namespace kvs {
+
+/// A donor of one prompt: how it was found, and its record.
+struct AlignDonor {
+  DonorCandidate found;
+  PromptRecord record;
+
+  ScriptDonor name() const {
+    return {record.id, found.similarity, static_cast<int64_t>(record.tokens.size())};
+  }
+};
+
+std::vector<std::span<const int32_t>> tokens_of(std::span<const AlignDonor> donors);
+
+/// A prompt's script over the donors that it uses, and those that it does without.
+struct AlignedPrompt {
+  std::vector<AlignDonor> donors;
+  std::vector<AlignDonor> unused;
+  EditScript script;
+};
+
+/// Aligns a prompt with its donors. With `whole`, for a single donor, the script says of all its
+/// tokens what becomes of them, also where none is used.
+AlignedPrompt align_prompt(std::span<const int32_t> target, std::vector<AlignDonor> donors,
+                           int64_t min_span, bool whole);
+
+}  // namespace kvs
