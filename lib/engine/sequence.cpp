@@ -35,6 +35,7 @@ Sequence::Sequence(Task t, std::function<void(Response)> done, const Tokenizer* 
   if (tokenizer_) detokenizer_.emplace(*tokenizer_);
   report.mode = task.reuse.mode;
   report.policy = task.reuse.policy;
+  if (has_budget(report.policy)) report.budget = task.reuse.budget;
   report.prompt_tokens = static_cast<int64_t>(task.tokens.size());
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 
 #include "reuse/choice.h"
 #include "reuse/rules.h"
@@ -7,9 +8,9 @@ namespace kvs {
 namespace {
 
 /// This project's rule. First by structure, where rows are known to be off: a halo right of each
-/// edit, and the first tokens of each span that moved (attention sinks where they come from). The
-/// rest of the budget goes to windows, as `probe` finds them.
-/// Sources: Hu et al. 2025 (EPIC) for the sinks, ProphetKV for the probe.
+/// edit, the first tokens of each span that moved (attention sinks where they come from), and the
+/// prompt's last tokens, which ask about the others. The rest of the budget goes to windows, as
+/// `probe` finds them. Sources: Hu et al. 2025 (EPIC) for the sinks, ProphetKV for the probe.
 class KvshareSelector final : public Selector {
  public:
   std::vector<int64_t> select(const SelectionContext& context) const override {
@@ -25,7 +26,11 @@ class KvshareSelector final : public Selector {
       }
       before = &span;
     }
-    return positions;
+    const std::vector<int64_t> last = last_kept(context.spans);
+    std::vector<int64_t> all;
+    std::set_union(positions.begin(), positions.end(), last.begin(), last.end(),
+                   std::back_inserter(all));
+    return all;
   }
 
   bool measures() const override { return true; }

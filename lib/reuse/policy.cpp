@@ -30,6 +30,10 @@ const char* policy_name(Policy policy) {
   return kPolicies[static_cast<int>(policy)];
 }
 
+bool has_budget(Policy policy) {
+  return policy >= Policy::cacheblend;
+}
+
 ReuseMode reuse_mode_from_name(std::string_view name) {
   return static_cast<ReuseMode>(index_of("reuse mode", name, kModes));
 }

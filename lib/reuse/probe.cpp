@@ -7,9 +7,14 @@ namespace {
 /// Two passes: the query's rows run over the kept keys and values; what they attend to, at true
 /// positions and over all layers, is computed, and then the query again.
 /// Source: ProphetKV (arXiv 2602.02579). Different here: rows without a source that stand before
-/// kept ones run with the query, since prompts have holes; whole windows are taken.
+/// kept ones run with the query, since prompts have holes; the
+/// prompt's last tokens are always part of the query; whole windows are taken.
 class ProbeSelector final : public Selector {
  public:
+  std::vector<int64_t> select(const SelectionContext& context) const override {
+    return last_kept(context.spans);
+  }
+
   bool measures() const override { return true; }
 
   std::vector<int64_t> select_measured(const SelectionContext& context,

@@ -28,6 +28,8 @@ enum class Policy { full, prefix, naive, epic, cacheblend, dhd, probe, kvshare }
 /// Throws Error(argument), naming the ones there are, for an unknown name.
 KVS_API Policy policy_from_name(std::string_view name);
 KVS_API const char* policy_name(Policy policy);
+/// Whether ReuseOptions::budget counts.
+KVS_API bool has_budget(Policy policy);
 KVS_API ReuseMode reuse_mode_from_name(std::string_view name);
 KVS_API const char* reuse_mode_name(ReuseMode mode);
 
