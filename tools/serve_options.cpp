@@ -30,6 +30,23 @@ void add_sampling(CLI::App& app, ServeOptions& options) {
   app.add_option("--seed", sampling.seed, "Of the random draw")->type_name("N");
 }
 
+void add_rule(CLI::App& app, ReuseOptions& rule) {
+  app.add_option("--budget", rule.budget, "Share of the kept tokens that rules compute anew")
+      ->type_name("SHARE")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  const auto add = [&](const char* name, int64_t& value, int least, const char* what) {
+    app.add_option(name, value, what)
+        ->type_name("N")
+        ->capture_default_str()
+        ->check(CLI::Range(least, 1 << 20));
+  };
+  add("--halo", rule.halo, 0, "Tokens behind each edit to compute (kvshare)");
+  add("--sinks", rule.sinks, 0, "First tokens of each moved span to compute (epic, kvshare)");
+  add("--window", rule.window, 1, "Neighbours that are chosen together (probe, kvshare)");
+  add("--min-span", rule.min_span, 1, "Shorter matches are computed");
+}
+
 void add_reuse(CLI::App& app, ServeOptions& options) {
   app.add_option("--index", options.index, "Directory made by kvs-index: donors on disk")
       ->type_name("DIR");
@@ -39,17 +56,11 @@ void add_reuse(CLI::App& app, ServeOptions& options) {
   app.add_option("--reuse", options.reuse, "What may be reused: off, exact or approx")
       ->type_name("MODE")
       ->capture_default_str();
-  app.add_option("--policy", options.policy, "How: full, prefix, naive or epic")
+  app.add_option("--policy", options.policy,
+                 "How: full, prefix, naive, epic, cacheblend, dhd, probe or kvshare")
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--sinks", options.sinks, "First tokens of each moved span to compute (epic)")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 20));
-  app.add_option("--min-span", options.min_span, "Shorter matches are computed")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 20));
+  add_rule(app, options.rule);
 }
 
 int64_t blocks_of(int64_t megabytes, const KvLayout& layout) {
@@ -77,11 +88,9 @@ void add_serve_options(CLI::App& app, ServeOptions& options) {
 }
 
 Server::Server(const ServeOptions& options)
-    : reuse_{.mode = reuse_mode_from_name(options.reuse),
-             .policy = policy_from_name(options.policy),
-             .sinks = options.sinks,
-             .min_span = options.min_span},
-      backend_(make_backend(options.compute.backend)) {
+    : reuse_(options.rule), backend_(make_backend(options.compute.backend)) {
+  reuse_.mode = reuse_mode_from_name(options.reuse);
+  reuse_.policy = policy_from_name(options.policy);
   explain("{}", backend_->description());
   const DType kv_type = kv_type_from_name(options.kv);
   Progress progress("loading", "matrices", 0);

@@ -21,9 +21,8 @@ struct ServeOptions {
   std::string index;                 ///< directory made by kvs-index; empty: none
   std::vector<std::string> preload;  ///< archives
   std::string reuse = "approx";
-  std::string policy = "epic";
-  int64_t sinks = ReuseOptions{}.sinks;
-  int64_t min_span = ReuseOptions{}.min_span;
+  std::string policy = policy_name(ReuseOptions{}.policy);
+  ReuseOptions rule;  ///< its numbers
   std::string chat_template;
   bool parse_special = false;
   int parallel = 1;

@@ -6,7 +6,9 @@
 #include <list>
 #include <utility>
 
+#include "engine/prompt_pass.h"
 #include "engine/sequence.h"
+#include "engine/step_batch.h"
 #include "kvs/error.h"
 
 namespace kvs {
@@ -35,7 +37,9 @@ struct Engine::Impl {
   void check(const Task& task) const;
   void admit();
   void prepare(Sequence& sequence);
-  void add_rows(Sequence& sequence, Batch& batch);
+  void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan plan,
+                        std::span<const ReuseDonor> candidates, const KvView& kept);
+  void add_rows(Sequence& sequence, StepBatch& batch);
   void consume_logits(const std::vector<Sequence*>& owners);
   void make_room(const Sequence& sequence);
   void retire();
@@ -126,7 +130,7 @@ void Engine::Impl::prepare(Sequence& sequence) {
   report.lookup_ms = ms_since(start);
 
   start = Clock::now();
-  const ReusePlan plan = plan_reuse(task.tokens, candidates, task.reuse);
+  ReusePlan plan = plan_reuse(task.tokens, candidates, task.reuse);
   report.plan_ms = ms_since(start);
 
   start = Clock::now();
@@ -135,30 +139,42 @@ void Engine::Impl::prepare(Sequence& sequence) {
   report.load_ms = ms_since(start);
 
   donors.make_room(blocks_for(task.tokens.size()), /*keep_candidates=*/true);
-  sequence.start(plan, candidates, build_view(plan, candidates, pool));
+  KvView view = build_view(plan, candidates, pool);
+  const auto selector = make_selector(task.reuse.policy);
+  if (selector->measures() && plan.count(PlanSpan::Kind::shifted) > 0)
+    compute_measured(sequence, *selector, std::move(plan), candidates, view);
+  else
+    sequence.start(plan, candidates, std::move(view));
+}
+
+// Rules that measure decide between passes over the whole prompt: it is computed at once, not in
+// the steps that it shares with others.
+void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector, ReusePlan plan,
+                                    std::span<const ReuseDonor> candidates, const KvView& kept) {
+  const Task& task = sequence.task;
+  PromptPass pass(transformer, pool, task.tokens, plan, kept);
+  pass.finish(selector.select_measured({task.tokens, plan.spans, task.reuse}, pass));
+
+  const double all = static_cast<double>(task.tokens.size()) * transformer.config().layers;
+  const double share = static_cast<double>(pass.rows_run()) / all;
+  const std::vector<float> first_logits = pass.logits();
+  mark_recomputed(plan, pass.mostly_computed());
+  sequence.start_computed(plan, candidates, pass.view(), share);
+  sequence.rows_computed();
+  if (sequence.needs_logits()) sequence.accept(first_logits);
 }
 
 void Engine::Impl::make_room(const Sequence& sequence) {
   if (sequence.decoding()) donors.make_room(1);
 }
 
-void Engine::Impl::add_rows(Sequence& sequence, Batch& batch) {
-  const auto room = static_cast<int64_t>(options.rows_per_step - batch.tokens.size());
+void Engine::Impl::add_rows(Sequence& sequence, StepBatch& batch) {
+  const int64_t room = options.rows_per_step - batch.rows();
   const std::vector<int64_t> positions = sequence.next_rows(room, pool);
   if (positions.empty()) return;
-
-  const auto index = static_cast<int32_t>(batch.layout.sequences.size());
-  for (const int64_t position : positions) {
-    const KvView::Slot slot = sequence.view.slot(position);
-    batch.tokens.push_back(sequence.token_at(position));
-    batch.layout.rows.push_back({.sequence = index,
-                                 .position = static_cast<int32_t>(position),
-                                 .block = slot.block,
-                                 .slot = slot.row});
-  }
-  batch.layout.sequences.push_back(sequence.view.runs(positions.back() + 1));
-  if (sequence.needs_logits())
-    batch.logits_rows.push_back(static_cast<int32_t>(batch.tokens.size()) - 1);
+  std::vector<int32_t> tokens;
+  for (const int64_t position : positions) tokens.push_back(sequence.token_at(position));
+  batch.add(sequence.view, positions, tokens, sequence.needs_logits());
 }
 
 void Engine::Impl::consume_logits(const std::vector<Sequence*>& owners) {
@@ -178,8 +194,8 @@ void Engine::Impl::retire() {
       const Task& task = sequence->task;
       std::vector<int32_t> tokens = sequence->tokens_in_view();
       if (!task.conversation.empty())
-        donors.keep_conversation(task.conversation, tokens, sequence->view);
-      if (task.store) donors.add(task.id, task.tenant, std::move(tokens), sequence->view);
+        donors.keep_conversation(task.conversation, tokens, sequence->view.top());
+      if (task.store) donors.add(task.id, task.tenant, std::move(tokens), sequence->view.top());
     }
     const auto done = std::move(sequence->done_callback);
     Response response = sequence->response();
@@ -192,20 +208,20 @@ bool Engine::step() {
   Impl& impl = *impl_;
   impl.admit();
 
-  Batch batch;
+  StepBatch step;
   std::vector<Sequence*> owners;
   for (Sequence& sequence : impl.active) {
     if (sequence.done()) continue;
     try {
       impl.make_room(sequence);
-      impl.add_rows(sequence, batch);
-      if (batch.logits_rows.size() > owners.size()) owners.push_back(&sequence);
+      impl.add_rows(sequence, step);
+      if (step.logits_rows() > owners.size()) owners.push_back(&sequence);
     } catch (const Error& e) {
       sequence.fail(e.what());
     }
   }
-  if (!batch.tokens.empty()) {
-    impl.transformer.forward(batch, impl.options.kv_type, impl.logits);
+  if (step.rows() > 0) {
+    impl.transformer.forward(step.finish(), impl.options.kv_type, impl.logits);
     for (Sequence& sequence : impl.active) sequence.rows_computed();
     impl.consume_logits(owners);
   }

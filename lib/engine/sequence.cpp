@@ -15,7 +15,7 @@ void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor
   report.recomputed = plan.count(Kind::recomputed);
   report.computed = plan.count(Kind::computed);
   report.reason = plan.reason;
-  // The rules so far compute a row in all layers or in none.
+  // What a rule computes in all layers or in none; start_computed() knows better.
   report.computed_share = static_cast<double>(report.recomputed + report.computed) /
                           static_cast<double>(report.prompt_tokens);
   int64_t pieces = 0;  // of an edited prompt, which is one donor
@@ -41,13 +41,21 @@ Sequence::Sequence(Task t, std::function<void(Response)> done, const Tokenizer* 
   if (tokenizer_) detokenizer_.emplace(*tokenizer_);
   report.mode = task.reuse.mode;
   report.policy = task.reuse.policy;
+  if (has_budget(report.policy)) report.budget = task.reuse.budget;
   report.prompt_tokens = static_cast<int64_t>(task.tokens.size());
 }
 
 void Sequence::start(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvView built) {
-  view = std::move(built);
+  view = LayeredView(std::move(built));
   rows_ = plan.rows_to_compute();
   fill(report, plan, donors);
+}
+
+void Sequence::start_computed(const ReusePlan& plan, std::span<const ReuseDonor> donors,
+                              LayeredView built, double computed_share) {
+  view = std::move(built);
+  fill(report, plan, donors);
+  report.computed_share = computed_share;
 }
 
 std::vector<int64_t> Sequence::next_rows(int64_t room, KvPool& pool) {
@@ -59,7 +67,7 @@ std::vector<int64_t> Sequence::next_rows(int64_t room, KvPool& pool) {
     next_row_ += count;
     return positions;
   }
-  const bool exact = view.exact_rows() == view.size();
+  const bool exact = view.top().exact_rows() == view.size();
   view.append_fresh(pool, 1, exact);
   positions.push_back(view.size() - 1);
   return positions;
@@ -68,7 +76,7 @@ std::vector<int64_t> Sequence::next_rows(int64_t room, KvPool& pool) {
 void Sequence::rows_computed() {
   if (prompt_done_ || !decoding()) return;
   prompt_done_ = true;
-  if (task.on_prompt) task.on_prompt(view);
+  if (task.on_prompt) task.on_prompt(view.top());
 }
 
 int32_t Sequence::token_at(int64_t position) const {

@@ -11,6 +11,7 @@
 
 #include "engine/stop_matcher.h"
 #include "kvs/engine.h"
+#include "kvs/layered_view.h"
 
 namespace kvs {
 
@@ -22,6 +23,10 @@ class Sequence {
 
   /// Takes the prompt's plan; `view` covers the prompt.
   void start(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvView view);
+
+  /// The same for a prompt whose rows are all computed, at the given cost.
+  void start_computed(const ReusePlan& plan, std::span<const ReuseDonor> donors, LayeredView view,
+                      double computed_share);
 
   /// Positions of the rows to compute in this step, ascending, at most `room`. While decoding this
   /// appends a fresh row for the last token. Empty where there is no room.
@@ -48,7 +53,7 @@ class Sequence {
 
   Task task;
   std::function<void(Response)> done_callback;
-  KvView view;
+  LayeredView view;
   ReuseReport report;
 
  private:

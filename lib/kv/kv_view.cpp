@@ -80,6 +80,15 @@ void KvView::replace_by_fresh(KvPool& pool, int64_t first, int64_t count, bool e
   *this = std::move(edited);
 }
 
+void KvView::replace_by_shared(const KvView& source, int64_t first, int64_t count) {
+  KvView edited;
+  edited.tail_ = tail_;
+  edited.append_shared(*this, 0, first, true);
+  edited.append_shared(source, first, count, true);
+  edited.append_shared(*this, first + count, size_ - first - count, true);
+  *this = std::move(edited);
+}
+
 void KvView::truncate(int64_t size) {
   while (size_ > size) {
     Segment& last = segments_.back();
@@ -95,7 +104,9 @@ void KvView::truncate(int64_t size) {
 KvView::Slot KvView::slot(int64_t position) const {
   const size_t i = find(position);
   const Segment& segment = segments_[i];
-  return {segment.block.data(), segment.first + static_cast<int32_t>(position - starts_[i])};
+  const int64_t skipped = position - starts_[i];
+  return {segment.block.data(), segment.first + static_cast<int32_t>(skipped),
+          segment.home + skipped};
 }
 
 BatchSequence KvView::runs(int64_t size) const {

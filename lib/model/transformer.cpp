@@ -195,32 +195,59 @@ int64_t Transformer::output_parameters() const {
   return weights_->output().rows() * weights_->output().cols();
 }
 
-void Transformer::forward(const Batch& batch, DType kv_type, std::vector<float>& logits) {
+AttentionConfig Transformer::attention_config(DType kv_type) const {
   const ModelConfig& config = weights_->config;
+  return {.heads = config.heads,
+          .kv = kv_layout(kv_type),
+          .scale = 1 / std::sqrt(static_cast<float>(config.head_dim)),
+          .window = config.sliding_window,
+          .inverse_frequencies = config.rope.inverse_frequencies};
+}
+
+void Transformer::forward(const Batch& batch, DType kv_type, std::vector<float>& logits,
+                          const Observer& observer) {
   const auto rows = static_cast<int64_t>(batch.tokens.size());
   if (rows > kMaxRows)
     fail(ErrorKind::argument, "forward: {} rows, at most {} are possible", rows, kMaxRows);
-  for (const int32_t token : batch.tokens)
-    if (token < 0 || token >= config.vocab)
-      fail(ErrorKind::argument, "token {} is outside the vocabulary of {}", token, config.vocab);
-
-  const auto plan = backend_.plan_batch(
-      batch.layout, {.heads = config.heads,
-                     .kv = kv_layout(kv_type),
-                     .scale = 1 / std::sqrt(static_cast<float>(config.head_dim)),
-                     .window = config.sliding_window,
-                     .inverse_frequencies = config.rope.inverse_frequencies});
-  backend_.embed(activations_->x.tensor().rows(0, rows), *weights_->embedding, batch.tokens);
-  for (int layer = 0; layer < config.layers; ++layer) run_layer(layer, *plan, rows);
-  compute_logits(batch, logits);
+  const Tensor x = activations_->x.tensor().rows(0, rows);
+  embed(x, batch.tokens);
+  const int layers = weights_->config.layers;
+  run_layers(x, batch.layout, {0, batch.later.empty() ? layers : batch.later[0].first_layer},
+             kv_type, observer);
+  for (size_t range = 0; range < batch.later.size(); ++range) {
+    const bool is_last = range + 1 == batch.later.size();
+    run_layers(
+        x, {batch.layout.rows, batch.later[range].sequences},
+        {batch.later[range].first_layer, is_last ? layers : batch.later[range + 1].first_layer},
+        kv_type, observer);
+  }
+  read_logits(x, batch.logits_rows, logits);
 }
 
-void Transformer::run_layer(int layer, const BatchPlan& plan, int64_t rows) {
+void Transformer::embed(Tensor x, std::span<const int32_t> tokens) {
+  const int vocab = weights_->config.vocab;
+  for (const int32_t token : tokens)
+    if (token < 0 || token >= vocab)
+      fail(ErrorKind::argument, "token {} is outside the vocabulary of {}", token, vocab);
+  backend_.embed(x, *weights_->embedding, tokens);
+}
+
+void Transformer::run_layers(Tensor x, const BatchLayout& layout, LayerSpan layers, DType kv_type,
+                             const Observer& observer) {
+  if (x.shape[0] > kMaxRows)
+    fail(ErrorKind::argument, "forward: {} rows, at most {} are possible", x.shape[0], kMaxRows);
+  const auto plan = backend_.plan_batch(layout, attention_config(kv_type));
+  for (int layer = layers.first; layer < layers.end; ++layer) run_layer(layer, *plan, x, observer);
+}
+
+void Transformer::run_layer(int layer, const BatchPlan& plan, const Tensor& x,
+                            const Observer& observer) {
+  const int64_t rows = x.shape[0];
   const ModelConfig& config = weights_->config;
   const LayerWeights& weights = weights_->layers[layer];
   const auto first = [&](const Buffer& buffer) { return buffer.tensor().rows(0, rows); };
   const auto bias = [](const std::optional<Buffer>& b) { return b ? b->tensor() : Tensor{}; };
-  const Tensor x = first(activations_->x), normed = first(activations_->normed);
+  const Tensor normed = first(activations_->normed);
   const Tensor qkv = first(activations_->qkv), attended = first(activations_->attended);
   const Tensor gate_up = first(activations_->gate_up), gated = first(activations_->gated);
 
@@ -233,6 +260,7 @@ void Transformer::run_layer(int layer, const BatchPlan& plan, int64_t rows) {
   }
   backend_.write_kv(qkv, plan, layer);
   backend_.attention(attended, qkv, plan, layer);
+  if (observer) observer(layer, qkv, plan);
   backend_.matmul(x, attended, *weights.o, {.bias = bias(weights.o_bias), .accumulate = true});
 
   backend_.rms_norm(normed, x, weights.ffn_norm.tensor(), config.norm_eps);
@@ -241,18 +269,18 @@ void Transformer::run_layer(int layer, const BatchPlan& plan, int64_t rows) {
   backend_.matmul(x, gated, *weights.down, {.accumulate = true});
 }
 
-void Transformer::compute_logits(const Batch& batch, std::vector<float>& logits) {
-  const auto rows = static_cast<int64_t>(batch.logits_rows.size());
+void Transformer::read_logits(Tensor x, std::span<const int32_t> rows, std::vector<float>& logits) {
+  const auto count = static_cast<int64_t>(rows.size());
   const int64_t vocab = weights_->config.vocab;
-  if (rows > kMaxLogitsRows)
-    fail(ErrorKind::argument, "forward: {} logits rows, at most {} are possible", rows,
+  if (count > kMaxLogitsRows)
+    fail(ErrorKind::argument, "forward: {} logits rows, at most {} are possible", count,
          kMaxLogitsRows);
-  logits.resize(rows * vocab);
-  if (rows == 0) return backend_.synchronize();
+  logits.resize(count * vocab);
+  if (count == 0) return backend_.synchronize();
 
-  const Tensor picked = activations_->normed.tensor().rows(0, rows);
-  const Tensor out = activations_->logits.tensor().rows(0, rows);
-  backend_.gather_rows(picked, activations_->x.tensor(), batch.logits_rows);
+  const Tensor picked = activations_->normed.tensor().rows(0, count);
+  const Tensor out = activations_->logits.tensor().rows(0, count);
+  backend_.gather_rows(picked, x, rows);
   backend_.rms_norm(picked, picked, weights_->final_norm.tensor(), weights_->config.norm_eps);
   backend_.matmul(out, picked, weights_->output());
   backend_.download(logits.data(), out.data, logits.size() * sizeof(float));

@@ -3,6 +3,7 @@
 
 #include "kvs/cover.h"
 #include "kvs/reuse.h"
+#include "kvs/selector.h"
 
 namespace kvs {
 namespace {
@@ -166,6 +167,10 @@ ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor
   if (size > 0 && (chosen.empty() || chosen.back() != size - 1)) chosen.push_back(size - 1);
   plan.spans = recompute(plan.spans, chosen);
   return plan;
+}
+
+void mark_recomputed(ReusePlan& plan, std::span<const int64_t> positions) {
+  plan.spans = recompute(plan.spans, positions);
 }
 
 KvView build_view(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvPool& pool) {

@@ -4,12 +4,13 @@
 #include <array>
 
 #include "kvs/error.h"
-#include "kvs/reuse.h"
+#include "reuse/rules.h"
 
 namespace kvs {
 namespace {
 
-constexpr std::array kPolicies{"full", "prefix", "naive", "epic"};
+constexpr std::array kPolicies{"full",       "prefix", "naive", "epic",
+                               "cacheblend", "dhd",    "probe", "kvshare"};
 constexpr std::array kModes{"off", "exact", "approx"};
 constexpr std::array kReasons{"", "off", "short", "no_donor", "below_threshold"};
 
@@ -20,26 +21,6 @@ int index_of(const char* what, std::string_view name, const std::array<const cha
   fail(ErrorKind::argument, "unknown {} '{}', expected {}", what, name, fmt::join(names, ", "));
 }
 
-// LegoLink: the first tokens of every span but the first take the part of attention sinks that they
-// had where they were computed; computed anew, they learn that they are none.
-class EpicSelector final : public Selector {
- public:
-  std::vector<int64_t> select(const SelectionContext& context) const override {
-    std::vector<int64_t> positions;
-    for (const PlanSpan& span : context.spans) {
-      if (span.kind != PlanSpan::Kind::shifted) continue;
-      const int64_t count = std::min(span.count, context.options.sinks);
-      for (int64_t row = 0; row < count; ++row) positions.push_back(span.first + row);
-    }
-    return positions;
-  }
-};
-
-class NoSelector final : public Selector {
- public:
-  std::vector<int64_t> select(const SelectionContext&) const override { return {}; }
-};
-
 }  // namespace
 
 Policy policy_from_name(std::string_view name) {
@@ -47,6 +28,10 @@ Policy policy_from_name(std::string_view name) {
 }
 const char* policy_name(Policy policy) {
   return kPolicies[static_cast<int>(policy)];
+}
+
+bool has_budget(Policy policy) {
+  return policy >= Policy::cacheblend;
 }
 
 ReuseMode reuse_mode_from_name(std::string_view name) {
@@ -60,9 +45,28 @@ const char* reuse_reason_name(ReuseReason reason) {
   return kReasons[static_cast<int>(reason)];
 }
 
+std::vector<int64_t> Selector::select(const SelectionContext&) const {
+  return {};
+}
+std::vector<int64_t> Selector::select_measured(const SelectionContext&, PromptModel&) const {
+  return {};
+}
+
 std::unique_ptr<Selector> make_selector(Policy policy) {
-  if (policy == Policy::epic) return std::make_unique<EpicSelector>();
-  return std::make_unique<NoSelector>();
+  switch (policy) {
+    case Policy::epic:
+      return make_epic();
+    case Policy::cacheblend:
+      return make_cacheblend();
+    case Policy::dhd:
+      return make_dhd();
+    case Policy::probe:
+      return make_probe();
+    case Policy::kvshare:
+      return make_kvshare();
+    default:
+      return std::make_unique<Selector>();
+  }
 }
 
 }  // namespace kvs

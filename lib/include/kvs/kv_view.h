@@ -47,6 +47,9 @@ class KVS_API KvView {
   /// Replaces rows [first, first + count) by fresh ones, which are approximate unless `exact`.
   void replace_by_fresh(KvPool& pool, int64_t first, int64_t count, bool exact);
 
+  /// Replaces rows [first, first + count) by the same rows of `source`, sharing its blocks.
+  void replace_by_shared(const KvView& source, int64_t first, int64_t count);
+
   /// Drops all rows from `size` on.
   void truncate(int64_t size);
 
@@ -54,6 +57,7 @@ class KVS_API KvView {
   struct Slot {
     void* block;
     int32_t row;
+    int64_t home;
   };
   Slot slot(int64_t position) const;
 

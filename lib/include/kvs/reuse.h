@@ -21,13 +21,15 @@ enum class ReuseMode {
 };
 
 /// Which kept rows are computed all the same, and whether rows may be kept at all.
-/// Sources: `epic`: Hu et al. 2025 (EPIC, arXiv 2410.15332), LegoLink, first k tokens of each span
-/// but the first; `naive`: KVShare v1 (arXiv 2503.16525) with a recompute ratio of 0.
-enum class Policy { full, prefix, naive, epic };
+/// `naive` is KVShare v1 (arXiv 2503.16525) with a recompute ratio of 0; for the others see the
+/// files of lib/reuse and kvs-policies(7).
+enum class Policy { full, prefix, naive, epic, cacheblend, dhd, probe, kvshare };
 
 /// Throws Error(argument), naming the ones there are, for an unknown name.
 KVS_API Policy policy_from_name(std::string_view name);
 KVS_API const char* policy_name(Policy policy);
+/// Whether ReuseOptions::budget counts.
+KVS_API bool has_budget(Policy policy);
 KVS_API ReuseMode reuse_mode_from_name(std::string_view name);
 KVS_API const char* reuse_mode_name(ReuseMode mode);
 
@@ -35,7 +37,9 @@ struct ReuseOptions {
   ReuseMode mode = ReuseMode::approx;
   Policy policy = Policy::epic;
   double budget = 0.2;      ///< share of the kept rows to compute anew, [0, 1], of rules with one
-  int64_t sinks = 4;        ///< first tokens of each moved span that `epic` computes anew
+  int64_t sinks = 4;        ///< first tokens of each moved span that `epic` and `kvshare` compute
+  int64_t halo = 8;         ///< tokens right of each edit that `kvshare` computes
+  int64_t window = 8;       ///< neighbours that `probe` and `kvshare` choose together
   int64_t min_span = 8;     ///< shorter matches are computed, a common prefix excepted
   int64_t min_tokens = 16;  ///< shorter prompts reuse nothing
 };
@@ -88,28 +92,14 @@ struct KVS_API ReusePlan {
   std::vector<int64_t> rows_to_compute() const;
 };
 
-/// What a selector knows when it chooses. Later rules add measured attention and deviation.
-struct SelectionContext {
-  std::span<const int32_t> tokens;
-  std::span<const PlanSpan> spans;  ///< kinds exact, shifted and computed, tiling the prompt
-  const ReuseOptions& options;
-};
-
-/// Chooses kept rows that are computed all the same.
-class KVS_API Selector {
- public:
-  virtual ~Selector() = default;
-  /// Positions inside shifted spans, ascending.
-  virtual std::vector<int64_t> select(const SelectionContext& context) const = 0;
-};
-
-KVS_API std::unique_ptr<Selector> make_selector(Policy policy);
-
 /// Aligns `tokens` with the donors and decides for every row. The last row is always computed,
 /// since its logits are needed. Where there are pieces of an edited prompt, ascending, nothing is
 /// aligned: they say which rows are kept; lossless reuse looks at all donors' prefixes.
 KVS_API ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
                              const ReuseOptions& options);
+
+/// Turns the shifted rows at `positions`, ascending, into recomputed ones.
+KVS_API void mark_recomputed(ReusePlan& plan, std::span<const int64_t> positions);
 
 /// The view that the plan describes: kept rows share the donors' blocks, rows to compute are fresh.
 /// Throws Error(device) where the pool is full.

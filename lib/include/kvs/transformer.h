@@ -20,6 +20,18 @@ struct Batch {
   std::vector<int32_t> tokens;       ///< [T], one per layout row
   BatchLayout layout;                ///< T rows
   std::vector<int32_t> logits_rows;  ///< indices into the rows, at most kMaxLogitsRows
+
+  /// From `first_layer` on, `sequences` take the place of the layout's.
+  struct LayerRange {
+    int first_layer;
+    std::vector<BatchSequence> sequences;
+  };
+  std::vector<LayerRange> later;  ///< ascending by layer; usually none
+};
+
+/// Layers [first, end).
+struct LayerSpan {
+  int first, end;
 };
 
 /// A decoder-only transformer on a backend: weights and the forward pass, written once for all
@@ -56,13 +68,30 @@ class KVS_API Transformer {
   /// Runs the batch through all layers: writes each row's keys and values to its slot, then lets it
   /// attend. `logits` becomes [logits_rows.size(), vocab]. Throws Error(argument) where the batch
   /// is larger than kMaxRows or a token is outside the vocabulary.
-  void forward(const Batch& batch, DType kv_type, std::vector<float>& logits);
+  /// `observer` is called after each layer's attention.
+  using Observer = std::function<void(int layer, const Tensor& qkv, const BatchPlan& plan)>;
+  void forward(const Batch& batch, DType kv_type, std::vector<float>& logits,
+               const Observer& observer = {});
+
+  // The parts of a forward pass, for those that run it in stages (kvs/forward_pass.h).
+
+  /// What the backend must know for a cache of the given type.
+  AttentionConfig attention_config(DType kv_type) const;
+
+  /// x: [T, hidden], any T. Throws Error(argument) where a token is outside the vocabulary.
+  void embed(Tensor x, std::span<const int32_t> tokens);
+
+  /// Runs the residual stream of up to kMaxRows rows through some layers. x: [T, hidden], changed.
+  void run_layers(Tensor x, const BatchLayout& layout, LayerSpan layers, DType kv_type,
+                  const Observer& observer);
+
+  /// Logits of some rows behind the last layer. x: [T, hidden]; logits: [rows.size(), vocab].
+  void read_logits(Tensor x, std::span<const int32_t> rows, std::vector<float>& logits);
 
  private:
   struct Weights;
   struct Activations;
-  void run_layer(int layer, const BatchPlan& plan, int64_t rows);
-  void compute_logits(const Batch& batch, std::vector<float>& logits);
+  void run_layer(int layer, const BatchPlan& plan, const Tensor& x, const Observer& observer);
 
   Backend& backend_;
   std::unique_ptr<Weights> weights_;

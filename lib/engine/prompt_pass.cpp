@@ -1,0 +1,191 @@
+#include "engine/prompt_pass.h"
+
+#include <algorithm>
+#include <cassert>
+#include <iterator>
+#include <utility>
+
+namespace kvs {
+namespace {
+
+using Kind = PlanSpan::Kind;
+
+// Attention that queries give to positions, summed on the backend.
+class MassSum {
+ public:
+  MassSum(Backend& backend, int64_t positions)
+      : backend_(backend), sum_(backend, DType::f32, {positions}), positions_(positions) {
+    backend.zero(sum_.tensor().data, positions * sizeof(float));
+  }
+
+  /// `rows`: of the chunk.
+  void add(const ForwardPass::Chunk& chunk, std::span<const int32_t> rows) {
+    if (rows.empty()) return;
+    backend_.attention_mass(sum_.tensor(), chunk.qkv, chunk.plan, chunk.layer, rows);
+  }
+
+  std::vector<float> read() {
+    std::vector<float> mass(positions_);
+    backend_.download(mass.data(), sum_.tensor().data, mass.size() * sizeof(float));
+    return mass;
+  }
+
+ private:
+  Backend& backend_;
+  Buffer sum_;
+  int64_t positions_;
+};
+
+// Rows of the chunk that stand at one of `positions`.
+std::vector<int32_t> rows_at(const ForwardPass& pass, const ForwardPass::Chunk& chunk,
+                             std::span<const int64_t> positions) {
+  std::vector<int32_t> rows;
+  for (int64_t row = 0; row < chunk.count; ++row)
+    if (std::binary_search(positions.begin(), positions.end(), pass.positions()[chunk.first + row]))
+      rows.push_back(static_cast<int32_t>(row));
+  return rows;
+}
+
+}  // namespace
+
+PromptPass::PromptPass(Transformer& transformer, KvPool& pool, std::span<const int32_t> tokens,
+                       const ReusePlan& plan, const KvView& kept)
+    : transformer_(transformer),
+      pool_(pool),
+      tokens_(tokens),
+      plan_(plan),
+      kept_(kept),
+      required_(plan.rows_to_compute()),
+      layers_run_(tokens.size()),
+      view_(kept) {}
+
+void PromptPass::start(std::vector<int64_t> positions) {
+  if (pass_) rows_run_before_ += pass_->rows_run();
+  pass_.emplace(transformer_, pool_.layout().type, tokens_, std::move(positions));
+}
+
+// The last row's attention in the last of the layers is noted: it costs one row.
+void PromptPass::run(int end, const ForwardPass::Observer& observer) {
+  MassSum last(transformer_.backend(), static_cast<int64_t>(tokens_.size()));
+  const std::vector<int64_t> last_row{static_cast<int64_t>(tokens_.size()) - 1};
+  pass_->run(end, view_, [&](const ForwardPass::Chunk& chunk) {
+    if (chunk.layer == end - 1) last.add(chunk, rows_at(*pass_, chunk, last_row));
+    if (observer) observer(chunk);
+  });
+  last_row_mass_ = last.read();
+}
+
+void PromptPass::count(std::span<const int64_t> positions, int layers) {
+  for (const int64_t position : positions) layers_run_[position] += layers;
+}
+
+void PromptPass::compute_all(int end) {
+  assert(!pass_);
+  std::vector<int64_t> positions;
+  for (const PlanSpan& span : plan_.spans) {
+    if (span.kind == Kind::shifted)
+      fresh_.append_fresh(pool_, span.count, true);
+    else
+      fresh_.append_shared(kept_, span.first, span.count, true);
+    for (int64_t row = 0; span.kind != Kind::exact && row < span.count; ++row)
+      positions.push_back(span.first + row);
+  }
+  view_ = LayeredView(fresh_);
+  count(positions, end);
+  start(std::move(positions));
+  run(end);
+}
+
+std::vector<int64_t> PromptPass::with_required(std::span<const int64_t> positions) const {
+  std::vector<int64_t> rows;
+  std::set_union(positions.begin(), positions.end(), required_.begin(), required_.end(),
+                 std::back_inserter(rows));
+  return rows;
+}
+
+void PromptPass::go_on(std::span<const int64_t> positions, int end) {
+  view_.differ_from(pass_->layer(), mixed_view(kept_, fresh_, positions));
+  count(positions, end - pass_->layer());
+  pass_->keep(with_required(positions));
+  run(end);
+}
+
+std::vector<float> PromptPass::probe(std::span<const int64_t> queries) {
+  assert(!pass_);
+  probed_ = true;
+  start(required_);
+  MassSum sum(transformer_.backend(), static_cast<int64_t>(tokens_.size()));
+  run(layers(),
+      [&](const ForwardPass::Chunk& chunk) { sum.add(chunk, rows_at(*pass_, chunk, queries)); });
+  std::vector<float> mass = sum.read();
+  for (float& share : mass) share /= static_cast<float>(layers());
+  return mass;
+}
+
+std::vector<RowDeviation> PromptPass::deviation(std::span<const int64_t> positions) {
+  std::vector<KvPair> pairs;
+  for (const int64_t position : positions) {
+    const KvView::Slot own = fresh_.slot(position), kept = kept_.slot(position);
+    pairs.push_back({.block = own.block,
+                     .kept_block = kept.block,
+                     .row = own.row,
+                     .kept_row = kept.row,
+                     .home = static_cast<int32_t>(own.home),
+                     .kept_home = static_cast<int32_t>(kept.home)});
+  }
+  std::vector<RowDeviation> rows(pairs.size());
+  if (rows.empty()) return rows;
+  static_assert(sizeof(RowDeviation) == 3 * sizeof(float));
+  Backend& backend = transformer_.backend();
+  const Buffer out(backend, DType::f32, {static_cast<int64_t>(rows.size()), 3});
+  backend.kv_deviation(out.tensor(), pairs, transformer_.attention_config(pool_.layout().type),
+                       pass_->layer() - 1);
+  backend.download(rows.data(), out.tensor().data, rows.size() * sizeof(RowDeviation));
+  return rows;
+}
+
+// Rows behind the first one that was not what it is now are computed again.
+void PromptPass::finish_probed(std::span<const int64_t> positions) {
+  if (positions.empty()) return;
+  KvView edited = kept_;
+  for (size_t first = 0; first < positions.size();) {
+    size_t end = first + 1;
+    while (end < positions.size() && positions[end] == positions[end - 1] + 1) ++end;
+    edited.replace_by_fresh(pool_, positions[first], static_cast<int64_t>(end - first), false);
+    first = end;
+  }
+  view_ = LayeredView(std::move(edited));
+  std::vector<int64_t> rows = with_required(positions);
+  rows.erase(rows.begin(), std::lower_bound(rows.begin(), rows.end(), positions.front()));
+  start(std::move(rows));
+  run(layers());
+}
+
+void PromptPass::finish(std::span<const int64_t> positions) {
+  const int layer = pass_ && !probed_ ? pass_->layer() : 0;
+  count(positions, layers() - layer);
+  if (probed_) return finish_probed(positions);
+  if (!pass_) {
+    assert(positions.empty());
+    start(required_);
+  } else if (layer < layers()) {
+    view_.differ_from(layer, mixed_view(kept_, fresh_, positions));
+    pass_->keep(with_required(positions));
+  }
+  if (layer < layers()) run(layers());
+}
+
+int64_t PromptPass::rows_run() const {
+  return rows_run_before_ + (pass_ ? pass_->rows_run() : 0);
+}
+
+std::vector<int64_t> PromptPass::mostly_computed() const {
+  std::vector<int64_t> positions;
+  for (const PlanSpan& span : plan_.spans)
+    for (int64_t row = span.first; span.kind == Kind::shifted && row < span.first + span.count;
+         ++row)
+      if (2 * layers_run_[row] >= layers()) positions.push_back(row);
+  return positions;
+}
+
+}  // namespace kvs

@@ -1,0 +1,66 @@
+#include <algorithm>
+#include <iterator>
+
+#include "reuse/choice.h"
+#include "reuse/rules.h"
+
+namespace kvs {
+namespace {
+
+/// This project's rule. First by structure, where rows are known to be off: a halo right of each
+/// edit, the first tokens of each span that moved (attention sinks where they come from), and the
+/// prompt's last tokens, which ask about the others. The rest of the budget goes to windows, as
+/// `probe` finds them. Sources: Hu et al. 2025 (EPIC) for the sinks, ProphetKV for the probe.
+class KvshareSelector final : public Selector {
+ public:
+  std::vector<int64_t> select(const SelectionContext& context) const override {
+    const ReuseOptions& options = context.options;
+    std::vector<int64_t> positions;
+    const PlanSpan* before = nullptr;
+    for (const PlanSpan& span : context.spans) {
+      if (span.kind == PlanSpan::Kind::shifted) {
+        const bool edit = !before || !before->shared();
+        const int64_t moved = span.first == span.donor_first ? 0 : options.sinks;
+        const int64_t rows = std::min(span.count, std::max(edit ? options.halo : 0, moved));
+        for (int64_t row = 0; row < rows; ++row) positions.push_back(span.first + row);
+      }
+      before = &span;
+    }
+    const std::vector<int64_t> last = last_kept(context.spans);
+    std::vector<int64_t> all;
+    std::set_union(positions.begin(), positions.end(), last.begin(), last.end(),
+                   std::back_inserter(all));
+    return all;
+  }
+
+  bool measures() const override { return true; }
+
+  std::vector<int64_t> select_measured(const SelectionContext& context,
+                                       PromptModel& model) const override {
+    const std::vector<int64_t> kept = kept_positions(context.spans);
+    const auto left = static_cast<int64_t>(kept.size());
+    const int64_t structural = recomputed(context.spans);
+    const int64_t count = share_of(context.options.budget, left + structural) - structural;
+    if (count <= 0) return {};
+    const std::vector<float> mass = model.probe(query_positions(context.spans, kQueryRows));
+    std::vector<double> scores;
+    for (const int64_t position : kept) scores.push_back(mass[position]);
+    return highest_windows(kept, scores, context.options.window, count);
+  }
+
+ private:
+  static int64_t recomputed(std::span<const PlanSpan> spans) {
+    int64_t rows = 0;
+    for (const PlanSpan& span : spans)
+      if (span.kind == PlanSpan::Kind::recomputed) rows += span.count;
+    return rows;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Selector> make_kvshare() {
+  return std::make_unique<KvshareSelector>();
+}
+
+}  // namespace kvs

@@ -1,0 +1,38 @@
+#include "reuse/choice.h"
+#include "reuse/rules.h"
+
+namespace kvs {
+namespace {
+
+/// Two passes: the query's rows run over the kept keys and values; what they attend to, at true
+/// positions and over all layers, is computed, and then the query again.
+/// Source: ProphetKV (arXiv 2602.02579). Different here: rows without a source that stand before
+/// kept ones run with the query, since prompts have holes; the
+/// prompt's last tokens are always part of the query; whole windows are taken.
+class ProbeSelector final : public Selector {
+ public:
+  std::vector<int64_t> select(const SelectionContext& context) const override {
+    return last_kept(context.spans);
+  }
+
+  bool measures() const override { return true; }
+
+  std::vector<int64_t> select_measured(const SelectionContext& context,
+                                       PromptModel& model) const override {
+    const std::vector<int64_t> kept = kept_positions(context.spans);
+    const auto count = share_of(context.options.budget, static_cast<int64_t>(kept.size()));
+    if (count == 0) return {};
+    const std::vector<float> mass = model.probe(query_positions(context.spans, kQueryRows));
+    std::vector<double> scores;
+    for (const int64_t position : kept) scores.push_back(mass[position]);
+    return highest_windows(kept, scores, context.options.window, count);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Selector> make_probe() {
+  return std::make_unique<ProbeSelector>();
+}
+
+}  // namespace kvs

@@ -1,0 +1,399 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/prompt_pass.h"
+#include "kvs/gguf.h"
+#include "support/double_model.h"
+#include "support/tiny_model.h"
+
+namespace kvs::test {
+namespace {
+
+using Kind = PlanSpan::Kind;
+using Positions = std::vector<int64_t>;
+
+/// Passes calls on, and notes with how many rows each range of layers went on.
+class Recorder final : public PromptModel {
+ public:
+  explicit Recorder(PromptModel& model) : model_(model) {}
+  int layers() const override { return model_.layers(); }
+  void compute_all(int end) override { model_.compute_all(end); }
+  void go_on(std::span<const int64_t> positions, int end) override {
+    chosen.emplace_back(positions.begin(), positions.end());
+    model_.go_on(positions, end);
+  }
+  std::vector<float> probe(std::span<const int64_t> rows) override {
+    queries.assign(rows.begin(), rows.end());
+    return model_.probe(rows);
+  }
+  std::vector<RowDeviation> deviation(std::span<const int64_t> rows) override {
+    return model_.deviation(rows);
+  }
+  std::vector<float> last_row_mass() override { return model_.last_row_mass(); }
+
+  std::vector<Positions> chosen;
+  Positions queries;
+
+ private:
+  PromptModel& model_;
+};
+
+/// A prompt whose first line differs from an earlier one's, and ends in new words.
+class Policies : public testing::Test {
+ protected:
+  void SetUp() override {
+    donor_view.append_fresh(pool, static_cast<int64_t>(old_tokens.size()), true);
+    compute_rows(model.transformer, donor_view, old_tokens, all_positions(old_tokens.size()),
+                 DType::f32);
+  }
+
+  ReusePlan plan_for(Policy policy, double budget, int64_t window = 8) {
+    options = {.policy = policy, .budget = budget, .window = window};
+    const ReuseDonor donors[] = {donor()};
+    return plan_reuse(tokens, donors, options);
+  }
+  ReuseDonor donor() const {
+    return {.id = "old",
+            .tokens = old_tokens,
+            .exact_rows = static_cast<int64_t>(old_tokens.size()),
+            .view = &donor_view};
+  }
+
+  struct Outcome {
+    Positions chosen;
+    std::vector<Positions> stages;
+    Positions queries;
+    std::vector<float> logits;
+    int64_t rows_run;
+    LayeredView view;
+  };
+  Outcome run(const ReusePlan& plan) {
+    const ReuseDonor donors[] = {donor()};
+    const KvView kept = build_view(plan, donors, pool);
+    PromptPass pass(model.transformer, pool, tokens, plan, kept);
+    Recorder recorder(pass);
+    Outcome out;
+    const auto selector = make_selector(options.policy);
+    out.chosen = selector->select_measured({tokens, plan.spans, options}, recorder);
+    pass.finish(out.chosen);
+    out.stages = recorder.chosen;
+    out.queries = recorder.queries;
+    out.logits = pass.logits();
+    out.rows_run = pass.rows_run();
+    out.view = pass.view();
+    return out;
+  }
+
+  std::vector<float> full_logits() {
+    KvView cold;
+    cold.append_fresh(pool, static_cast<int64_t>(tokens.size()), true);
+    const auto all =
+        compute_rows(model.transformer, cold, tokens, all_positions(tokens.size()), DType::f32);
+    return {all.end() - model.transformer.config().vocab, all.end()};
+  }
+
+  // Rows that the plan keeps, and those that it computes.
+  static Positions kept_of(const ReusePlan& plan) {
+    Positions rows;
+    for (const PlanSpan& span : plan.spans)
+      for (int64_t row = 0; span.kind == Kind::shifted && row < span.count; ++row)
+        rows.push_back(span.first + row);
+    return rows;
+  }
+
+  std::unique_ptr<Tokenizer> tokenizer =
+      Tokenizer::from_gguf(GgufFile(data_path("stories260K.gguf")));
+  const std::string body =
+      "Once upon a time, Tim had a red car and a blue ball. One day Tim saw a big dog in the park. "
+      "The dog wanted to play with the ball. Tim was happy and they played all day. ";
+  std::vector<int32_t> old_tokens = tokenizer->encode("Ben: " + body + "The end");
+  std::vector<int32_t> tokens =
+      tokenizer->encode("Sue and Ann said: " + body + "What did the dog want?");
+  TinyModel model{data_path("stories260K.gguf")};
+  KvPool pool{*model.backend, model.transformer.kv_layout(DType::f32), 64};
+  KvView donor_view;
+  ReuseOptions options;
+};
+
+/// The same prompt in double precision: the donor's rows kept, at their new places.
+class DoublePrompt {
+ public:
+  DoublePrompt(const ReusePlan& plan, const std::vector<int32_t>& old_tokens,
+               const std::vector<int32_t>& tokens)
+      : plan_(plan), tokens_(tokens) {
+    DoubleModel::Cache donor = model_.empty_cache();
+    auto rows = model_.embed(old_tokens, all_positions(old_tokens.size()));
+    model_.run(rows, donor, 0, model_.layers());
+    kept_ = model_.empty_cache();
+    for (const PlanSpan& span : plan.spans)
+      for (int64_t row = 0; span.shared() && row < span.count; ++row)
+        for (int layer = 0; layer < model_.layers(); ++layer)
+          kept_[layer][span.first + row] = donor[layer][span.donor_first + row];
+    cache_ = kept_;
+  }
+
+  /// Starts with all rows but the exact ones, or with those that the plan computes.
+  void start(bool all) {
+    Positions rows = plan_.rows_to_compute();
+    if (all) {
+      const Positions kept = kept_rows();
+      rows.insert(rows.end(), kept.begin(), kept.end());
+    }
+    rows_ = model_.embed(tokens_, rows);
+  }
+  /// Goes on with the chosen rows and the required ones.
+  void keep(const Positions& chosen) {
+    const Positions required = plan_.rows_to_compute();
+    std::erase_if(rows_, [&](const auto& row) {
+      return !std::binary_search(chosen.begin(), chosen.end(), row.first) &&
+             !std::binary_search(required.begin(), required.end(), row.first);
+    });
+  }
+  /// Mean mass over the layers, summed over the queries. [positions]
+  std::vector<double> run(int first, int end, const Positions& queries) {
+    std::vector<double> mass(tokens_.size());
+    model_.run(rows_, cache_, first, end,
+               [&](int, int64_t position, const std::vector<double>& weights) {
+                 if (!std::binary_search(queries.begin(), queries.end(), position)) return;
+                 for (size_t p = 0; p < weights.size(); ++p) mass[p] += weights[p] / (end - first);
+               });
+    return mass;
+  }
+
+  double squares(int layer, int64_t row) const {
+    return distance(
+        layer, row, [](double x) { return x * x; }, true);
+  }
+  double value_magnitudes(int layer, int64_t row) const {
+    return distance(
+        layer, row, [](double x) { return std::abs(x); }, false);
+  }
+
+ private:
+  Positions kept_rows() const {
+    Positions rows;
+    for (const PlanSpan& span : plan_.spans)
+      for (int64_t row = 0; span.kind == Kind::shifted && row < span.count; ++row)
+        rows.push_back(span.first + row);
+    return rows;
+  }
+  // Keys are not rotated here, hence as far apart as at any common position.
+  template <typename Measure>
+  double distance(int layer, int64_t row, Measure measure, bool keys) const {
+    const auto &a = cache_[layer].at(row), &b = kept_[layer].at(row);
+    double sum = 0;
+    for (size_t d = 0; d < a.value.size(); ++d) {
+      sum += measure(a.value[d] - b.value[d]);
+      if (keys) sum += measure(a.key[d] - b.key[d]);
+    }
+    return sum;
+  }
+
+  DoubleModel model_{*open_model_files(data_path("stories260K.gguf"))};
+  const ReusePlan& plan_;
+  const std::vector<int32_t>& tokens_;
+  DoubleModel::Cache kept_, cache_;
+  DoubleModel::Stream rows_;
+};
+
+/// The `count` of `rows` with the highest scores.
+Positions top(Positions rows, size_t count, const std::function<double(int64_t)>& score) {
+  std::stable_sort(rows.begin(), rows.end(),
+                   [&](int64_t a, int64_t b) { return score(a) > score(b); });
+  rows.resize(std::min(count, rows.size()));
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+size_t ceil_share(double share, size_t count) {
+  return static_cast<size_t>(std::ceil(share * static_cast<double>(count) - 1e-9));
+}
+
+TEST_F(Policies, CacheblendTakesTheRowsThatDeviateMostLayerByLayer) {
+  const ReusePlan plan = plan_for(Policy::cacheblend, 0.2);
+  const Positions kept = kept_of(plan);
+  ASSERT_GT(kept.size(), 50u);
+
+  const Outcome got = run(plan);
+
+  DoublePrompt oracle(plan, old_tokens, tokens);
+  oracle.start(/*all=*/true);
+  oracle.run(0, 2, {});
+  Positions want = kept;
+  const double shares[] = {1.5, 1.5 - 0.5 / 3, 1.5 - 1.0 / 3};
+  ASSERT_EQ(got.stages.size(), 3u);  // the model has five layers
+  for (int step = 0; step < 3; ++step) {
+    want = top(want, ceil_share(0.2 * shares[step], kept.size()),
+               [&](int64_t row) { return oracle.squares(1 + step, row); });
+    EXPECT_EQ(got.stages[step], want) << "layer " << 2 + step;
+    oracle.keep(want);
+    oracle.run(2 + step, 3 + step, {});
+  }
+}
+
+TEST_F(Policies, DhdTakesAttentionTimesValueDeviation) {
+  const ReusePlan plan = plan_for(Policy::dhd, 0.15);
+  const Positions kept = kept_of(plan);
+
+  const Outcome got = run(plan);
+
+  DoublePrompt oracle(plan, old_tokens, tokens);
+  oracle.start(/*all=*/true);
+  oracle.run(0, 1, {});
+  const auto mass = oracle.run(1, 2, {static_cast<int64_t>(tokens.size()) - 1});
+  EXPECT_EQ(got.chosen, top(kept, ceil_share(0.15, kept.size()), [&](int64_t row) {
+              return mass[row] * oracle.value_magnitudes(1, row);
+            }));
+}
+
+TEST_F(Policies, ProbeTakesWhatTheQueryAttendsTo) {
+  const ReusePlan plan = plan_for(Policy::probe, 0.15, /*window=*/1);
+  const Positions kept = kept_of(plan);
+
+  const Outcome got = run(plan);
+
+  ASSERT_FALSE(got.queries.empty());
+  EXPECT_EQ(got.queries.back(), static_cast<int64_t>(tokens.size()) - 1);
+  EXPECT_GT(got.queries.front(), kept.back());
+  DoublePrompt oracle(plan, old_tokens, tokens);
+  oracle.start(/*all=*/false);
+  const auto mass = oracle.run(0, 5, got.queries);
+  EXPECT_EQ(got.chosen,
+            top(kept, ceil_share(0.15, kept.size()), [&](int64_t row) { return mass[row]; }));
+}
+
+TEST_F(Policies, KvshareAddsWindowsToItsStructure) {
+  const ReusePlan plan = plan_for(Policy::kvshare, 0.3);
+  const Positions kept = kept_of(plan);
+  const int64_t structural = plan.count(Kind::recomputed);
+  // The halo behind the new first line, and what of the last 16 tokens is kept.
+  const auto size = static_cast<int64_t>(tokens.size());
+  const int64_t kept_end = plan.spans.back().first;
+  ASSERT_EQ(structural, 8 + std::max<int64_t>(0, kept_end - (size - 16)));
+
+  const Outcome got = run(plan);
+
+  DoublePrompt oracle(plan, old_tokens, tokens);
+  oracle.start(/*all=*/false);
+  const auto mass = oracle.run(0, 5, got.queries);
+  const auto window_mean = [&](int64_t row) {  // the kept rows are one run
+    const int64_t first = kept.front() + (row - kept.front()) / 8 * 8;
+    const int64_t end = std::min(first + 8, kept.back() + 1);
+    return std::accumulate(mass.begin() + first, mass.begin() + end, 0.0) /
+           static_cast<double>(end - first);
+  };
+  const size_t count = ceil_share(0.3, kept.size() + structural) - structural;
+  EXPECT_EQ(got.chosen, top(kept, count, window_mean));
+}
+
+class EveryBudgetedPolicy : public Policies, public testing::WithParamInterface<Policy> {};
+INSTANTIATE_TEST_SUITE_P(On, EveryBudgetedPolicy,
+                         testing::Values(Policy::cacheblend, Policy::dhd, Policy::probe,
+                                         Policy::kvshare),
+                         [](const auto& parameter) { return policy_name(parameter.param); });
+
+TEST_P(EveryBudgetedPolicy, IsAFullRunWithTheWholeBudget) {
+  EXPECT_EQ(run(plan_for(GetParam(), 1)).logits, full_logits());
+}
+
+TEST_P(EveryBudgetedPolicy, ComesCloserToTheFullRunThanKeepingEverything) {
+  const std::vector<float> full = full_logits();
+  const auto error = [&](const std::vector<float>& logits) {
+    double sum = 0;
+    for (size_t i = 0; i < full.size(); ++i) sum += std::pow(double{logits[i]} - full[i], 2);
+    return sum;
+  };
+  const Outcome naive = run(plan_for(Policy::naive, 0));
+
+  EXPECT_LT(error(run(plan_for(GetParam(), 0.5)).logits), error(naive.logits));
+}
+
+TEST_P(EveryBudgetedPolicy, LeavesTheDonorsBlocksAsTheyAre) {
+  std::vector<std::vector<std::byte>> before, after;
+  const auto read = [&](std::vector<std::vector<std::byte>>& blocks) {
+    for (const Segment& segment : donor_view.segments()) {
+      blocks.emplace_back(pool.layout().block_bytes());
+      model.backend->download(blocks.back().data(), segment.block.data(), blocks.back().size());
+    }
+  };
+  read(before);
+
+  run(plan_for(GetParam(), 0.3));
+  run(plan_for(GetParam(), 1));
+
+  read(after);
+  EXPECT_EQ(after, before);
+}
+
+TEST_P(EveryBudgetedPolicy, CountsWhatItRuns) {
+  const ReusePlan plan = plan_for(GetParam(), 0.4);
+  const auto required = static_cast<int64_t>(plan.rows_to_compute().size());
+  const auto kept = static_cast<int64_t>(kept_of(plan).size());
+
+  const Outcome got = run(plan);
+
+  const auto chosen = static_cast<int64_t>(got.chosen.size());
+  int64_t want = 5 * required;
+  if (got.queries.empty()) {
+    want += 2 * kept + (5 - 2 - static_cast<int64_t>(got.stages.size())) * chosen;
+    for (const Positions& stage : got.stages) want += static_cast<int64_t>(stage.size());
+  } else {  // rows behind the first chosen one run again
+    for (const int64_t row : plan.rows_to_compute()) want += row > got.chosen.front() ? 5 : 0;
+    want += 5 * chosen;
+  }
+  EXPECT_EQ(got.rows_run, want);
+}
+
+TEST_P(EveryBudgetedPolicy, CallsItsRowsApproximateFromTheFirstKeptOneOn) {
+  const ReusePlan plan = plan_for(GetParam(), 0.2);
+
+  const Outcome got = run(plan);
+
+  EXPECT_EQ(got.view.size(), static_cast<int64_t>(tokens.size()));
+  EXPECT_LE(got.view.top().exact_rows(), kept_of(plan).back());
+}
+
+TEST_F(Policies, WithoutABudgetLaterLayersKeepEverything) {
+  for (const Policy policy : {Policy::cacheblend, Policy::dhd}) {
+    const ReusePlan plan = plan_for(policy, 0);
+
+    const Outcome got = run(plan);
+
+    EXPECT_TRUE(got.chosen.empty());
+    for (const int64_t row : kept_of(plan)) {
+      const int64_t home = donor_view.slot(0).home + row + plan.spans.back().donor_first;
+      EXPECT_NE(got.view.at(1).slot(row).home, got.view.at(2).slot(row).home) << home;
+      EXPECT_EQ(got.view.at(1).slot(row).home, row);
+    }
+  }
+}
+
+TEST_F(Policies, TheEngineReportsAndAnswers) {
+  for (const Policy policy : {Policy::cacheblend, Policy::dhd, Policy::probe, Policy::kvshare}) {
+    Engine engine(model.transformer, tokenizer.get(), {.max_blocks = 64, .kv_type = DType::f32});
+    const Response full =
+        engine.run({.id = "full", .tokens = tokens, .tenant = "other", .max_tokens = 12});
+    engine.run({.id = "old", .tokens = old_tokens, .max_tokens = 0});
+    Task task{.id = "new", .tokens = tokens, .max_tokens = 12};
+    task.reuse = {.policy = policy, .budget = 0.25};
+
+    const Response response = engine.run(task);
+
+    const ReuseReport& report = response.reuse;
+    EXPECT_EQ(report.prompt_tokens,
+              report.exact + report.shifted + report.recomputed + report.computed);
+    EXPECT_GT(report.shifted, 20) << policy_name(policy);
+    EXPECT_GT(report.recomputed, 10) << policy_name(policy);
+    EXPECT_LT(report.computed_share, 1) << policy_name(policy);
+    EXPECT_EQ(response.tokens.size(), full.tokens.size());
+    task.reuse.budget = 1;
+    task.id = "whole";
+    EXPECT_EQ(engine.run(task).tokens, full.tokens) << policy_name(policy);
+  }
+}
+
+}  // namespace
+}  // namespace kvs::test

@@ -1,0 +1,80 @@
+#include "kvs/selector.h"
+
+#include <gtest/gtest.h>
+
+#include "reuse/choice.h"
+
+namespace kvs::test {
+namespace {
+
+using Kind = PlanSpan::Kind;
+using Positions = std::vector<int64_t>;
+
+const std::vector<PlanSpan> kSpans{
+    {.kind = Kind::exact, .first = 0, .count = 3, .donor = 0},
+    {.kind = Kind::computed, .first = 3, .count = 2},
+    {.kind = Kind::shifted, .first = 5, .count = 10, .donor = 0, .donor_first = 5},
+    {.kind = Kind::shifted, .first = 15, .count = 6, .donor = 1, .donor_first = 90},
+    {.kind = Kind::computed, .first = 21, .count = 30}};
+
+Positions selected(Policy policy, const ReuseOptions& options) {
+  return make_selector(policy)->select({{}, kSpans, options});
+}
+
+TEST(Selector, TakesHalosAndSinksByStructure) {
+  // A halo behind the edit at 3; the span at 15 moved, but no edit is in front of it.
+  EXPECT_EQ(selected(Policy::kvshare, {.sinks = 2, .halo = 4}), (Positions{5, 6, 7, 8, 15, 16}));
+  EXPECT_EQ(selected(Policy::kvshare, {.sinks = 0, .halo = 0}), Positions{});
+  EXPECT_EQ(selected(Policy::epic, {.sinks = 1}), (Positions{5, 15}));
+  EXPECT_EQ(selected(Policy::naive, {}), Positions{});
+}
+
+TEST(Selector, TakesThePromptsLastTokens) {
+  const std::vector<PlanSpan> spans{{.kind = Kind::computed, .first = 0, .count = 4},
+                                    {.kind = Kind::shifted, .first = 4, .count = 40, .donor = 0}};
+  const ReuseOptions options{.sinks = 0, .halo = 0};
+  for (const Policy policy : {Policy::probe, Policy::kvshare}) {
+    const Positions last = make_selector(policy)->select({{}, spans, options});
+    ASSERT_EQ(last.size(), 16u);
+    EXPECT_EQ(last.front(), 28);
+    EXPECT_EQ(last.back(), 43);
+  }
+}
+
+TEST(Choice, FindsTheQuery) {
+  EXPECT_EQ(query_positions(kSpans, 100).front(), 21);
+  EXPECT_EQ(query_positions(kSpans, 8).front(), 43);
+  EXPECT_EQ(query_positions(kSpans, 8).size(), 8u);
+  EXPECT_TRUE(query_positions({}, 8).empty());
+}
+
+TEST(Choice, TakesTheHighestAndOfEqualOnesTheFirst) {
+  const Positions positions{2, 3, 5, 9};
+  const std::vector<double> scores{1, 7, 7, 3};
+
+  EXPECT_EQ(highest(positions, scores, 0), Positions{});
+  EXPECT_EQ(highest(positions, scores, 1), Positions{3});
+  EXPECT_EQ(highest(positions, scores, 3), (Positions{3, 5, 9}));
+  EXPECT_EQ(highest(positions, scores, 9), positions);
+  EXPECT_EQ(highest({}, {}, 2), Positions{});
+}
+
+TEST(Choice, TakesWindowsThatEndWhereNeighboursDo) {
+  const Positions positions{2, 3, 4, 8, 9, 20};
+  const std::vector<double> scores{1, 1, 5, 2, 3, 4};
+
+  EXPECT_EQ(highest_windows(positions, scores, 2, 1), Positions{4});
+  EXPECT_EQ(highest_windows(positions, scores, 2, 4), (Positions{4, 8, 9, 20}));
+  EXPECT_EQ(highest_windows(positions, scores, 2, 3), (Positions{4, 8, 20}));
+}
+
+TEST(Choice, RoundsSharesUp) {
+  EXPECT_EQ(share_of(0, 10), 0);
+  EXPECT_EQ(share_of(0.1, 10), 1);
+  EXPECT_EQ(share_of(0.11, 10), 2);
+  EXPECT_EQ(share_of(1, 10), 10);
+  EXPECT_EQ(share_of(1.5, 10), 10);
+}
+
+}  // namespace
+}  // namespace kvs::test
