@@ -8,6 +8,8 @@
 namespace kvs::cpu {
 
 void install_attention(Kernels& table, Simd);
+void install_attention_mass(Kernels& table, Simd);
+void install_kv_deviation(Kernels& table, Simd);
 void install_matmul(Kernels& table, Simd);
 void install_pack(Kernels& table, Simd);
 void install_peak(Kernels& table, Simd);

@@ -3,6 +3,8 @@
 #include <cstdint>
 
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/attention_mass.h"
+#include "kernels/cpu/kv_deviation.h"
 #include "kernels/cpu/levels.h"
 #include "kernels/cpu/write_kv.h"
 
@@ -53,6 +55,12 @@ struct Kernels {
   /// Merges the partial results of all of a task's chunks, in order, and writes its rows.
   /// scratch: partial_floats(M, D), 64-byte aligned.
   void (*merge_partials)(const AttentionCall& call, const AttentionTask& task, float* scratch);
+
+  /// One task of attention mass. scratch: mass_scratch_floats(), 64-byte aligned.
+  void (*attention_mass)(const AttentionCall& call, const MassTask& task, float* scratch);
+
+  /// Compares the pairs [first, last).
+  void (*kv_deviation)(const KvComparison& work, int64_t first, int64_t last);
 
   void (*matmul_f32)(const MatmulTask& task);
   void (*matmul_bf16)(const MatmulTask& task);

@@ -1,28 +1,8 @@
-#include <string_view>
-
 #include "backend/check_shape.h"
 #include "backend/cpu_backend.h"
 #include "backend/cpu_batch_plan.h"
 
 namespace kvs {
-namespace {
-
-/// The plan of a CPU, for a `qkv` and a layer that fit it.
-const CpuBatchPlan& cpu_plan(std::string_view op, const BatchPlan& plan, const Tensor& qkv,
-                             int layer) {
-  const auto* own = dynamic_cast<const CpuBatchPlan*>(&plan);
-  if (!own) fail(ErrorKind::mismatch, "{}: the batch was planned by another backend", op);
-  const KvLayout& kv = own->config().kv;
-  if (layer < 0 || layer >= kv.layers) {
-    fail(ErrorKind::mismatch, "{}: layer {} is not in a cache of {}", op, layer, kv.layers);
-  }
-  const int64_t width = (own->config().heads + 2 * kv.kv_heads) * int64_t{kv.head_dim};
-  expect_shape(op, "qkv", qkv, {own->rows(), width});
-  expect_type(op, "qkv", qkv, DType::f32);
-  return *own;
-}
-
-}  // namespace
 
 std::unique_ptr<BatchPlan> CpuBackend::plan_batch(const BatchLayout& layout,
                                                   const AttentionConfig& config) {

@@ -42,6 +42,11 @@ class CpuBackend final : public Backend {
   void write_kv(Tensor qkv, const BatchPlan& plan, int layer) override;
   void attention(Tensor out, Tensor qkv, const BatchPlan& plan, int layer) override;
 
+  void attention_mass(Tensor mass, Tensor qkv, const BatchPlan& plan, int layer,
+                      std::span<const int32_t> rows) override;
+  void kv_deviation(Tensor out, std::span<const KvPair> pairs, const AttentionConfig& config,
+                    int layer) override;
+
   MachineLimits measure_limits(Compute compute) override;
 
  private:
@@ -50,6 +55,7 @@ class CpuBackend final : public Backend {
   const cpu::Kernels& kernels_;
   ThreadPool pool_;
   Scratch rounded_, partial_;  // of matmul: activations as pairs of bf16, sums
+  Scratch mass_, mass_work_;   // of attention_mass: sums by task, working memory by thread
 };
 
 /// Threads as in BackendOptions. Throws Error(argument) for an unknown level and Error(device) for

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "backend/batch_rules.h"
+#include "backend/check_shape.h"
 
 namespace kvs {
 namespace {
@@ -28,7 +29,8 @@ cpu::KvType kv_type(DType type) {
   return cpu::KvType::f16;
 }
 
-/// Cosines, then sines, of multiple * frequency. [multiples, 2 * frequencies]
+}  // namespace
+
 std::vector<double> angle_table(const std::vector<int32_t>& multiples,
                                 const std::vector<double>& frequencies) {
   const size_t half = frequencies.size();
@@ -44,20 +46,18 @@ std::vector<double> angle_table(const std::vector<int32_t>& multiples,
   return table;
 }
 
-}  // namespace
-
 CpuBatchPlan::CpuBatchPlan(const BatchLayout& layout, const AttentionConfig& config, int threads)
     : config_(config) {
   check_batch(layout, config);
-  std::vector<SequenceRows> sequences = add_rows(layout.rows);
-  for (SequenceRows& rows : sequences) {
+  sequences_ = add_rows(layout.rows);
+  for (SequenceRows& rows : sequences_) {
     rows.first_tile = tile_begin_.size();
     add_tiles(layout.sequences[static_cast<size_t>(rows.sequence)], positions_[rows.end - 1]);
   }
   row_angles_ = angle_table(positions_, config.inverse_frequencies);
   shift_angles_ = angle_table(shifts_, config.inverse_frequencies);
 
-  const std::vector<AttentionTask> whole = whole_tasks(sequences);
+  const std::vector<AttentionTask> whole = whole_tasks();
   const int head_dim = config.kv.head_dim;
   tasks_ = divide_tasks(whole, positions_, group(), head_dim, threads);
   int most_rows = 0;
@@ -107,10 +107,10 @@ void CpuBatchPlan::add_tiles(const BatchSequence& sequence, int32_t last_positio
 }
 
 /// One task per KV head and group of rows, over all positions the rows see.
-std::vector<AttentionTask> CpuBatchPlan::whole_tasks(const std::vector<SequenceRows>& sequences) {
+std::vector<AttentionTask> CpuBatchPlan::whole_tasks() const {
   const int wanted = std::max(1, cpu::kPreferredHeadRows / group());
   std::vector<AttentionTask> whole;
-  for (const SequenceRows& rows : sequences) {
+  for (const SequenceRows& rows : sequences_) {
     // To the nearest count of tasks: a short one would load all positions for a few rows.
     const int count = rows.end - rows.begin;
     const int parts = std::max(1, (count + wanted / 2) / wanted);
@@ -130,8 +130,15 @@ std::vector<AttentionTask> CpuBatchPlan::whole_tasks(const std::vector<SequenceR
   return whole;
 }
 
-cpu::KvPlanes CpuBatchPlan::planes(int layer) const {
-  const KvLayout& kv = config_.kv;
+cpu::KvTiles CpuBatchPlan::tiles_of(int32_t first, int32_t last) const {
+  for (const SequenceRows& rows : sequences_) {
+    if (first < rows.begin || last >= rows.end) continue;
+    return {pieces_.data(), tile_begin_.data() + rows.first_tile};
+  }
+  return {};
+}
+
+cpu::KvPlanes kv_planes(const KvLayout& kv, int layer) {
   cpu::KvPlanes planes;
   planes.type = kv_type(kv.type);
   planes.key = kv.key_offset(layer, 0);
@@ -157,7 +164,7 @@ cpu::AttentionCall CpuBatchPlan::attention_call(int layer) const {
   call.window = config_.window;
   call.scale = config_.scale;
   call.query_slots = query_slots_;
-  call.planes = planes(layer);
+  call.planes = kv_planes(config_.kv, layer);
   return call;
 }
 
@@ -168,8 +175,22 @@ cpu::KvWrite CpuBatchPlan::kv_write(int layer) const {
   write.places = places_.data();
   write.kv_heads = config_.kv.kv_heads;
   write.head_dim = config_.kv.head_dim;
-  write.planes = planes(layer);
+  write.planes = kv_planes(config_.kv, layer);
   return write;
+}
+
+const CpuBatchPlan& cpu_plan(std::string_view op, const BatchPlan& plan, const Tensor& qkv,
+                             int layer) {
+  const auto* own = dynamic_cast<const CpuBatchPlan*>(&plan);
+  if (!own) fail(ErrorKind::mismatch, "{}: the batch was planned by another backend", op);
+  const KvLayout& kv = own->config().kv;
+  if (layer < 0 || layer >= kv.layers) {
+    fail(ErrorKind::mismatch, "{}: layer {} is not in a cache of {}", op, layer, kv.layers);
+  }
+  const int64_t width = (own->config().heads + 2 * kv.kv_heads) * int64_t{kv.head_dim};
+  expect_shape(op, "qkv", qkv, {own->rows(), width});
+  expect_type(op, "qkv", qkv, DType::f32);
+  return *own;
 }
 
 }  // namespace kvs

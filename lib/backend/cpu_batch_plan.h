@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "backend/cpu_attention_tasks.h"
@@ -10,6 +11,13 @@
 #include "kvs/backend.h"
 
 namespace kvs {
+
+/// Where one layer's planes lie in a block.
+cpu::KvPlanes kv_planes(const KvLayout& kv, int layer);
+
+/// Cosines, then sines, of multiple * frequency. [multiples, 2 * frequencies]
+std::vector<double> angle_table(const std::vector<int32_t>& multiples,
+                                const std::vector<double>& frequencies);
 
 /// A BatchLayout made ready for the CPU: angles of every row and shift, runs cut into tiles of
 /// positions, and the tasks of attention. It serves all layers.
@@ -22,6 +30,9 @@ class CpuBatchPlan final : public BatchPlan {
   const AttentionConfig& config() const { return config_; }
   int64_t rows() const { return static_cast<int64_t>(positions_.size()); }
   const AttentionTasks& tasks() const { return tasks_; }
+  int32_t position(int32_t row) const { return positions_[static_cast<size_t>(row)]; }
+  /// What rows [first, last] see; none where they are not of one sequence.
+  cpu::KvTiles tiles_of(int32_t first, int32_t last) const;
 
   /// Everything of a layer's calls but the activations.
   cpu::AttentionCall attention_call(int layer) const;
@@ -41,11 +52,11 @@ class CpuBatchPlan final : public BatchPlan {
 
   std::vector<SequenceRows> add_rows(const std::vector<BatchRow>& rows);
   void add_tiles(const BatchSequence& sequence, int32_t last_position);
-  std::vector<cpu::AttentionTask> whole_tasks(const std::vector<SequenceRows>& sequences);
-  cpu::KvPlanes planes(int layer) const;
+  std::vector<cpu::AttentionTask> whole_tasks() const;
   int group() const { return config_.heads / config_.kv.kv_heads; }
 
   AttentionConfig config_;
+  std::vector<SequenceRows> sequences_;
   std::vector<int32_t> positions_;    ///< [T]
   std::vector<cpu::KvPlace> places_;  ///< [T]
   std::vector<int32_t> shifts_;       ///< distinct within a sequence
@@ -58,5 +69,10 @@ class CpuBatchPlan final : public BatchPlan {
   size_t scratch_floats_ = 0;
   int query_slots_ = 1;
 };
+
+/// The plan of a CPU, for a `qkv` and a layer that fit it. Throws Error(mismatch) where they do
+/// not.
+const CpuBatchPlan& cpu_plan(std::string_view op, const BatchPlan& plan, const Tensor& qkv,
+                             int layer);
 
 }  // namespace kvs

@@ -23,6 +23,13 @@ class DeviceBlocks {
 
   const BatchLayout& layout() const { return layout_; }
 
+  void place(std::vector<KvPair>& pairs) {
+    for (KvPair& pair : pairs) {
+      pair.block = on_device(pair.block);
+      pair.kept_block = on_device(pair.kept_block);
+    }
+  }
+
   void download() {
     for (const auto& [host, device] : blocks_) {
       backend_.download(const_cast<void*>(host), device, bytes_);
@@ -67,6 +74,31 @@ std::vector<float> AttentionDeviceTest::run_attention(const SceneBatch& batch) {
   const auto plan = backend->plan_batch(blocks.layout(), batch.config);
 
   backend->attention(out.tensor(), qkv.tensor(), *plan, AttentionScene::kLayer);
+  return on_host(out);
+}
+
+std::vector<float> AttentionDeviceTest::run_attention_mass(const SceneBatch& batch,
+                                                           const std::vector<int32_t>& rows) {
+  run_write_kv(batch);
+  DeviceBlocks blocks(*backend, batch);
+  const auto count = static_cast<int64_t>(batch.layout.rows.size());
+  const Buffer qkv = activations(batch.qkv, {count, static_cast<int64_t>(batch.qkv_width())});
+  const auto plan = backend->plan_batch(blocks.layout(), batch.config);
+  const int64_t positions = rows.empty() ? 1 : batch.layout.rows[rows.back()].position + 1;
+  const Buffer mass = floats(std::vector<float>(positions, 1.0F), {positions});
+
+  backend->attention_mass(mass.tensor(), qkv.tensor(), *plan, AttentionScene::kLayer, rows);
+  return on_host(mass);
+}
+
+std::vector<float> AttentionDeviceTest::run_kv_deviation(const SceneBatch& batch,
+                                                         std::vector<KvPair> pairs) {
+  DeviceBlocks blocks(*backend, batch);
+  blocks.place(pairs);
+  const auto count = static_cast<int64_t>(pairs.size());
+  const Buffer out = floats(std::vector<float>(3 * pairs.size()), {count, 3});
+
+  backend->kv_deviation(out.tensor(), pairs, batch.config, AttentionScene::kLayer);
   return on_host(out);
 }
 

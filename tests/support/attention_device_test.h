@@ -17,6 +17,12 @@ class AttentionDeviceTest : public DeviceTest {
   /// Does that, then attends. [T, H D]
   std::vector<float> run_attention(const SceneBatch& batch);
 
+  /// Does that, then weighs: the attention mass of the rows with these indices, added to 1. [P]
+  std::vector<float> run_attention_mass(const SceneBatch& batch, const std::vector<int32_t>& rows);
+
+  /// The deviations of pairs whose blocks are the scene's. [pairs, 3]
+  std::vector<float> run_kv_deviation(const SceneBatch& batch, std::vector<KvPair> pairs);
+
   /// Replaces the backend by one with so many threads, where it is a CPU.
   void use_threads(int threads);
 };

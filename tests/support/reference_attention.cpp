@@ -60,12 +60,12 @@ struct HeadCache {
   }
 };
 
-/// The output of one query head at `position`. [D]
-std::vector<double> attend(const AttentionConfig& config, const HeadCache& cache,
-                           const float* query, int32_t position) {
+/// The weights of one query head at `position`, which add up to 1. [position + 1]
+std::vector<double> weigh(const AttentionConfig& config, const HeadCache& cache, const float* query,
+                          int32_t position) {
   std::map<int32_t, std::vector<double>> queries;  // by shift
-  std::vector<double> sums(static_cast<size_t>(config.kv.head_dim));
-  double weights = 0;
+  std::vector<double> weights(static_cast<size_t>(position) + 1);
+  double total = 0;
   const int32_t first = config.window == 0 ? 0 : std::max(0, position - config.window + 1);
   for (auto p = static_cast<size_t>(first); p <= static_cast<size_t>(position); ++p) {
     auto& q = queries[cache.shifts[p]];
@@ -75,18 +75,25 @@ std::vector<double> attend(const AttentionConfig& config, const HeadCache& cache
     double score = 0;
     for (size_t d = 0; d < q.size(); ++d) score += q[d] * cache.keys[p][d];
     // No maximum is subtracted: scores of these sizes are far from overflow in double.
-    const double weight = std::exp(config.scale * score);
-    weights += weight;
-    for (size_t d = 0; d < q.size(); ++d) sums[d] += weight * cache.values[p][d];
+    total += weights[p] = std::exp(config.scale * score);
   }
-  for (double& sum : sums) sum /= weights;
+  for (double& weight : weights) weight /= total;
+  return weights;
+}
+
+/// The output of one query head at `position`. [D]
+std::vector<double> attend(const AttentionConfig& config, const HeadCache& cache,
+                           const float* query, int32_t position) {
+  std::vector<double> sums(static_cast<size_t>(config.kv.head_dim));
+  const std::vector<double> weights = weigh(config, cache, query, position);
+  for (size_t p = 0; p < weights.size(); ++p)
+    for (size_t d = 0; d < sums.size(); ++d) sums[d] += weights[p] * cache.values[p][d];
   return sums;
 }
 
-}  // namespace
-
-std::vector<double> rotated(const float* x, int64_t position,
-                            const std::vector<double>& frequencies) {
+/// Of an exact f32 or a double.
+std::vector<double> turned(const std::vector<double>& x, int64_t position,
+                           const std::vector<double>& frequencies) {
   const size_t half = frequencies.size();
   std::vector<double> out(2 * half);
   for (size_t i = 0; i < half; ++i) {
@@ -95,6 +102,13 @@ std::vector<double> rotated(const float* x, int64_t position,
     out[half + i] = x[i] * std::sin(angle) + x[half + i] * std::cos(angle);
   }
   return out;
+}
+
+}  // namespace
+
+std::vector<double> rotated(const float* x, int64_t position,
+                            const std::vector<double>& frequencies) {
+  return turned({x, x + 2 * frequencies.size()}, position, frequencies);
 }
 
 std::vector<double> cached_key(const KvLayout& kv, const void* block, int slot, int head) {
@@ -126,6 +140,44 @@ std::vector<double> reference_attention(const SceneBatch& batch) {
     }
   }
   return out;
+}
+
+std::vector<double> reference_attention_mass(const SceneBatch& batch,
+                                             const std::vector<int32_t>& rows) {
+  const AttentionConfig& config = batch.config;
+  const int group = config.heads / config.kv.kv_heads;
+  std::vector<double> mass;
+  for (const int32_t index : rows) {
+    const BatchRow& row = batch.layout.rows[index];
+    mass.resize(static_cast<size_t>(row.position) + 1);
+    for (int head = 0; head < config.heads; ++head) {
+      const HeadCache cache(config.kv, batch.layout.sequences[row.sequence], head / group);
+      const float* query = batch.qkv.data() + index * batch.qkv_width() + head * config.kv.head_dim;
+      const std::vector<double> weights = weigh(config, cache, query, row.position);
+      for (size_t p = 0; p < weights.size(); ++p) mass[p] += weights[p] / config.heads;
+    }
+  }
+  return mass;
+}
+
+std::vector<double> reference_kv_deviation(const AttentionConfig& config, const KvPair& pair) {
+  std::vector<double> sums(3);
+  for (int head = 0; head < config.kv.kv_heads; ++head) {
+    // Both keys as they stand without rotation.
+    const auto& frequencies = config.inverse_frequencies;
+    const auto key =
+        turned(cached_key(config.kv, pair.block, pair.row, head), -pair.home, frequencies);
+    const auto kept = turned(cached_key(config.kv, pair.kept_block, pair.kept_row, head),
+                             -pair.kept_home, frequencies);
+    const auto value = cached_value(config.kv, pair.block, pair.row, head);
+    const auto kept_value = cached_value(config.kv, pair.kept_block, pair.kept_row, head);
+    for (size_t d = 0; d < key.size(); ++d) {
+      sums[0] += (key[d] - kept[d]) * (key[d] - kept[d]);
+      sums[1] += (value[d] - kept_value[d]) * (value[d] - kept_value[d]);
+      sums[2] += std::abs(value[d] - kept_value[d]);
+    }
+  }
+  return sums;
 }
 
 }  // namespace kvs::test

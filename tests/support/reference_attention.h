@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kvs/backend.h"
 #include "support/attention_scene.h"
 
 namespace kvs::test {
@@ -17,5 +18,13 @@ std::vector<double> cached_value(const KvLayout& kv, const void* block, int slot
 
 /// The definition of attention in double, from the bytes of the cache. [T, H D]
 std::vector<double> reference_attention(const SceneBatch& batch);
+
+/// The definition of attention mass: weights of the rows with these indices, summed over them, mean
+/// over the heads. [P], P behind the last row's position
+std::vector<double> reference_attention_mass(const SceneBatch& batch,
+                                             const std::vector<int32_t>& rows);
+
+/// The definition of the deviation of two cached rows. [3]
+std::vector<double> reference_kv_deviation(const AttentionConfig& config, const KvPair& pair);
 
 }  // namespace kvs::test

@@ -32,6 +32,15 @@ class KVS_API Matrix {
   virtual size_t bytes() const = 0;
 };
 
+/// One token's cached row in two places: as computed here, and as kept from elsewhere. `home` is
+/// the position that a row's key was rotated for.
+struct KvPair {
+  const void* block = nullptr;
+  const void* kept_block = nullptr;
+  int32_t row = 0, kept_row = 0;  ///< in their blocks, [0, 64)
+  int32_t home = 0, kept_home = 0;
+};
+
 /// A BatchLayout made ready for one backend: rotations, tasks, device copies.
 class KVS_API BatchPlan {
  public:
@@ -113,6 +122,21 @@ class KVS_API Backend {
   /// Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 (GQA); design: R(m)'R(h+s) =
   /// R(m-s)'R(h).
   virtual void attention(Tensor out, Tensor qkv, const BatchPlan& plan, int layer) = 0;
+
+  /// mass[p] += the weights that attention() gives to position p in the queries of `rows`, summed
+  /// over them, mean over the heads. rows: indices into the batch, ascending, all of one sequence;
+  /// their keys and those they see are in the cache. mass: [P] in f32, P beyond the last of their
+  /// positions.
+  virtual void attention_mass(Tensor mass, Tensor qkv, const BatchPlan& plan, int layer,
+                              std::span<const int32_t> rows) = 0;
+
+  /// How far kept rows are from computed ones in one layer, over all heads: out[i] = the sums of
+  /// (k - k')^2, (v - v')^2 and |v - v'|, where k' and v' are the kept row's and both keys are
+  /// rotated for the same position. out: [pairs, 3] in f32. Of the configuration, the cache and the
+  /// frequencies count. Source: Yao et al. 2025 (CacheBlend), section 4.1; KVShare v2
+  /// (arXiv 2503.16525), section 4.
+  virtual void kv_deviation(Tensor out, std::span<const KvPair> pairs,
+                            const AttentionConfig& config, int layer) = 0;
 
   virtual MachineLimits measure_limits(Compute compute) = 0;
 };
