@@ -86,4 +86,26 @@ struct BatchView {
   float scale;  ///< of the scores
 };
 
+/// Rows of one sequence whose weights attention_mass adds up; `rows` is in device memory.
+struct MassTask {
+  const int32_t* rows;
+  int32_t row_count;
+  int32_t tile_begin, tile_end;
+  int32_t positions;  ///< that the last row sees
+};
+
+/// Floats that attention_mass works in.
+constexpr int64_t mass_scratch_floats(int64_t rows, int heads, int64_t positions) {
+  return rows * heads * (positions + 2);
+}
+
+/// One token's cached row as computed and as kept; `turn` is the index of the angle that the
+/// computed key is rotated by before they are compared.
+struct KvRowPair {
+  const std::byte* block;
+  const std::byte* kept_block;
+  int32_t row, kept_row;
+  int32_t turn;
+};
+
 }  // namespace kvs::cuda

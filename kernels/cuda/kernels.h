@@ -57,6 +57,17 @@ cudaError_t attention_tiles(float* out, const float* qkv, const BatchView& batch
 cudaError_t merge_partials(float* out, const BatchView& batch, const AttentionMerge* merges,
                            int64_t count, cudaStream_t stream);
 
+/// mass[p] += the weights of position p in the queries of the task's rows, summed over them, mean
+/// over the heads. mass: [positions]; scratch: mass_scratch_floats().
+cudaError_t attention_mass(float* mass, const float* qkv, const BatchView& batch,
+                           const MassTask& task, float* scratch, cudaStream_t stream);
+
+/// out[i] = the sums of (k - k')^2, (v - v')^2 and |v - v'| over all heads, k turned by its angle.
+/// out: [count, 3]; turns: an angle_table [.., D / 2, 2].
+cudaError_t kv_deviation(float* out, const KvRowPair* pairs, const float* turns,
+                         const KvPlanes& planes, int64_t count, int kv_heads, int head_dim,
+                         cudaStream_t stream);
+
 /// data[i] = noise in [-1, 1), in bf16 or f32: what limits are measured on.
 cudaError_t fill_noise(void* data, bool bf16, int64_t count, uint32_t seed, cudaStream_t stream);
 

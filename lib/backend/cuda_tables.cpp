@@ -73,6 +73,7 @@ class Maker {
     const auto tile_begin = static_cast<int32_t>(tables_.tiles.size());
     add_tiles(sequence, tables_.positions[row_end - 1]);
     const auto tile_end = static_cast<int32_t>(tables_.tiles.size());
+    tables_.sequences.push_back({row_begin, row_end, tile_begin, tile_end});
 
     const int32_t begin = row_begin * group(), end = row_end * group();
     const bool by_tiles = end - begin > 2 * cuda::kRowPairs &&
@@ -83,8 +84,8 @@ class Maker {
       const int32_t first_row = tables_.positions[pair / group()];
       const int32_t first = config_.window > 0 ? first_row - config_.window + 1 : 0;
       (by_tiles ? tile_groups_ : row_groups_)
-          .push_back({pair, last, first, tables_.positions[(last - 1) / group()], tile_begin,
-                      tile_end});
+          .push_back(
+              {pair, last, first, tables_.positions[(last - 1) / group()], tile_begin, tile_end});
     }
   }
 
@@ -138,7 +139,8 @@ class Maker {
       visible.push_back(visible_tiles(group));
       all += visible.back();
     }
-    const int64_t share = std::max(kLeastTiles, (all * config_.kv.kv_heads + wanted_ - 1) / wanted_);
+    const int64_t share =
+        std::max(kLeastTiles, (all * config_.kv.kv_heads + wanted_ - 1) / wanted_);
     for (size_t i = 0; i < groups.size(); ++i) {
       const auto parts = static_cast<int32_t>(std::max<int64_t>(1, visible[i] / share));
       add_parts(groups[i], visible[i], parts, tasks);

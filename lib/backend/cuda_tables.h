@@ -12,6 +12,13 @@ namespace kvs {
 /// A BatchLayout as the CUDA kernels take it, made on the host alone: what of the launches can be
 /// known without a device is decided, and tested, here.
 struct CudaTables {
+  /// The rows of one sequence, and the tiles of what they see.
+  struct Sequence {
+    int32_t row_begin, row_end;
+    int32_t tile_begin, tile_end;
+  };
+
+  std::vector<Sequence> sequences;    ///< that have rows
   std::vector<int32_t> positions;     ///< [T]
   std::vector<cuda::KvPlace> places;  ///< [T]
   std::vector<int32_t> shifts;        ///< distinct over all sequences
