@@ -29,11 +29,11 @@ cudaError_t embed(float* out, const void* table, bool bf16, const int32_t* token
   if (rows * dim == 0) return cudaSuccess;  // an empty grid is an error to CUDA, not to us
   const unsigned blocks = blocks_for(rows * dim);
   if (bf16)
-    embed_kernel<<<blocks, kThreads, 0, stream>>>(out, static_cast<const __nv_bfloat16*>(table),
-                                                  tokens, rows, dim, stride);
+    embed_kernel<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(
+        out, static_cast<const __nv_bfloat16*>(table), tokens, rows, dim, stride);
   else
-    embed_kernel<<<blocks, kThreads, 0, stream>>>(out, static_cast<const float*>(table), tokens,
-                                                  rows, dim, stride);
+    embed_kernel<float><<<blocks, kThreads, 0, stream>>>(out, static_cast<const float*>(table),
+                                                         tokens, rows, dim, stride);
   return cudaGetLastError();
 }
 

@@ -40,10 +40,11 @@ cudaError_t fill_noise(void* data, bool bf16, int64_t count, uint32_t seed, cuda
   if (count == 0) return cudaSuccess;
   const unsigned blocks = blocks_for(count);
   if (bf16)
-    fill_noise_kernel<<<blocks, kThreads, 0, stream>>>(static_cast<__nv_bfloat16*>(data), count,
-                                                       seed);
+    fill_noise_kernel<__nv_bfloat16>
+        <<<blocks, kThreads, 0, stream>>>(static_cast<__nv_bfloat16*>(data), count, seed);
   else
-    fill_noise_kernel<<<blocks, kThreads, 0, stream>>>(static_cast<float*>(data), count, seed);
+    fill_noise_kernel<float>
+        <<<blocks, kThreads, 0, stream>>>(static_cast<float*>(data), count, seed);
   return cudaGetLastError();
 }
 
