@@ -1,10 +1,33 @@
 #include "emulation.h"
 
-#include <ucontext.h>
-
 #include <cstdlib>
 #include <memory>
 #include <vector>
+
+// Switches stacks: saves what a called function must keep (System V ABI, x86-64), stores the stack
+// pointer in *from and goes on at `to`. Without the system calls of swapcontext.
+extern "C" void kvs_switch_stack(void** from, void* to);
+asm(R"(
+.text
+.globl kvs_switch_stack
+.type kvs_switch_stack, @function
+kvs_switch_stack:
+  push %rbp
+  push %rbx
+  push %r12
+  push %r13
+  push %r14
+  push %r15
+  mov %rsp, (%rdi)
+  mov %rsi, %rsp
+  pop %r15
+  pop %r14
+  pop %r13
+  pop %r12
+  pop %rbx
+  pop %rbp
+  ret
+)");
 
 namespace kvs::emulated {
 
@@ -14,72 +37,84 @@ unsigned char* dynamic_memory;
 
 namespace {
 
-constexpr size_t kStack = size_t{128} << 10;
-constexpr int kWarp = 32;
+constexpr size_t kStackWords = size_t{16} << 10;
+constexpr size_t kWarp = 32;
+constexpr size_t kMostWarps = 32;
 
 struct Fiber {
-  ucontext_t context;
-  std::vector<char> stack = std::vector<char>(kStack);
+  std::unique_ptr<uint64_t[]> stack = std::make_unique<uint64_t[]>(kStackWords);
+  void* top = nullptr;
   uint3 index{};
   bool done = false;
-  int64_t block_waits = 0, warp_waits = 0;
+};
+
+/// Threads that wait for one another: the last to come lets all go on.
+struct Meeting {
+  size_t members = 0, waiting = 0;
+  int64_t turn = 0;
+
+  void release_if_complete() {
+    if (waiting < members) return;
+    waiting = 0;
+    ++turn;
+  }
 };
 
 std::vector<std::unique_ptr<Fiber>> fibers;
 size_t current;
-ucontext_t scheduler;
+void* scheduler;
 const std::function<void()>* body;
-std::byte exchange[32][kWarp][256];  // [warp][lane]
+Meeting block_meeting, warp_meetings[kMostWarps];
+std::byte exchange[kMostWarps][kWarp][256];
 
 void yield() {
-  swapcontext(&fibers[current]->context, &scheduler);
+  kvs_switch_stack(&fibers[current]->top, scheduler);
 }
 
 void start() {
   (*body)();
   fibers[current]->done = true;
+  for (Meeting* meeting : {&block_meeting, &warp_meetings[current / kWarp]}) {
+    --meeting->members;
+    meeting->release_if_complete();
+  }
   yield();
+}
+
+void prepare(Fiber& fiber, size_t number) {
+  const auto n = static_cast<unsigned>(number);
+  fiber.index = {n % block_extent.x, n / block_extent.x % block_extent.y,
+                 n / block_extent.x / block_extent.y};
+  fiber.done = false;
+  // Six registers, then where to begin; the stack is aligned as behind a call.
+  uint64_t* top = fiber.stack.get() + kStackWords - 8;
+  while (reinterpret_cast<uintptr_t>(top + 7) % 16 != 8) --top;
+  top[6] = reinterpret_cast<uint64_t>(&start);
+  fiber.top = top;
 }
 
 void run_block(size_t threads) {
   while (fibers.size() < threads) fibers.push_back(std::make_unique<Fiber>());
-  for (size_t i = 0; i < threads; ++i) {
-    Fiber& fiber = *fibers[i];
-    getcontext(&fiber.context);
-    fiber.context.uc_stack = {fiber.stack.data(), 0, kStack};
-    fiber.context.uc_link = nullptr;
-    makecontext(&fiber.context, start, 0);
-    const auto n = static_cast<unsigned>(i);
-    fiber.index = {n % block_extent.x, n / block_extent.x % block_extent.y,
-                   n / block_extent.x / block_extent.y};
-    fiber.done = false;
-    fiber.block_waits = fiber.warp_waits = 0;
-  }
+  block_meeting = {.members = threads};
+  for (size_t warp = 0; warp * kWarp < threads; ++warp)
+    warp_meetings[warp] = {.members = std::min(kWarp, threads - warp * kWarp)};
+  for (size_t i = 0; i < threads; ++i) prepare(*fibers[i], i);
   for (bool running = true; running;) {
     running = false;
     for (current = 0; current < threads; ++current) {
       if (fibers[current]->done) continue;
       thread_index = fibers[current]->index;
-      swapcontext(&scheduler, &fibers[current]->context);
+      kvs_switch_stack(&scheduler, fibers[current]->top);
       running = true;
     }
   }
 }
 
-// Waits until all live threads in [first, last) have waited as often as this one.
-void wait(size_t first, size_t last, int64_t Fiber::*waits) {
-  Fiber& own = *fibers[current];
-  const int64_t turn = ++(own.*waits);
-  const auto behind = [&] {
-    for (size_t i = first; i < last; ++i)
-      if (!fibers[i]->done && (*fibers[i]).*waits < turn) return true;
-    return false;
-  };
-  while (behind()) yield();
-}
-
-size_t threads_in_block() {
-  return size_t{block_extent.x} * block_extent.y * block_extent.z;
+void wait(Meeting& meeting) {
+  const int64_t turn = meeting.turn;
+  ++meeting.waiting;
+  meeting.release_if_complete();
+  while (meeting.turn == turn) yield();
 }
 
 }  // namespace
@@ -93,12 +128,11 @@ std::byte* warp_memory(int other) {
 }
 
 void wait_block() {
-  wait(0, threads_in_block(), &Fiber::block_waits);
+  wait(block_meeting);
 }
 
 void wait_warp() {
-  const size_t first = current / kWarp * kWarp;
-  wait(first, std::min(first + kWarp, threads_in_block()), &Fiber::warp_waits);
+  wait(warp_meetings[current / kWarp]);
 }
 
 void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread) {
@@ -113,7 +147,7 @@ void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>
       for (unsigned x = 0; x < grid.x; ++x) {
         std::memset(dynamic_memory, 0xFF, shared_bytes);  // NaN: what is not written shows
         block_index = {x, y, z};
-        run_block(threads_in_block());
+        run_block(size_t{block.x} * block.y * block.z);
       }
 }
 

@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-LAUNCH = re.compile(r"([A-Za-z_]\w*(?:<[\w:, ]+>)?)<<<(.*?)>>>\(", re.S)
+LAUNCH = re.compile(r"([A-Za-z_]\w*(?:<[\w:, ]+>)?)\s*<<<(.*?)>>>\(", re.S)
 DYNAMIC = re.compile(r"extern __shared__ __align__\(16\) unsigned char (\w+)\[\];")
 
 
