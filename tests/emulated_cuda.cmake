@@ -26,6 +26,7 @@ endif()
 # kvs_emulated_cuda_test(NAME files...): the same tests over the emulated device.
 function(kvs_emulated_cuda_test name)
   if(TARGET kvs_cuda_emulated)
+    set(KVS_TEST_LABEL slow)
     kvs_test(${name}_emulated_cuda ${ARGN} $<TARGET_OBJECTS:kvs_cuda_emulated>)
   endif()
 endfunction()
