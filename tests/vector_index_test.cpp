@@ -116,8 +116,9 @@ TEST(VectorIndex, SaysWhereItsModuleIsMissing) {
   ASSERT_NE(dladdr(reinterpret_cast<void*>(&make_vector_index), &info), 0);
   const std::filesystem::path library = std::filesystem::canonical(info.dli_fname);
   const test::TemporaryFolder folder;
+  // Everything but the modules: in a bundle what libkvs needs lies beside it, too.
   for (const auto& entry : std::filesystem::directory_iterator(library.parent_path()))
-    if (entry.path().filename().string().rfind("libkvs.so", 0) == 0)
+    if (entry.is_regular_file() && entry.path().filename().string().rfind("libkvs_", 0) != 0)
       std::filesystem::copy(entry.path(), folder.path() / entry.path().filename());
 
   const std::string command = "LD_LIBRARY_PATH='" + folder.path().string() + "' '" +

@@ -23,6 +23,8 @@ COMMANDS: dict[str, list[str]] = {
     "kvs-serve": ["kvs-serve run -m {model} --preload {archive} --index {index} --max-tokens 1 {input} > answers"],
     "kvs-eval": ["kvs-eval bench --repeats 1 -m {model} --json {out}"],
 }
+# What Ctrl-C stops, where the last of these commands does not wait for its input.
+LONG_COMMANDS = {"kvs-eval": "kvs-eval bench --repeats 1000 -m {model} --json {out}"}
 
 
 class Checks:
@@ -177,7 +179,7 @@ def check_bad_files(checks: Checks, _: str) -> None:
 
 
 def check_interrupt(checks: Checks, folder: str) -> None:
-    command = COMMANDS[checks.tool][-1]
+    command = LONG_COMMANDS.get(checks.tool, COMMANDS[checks.tool][-1])
     make_good_files(checks, command, folder)
     reader, writer = os.pipe()
     process = subprocess.Popen(["bash", "-c", "exec " + command.format(**GOOD | {"input": "-"})],
