@@ -58,4 +58,5 @@ function(kvs_backend_test name)
     kvs_test(${name}_emulated ${ARGN} support/emulated_devices.cpp support/emulated_levels.cpp
       $<TARGET_OBJECTS:kvs_backend_emulated> $<TARGET_OBJECTS:kvs_kernels_emulated>)
   endif()
+  kvs_emulated_cuda_test(${name} ${ARGN})
 endfunction()

@@ -24,6 +24,26 @@ TEST(MakeBackend, FindsADeviceByItself) {
   EXPECT_TRUE(found->name() == "cpu" || found->name() == "cuda");
 }
 
+TEST(MakeBackend, SaysWhyItTakesTheCpuByItself) {
+  std::string reason;
+  const auto found =
+      make_backend({.note = [&](std::string_view why) { reason = std::string(why); }});
+
+  EXPECT_EQ(reason.empty(), found->name() == "cuda");
+  if (found->name() == "cpu") {
+    EXPECT_TRUE(reason.starts_with("no CUDA ")) << reason;
+    const Error refused = error_of([] { make_backend({.device = "cuda"}); });
+    EXPECT_EQ(refused.what(), reason);
+    EXPECT_EQ(refused.kind(), ErrorKind::device);
+  }
+}
+
+TEST(MakeBackend, RefusesADeviceBeyondTheLast) {
+  const Error e = error_of([] { make_backend({.device = "cuda:9999"}); });
+
+  EXPECT_EQ(e.kind(), ErrorKind::device);
+}
+
 TEST(MakeBackend, RefusesWhatItDoesNotKnow) {
   const auto refusal = [](const BackendOptions& options) {
     const Error e = error_of([&] { make_backend(options); });

@@ -42,6 +42,15 @@ class Gates : public testing::TestWithParam<DType> {
     return compute_rows(model.transformer, view, tokens, all_positions(tokens.size()), GetParam());
   }
 
+  /// To the last bit on the CPU; elsewhere a row's result may depend on what else is in the batch.
+  void expect_same(const std::vector<float>& got, const std::vector<float>& want) const {
+    if (model.backend->name() == "cpu") {
+      EXPECT_EQ(got, want);
+    } else {
+      EXPECT_LT(relative_error(got, want), GetParam() == DType::f32 ? 1e-4 : 2e-2);
+    }
+  }
+
   std::vector<float> last_logits(const std::vector<float>& logits) const {
     return {logits.end() - model.transformer.config().vocab, logits.end()};
   }
@@ -65,7 +74,7 @@ TEST_P(Gates, APromptThatReusesItselfGivesTheColdRunsLogits) {
   const auto got =
       compute_rows(model.transformer, warm, tokens, plan.rows_to_compute(), GetParam());
 
-  EXPECT_EQ(last_logits(got), want);  // to the last bit
+  expect_same(last_logits(got), want);
 }
 
 TEST_P(Gates, RecomputingAllKeptRowsIsTheFullRun) {
@@ -85,7 +94,7 @@ TEST_P(Gates, RecomputingAllKeptRowsIsTheFullRun) {
   const auto got =
       compute_rows(model.transformer, view, tokens, plan.rows_to_compute(), GetParam());
 
-  EXPECT_EQ(last_logits(got), want);
+  expect_same(last_logits(got), want);
 }
 
 TEST_P(Gates, ChunksOfAnySizeGiveTheSameLogits) {
@@ -97,7 +106,7 @@ TEST_P(Gates, ChunksOfAnySizeGiveTheSameLogits) {
   const auto got = compute_rows(model.transformer, chunked, tokens, all_positions(100), GetParam(),
                                 /*chunk=*/7);
 
-  EXPECT_EQ(got, want);
+  expect_same(got, want);
 }
 
 TEST_P(Gates, KeptRowsComeCloseToTheFullRun) {

@@ -1,6 +1,9 @@
 #include "tools/compute_options.h"
 
 #include <algorithm>
+#include <string_view>
+
+#include "tools/message.h"
 
 namespace kvs {
 namespace {
@@ -16,6 +19,7 @@ bool is_device(const std::string& text) {
 }  // namespace
 
 void add_compute_options(CLI::App& app, ComputeOptions& options) {
+  options.backend.note = [](std::string_view reason) { explain("{}", reason); };
   const auto device = [](const std::string& text) {
     return is_device(text) ? std::string() : "expected auto, cpu, cuda or cuda:N, found " + text;
   };

@@ -1,6 +1,7 @@
 #include "kvs/backend.h"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 
 #include <charconv>
 #include <optional>
@@ -24,9 +25,12 @@ struct CudaModule {
   std::string missing{};  // why the two are null
 };
 
+// The module brings in libraries of half a gigabyte; that there is no driver can be known before.
 CudaModule load_cuda_module() {
+  if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL))
+    return {.missing = "no CUDA device: NVIDIA's driver (libcuda.so.1) is not installed"};
   void* library = dlopen("libkvs_cuda.so", RTLD_NOW | RTLD_LOCAL);
-  if (!library) return {.missing = dlerror()};
+  if (!library) return {.missing = fmt::format("no CUDA backend: {}", dlerror())};
 
   CudaModule module;
   module.device_count =
@@ -34,7 +38,7 @@ CudaModule load_cuda_module() {
   module.new_backend =
       reinterpret_cast<decltype(module.new_backend)>(dlsym(library, "kvs_new_cuda_backend"));
   if (!module.device_count || !module.new_backend)
-    return {.missing = "libkvs_cuda.so is not of this version"};
+    return {.missing = "no CUDA backend: libkvs_cuda.so is not of this version"};
   return module;
 }
 
@@ -45,7 +49,7 @@ const CudaModule& cuda_module() {
 
 std::unique_ptr<Backend> make_cuda_backend(int device) {
   const CudaModule& cuda = cuda_module();
-  if (!cuda.new_backend) fail(ErrorKind::device, "no CUDA backend: {}", cuda.missing);
+  if (!cuda.new_backend) fail(ErrorKind::device, "{}", cuda.missing);
   return std::unique_ptr<Backend>(cuda.new_backend(device));
 }
 
@@ -60,9 +64,15 @@ std::optional<int> find_cuda_number(std::string_view device) {
   return number;
 }
 
-bool has_cuda_device() {
-  const CudaModule& cuda = cuda_module();
-  return cuda.device_count && cuda.device_count() > 0;
+// What "auto" takes where it can; null, after a word on why, where it cannot.
+std::unique_ptr<Backend> find_cuda_backend(const BackendOptions& options) {
+  try {
+    return make_cuda_backend(0);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::device) throw;
+    if (options.note) options.note(error.what());
+    return nullptr;
+  }
 }
 
 }  // namespace
@@ -77,7 +87,8 @@ std::unique_ptr<Backend> make_cpu_backend(const std::string& level, int threads)
 
 std::unique_ptr<Backend> make_backend(const BackendOptions& options) {
   const std::string& device = options.device;
-  if (device == "auto" && has_cuda_device()) return make_cuda_backend(0);
+  if (device == "auto")
+    if (auto found = find_cuda_backend(options)) return found;
   if (device == "cpu" || device == "auto")
     return make_cpu_backend(options.cpu_level, options.threads);
   if (const auto number = find_cuda_number(device)) return make_cuda_backend(*number);

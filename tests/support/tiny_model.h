@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -16,10 +17,17 @@ inline std::string data_path(const std::string& name) {
   return std::string(KVS_TEST_DATA) + "/" + name;
 }
 
-/// A model on the CPU, in f32 unless told otherwise.
+/// The device that KVS_TEST_DEVICE names, the CPU where it is not set: how the tests of whole
+/// models are run on another device (scripts/gpu-check).
+inline BackendOptions test_backend() {
+  const char* device = std::getenv("KVS_TEST_DEVICE");
+  return {.device = device ? device : "cpu"};
+}
+
+/// A model in f32 unless told otherwise.
 struct TinyModel {
   explicit TinyModel(const std::string& name, Compute compute = Compute::f32,
-                     const BackendOptions& options = {.device = "cpu"})
+                     const BackendOptions& options = test_backend())
       : backend(make_backend(options)), transformer(*backend, *open_model_files(name), compute) {}
 
   std::unique_ptr<Backend> backend;

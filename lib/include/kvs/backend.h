@@ -145,6 +145,8 @@ struct BackendOptions {
   std::string device = "auto";     ///< auto, cpu, cuda or cuda:N
   int threads = 0;                 ///< of the CPU; 0: as many as this process may use
   std::string cpu_level = "auto";  ///< auto, avx512, avx2 or portable
+  /// Told why "auto" takes the CPU and not a CUDA device.
+  std::function<void(std::string_view reason)> note{};
 };
 
 /// Throws Error(argument) for an unknown device or level, Error(device) for a level this CPU lacks

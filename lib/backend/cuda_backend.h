@@ -1,0 +1,77 @@
+#pragma once
+
+#include <string>
+
+#include "backend/cuda_batch_plan.h"
+#include "backend/cuda_gemm.h"
+#include "backend/cuda_matrix.h"
+#include "backend/cuda_memory.h"
+#include "base/thread_pool.h"
+#include "kvs/backend.h"
+
+namespace kvs {
+
+/// One CUDA device. Everything is queued on one stream; activations are f32, and rounded to bf16
+/// where they meet bf16 weights.
+class CudaBackend final : public Backend {
+ public:
+  /// Throws Error(device) where the device is absent or too old.
+  explicit CudaBackend(int device);
+  ~CudaBackend() override;
+
+  std::string_view name() const override { return "cuda"; }
+  std::string description() const override { return description_; }
+  DType activation_type() const override { return DType::f32; }
+
+  void* allocate(size_t bytes) override;
+  void release(void* memory) noexcept override;
+  void upload(void* device, const void* host, size_t bytes) override;
+  void download(void* host, const void* device, size_t bytes) override;
+  void zero(void* device, size_t bytes) override;
+  void synchronize() override;
+
+  std::unique_ptr<Matrix> make_matrix(int64_t rows, int64_t cols, const RowReader& read,
+                                      Compute compute) override;
+  void embed(Tensor out, const Matrix& table, std::span<const int32_t> tokens) override;
+  void matmul(Tensor out, Tensor x, const Matrix& w, const MatmulOptions& options) override;
+
+  void rms_norm(Tensor out, Tensor x, Tensor weight, float eps) override;
+  void head_norm(Tensor x, int64_t first, int64_t heads, Tensor weight, float eps) override;
+  void swiglu(Tensor out, Tensor gate_up) override;
+  void gather_rows(Tensor out, Tensor x, std::span<const int32_t> rows) override;
+
+  std::unique_ptr<BatchPlan> plan_batch(const BatchLayout& layout,
+                                        const AttentionConfig& config) override;
+  void write_kv(Tensor qkv, const BatchPlan& plan, int layer) override;
+  void attention(Tensor out, Tensor qkv, const BatchPlan& plan, int layer) override;
+  void attention_mass(Tensor mass, Tensor qkv, const BatchPlan& plan, int layer,
+                      std::span<const int32_t> rows) override;
+  void kv_deviation(Tensor out, std::span<const KvPair> pairs, const AttentionConfig& config,
+                    int layer) override;
+
+  MachineLimits measure_limits(Compute compute) override;
+
+ private:
+  /// Makes the device the current one of this thread, and its stream ready for a launch.
+  cudaStream_t use();
+  /// Throws where a launch failed; remembers it, since its kernel may fail later.
+  void queued(cudaError_t status, std::string_view operation);
+  const int32_t* upload_indices(std::span<const int32_t> indices);
+  double gemm_gflops(bool bf16);
+  double read_gigabytes_per_second();
+  template <typename Work>
+  double median_seconds(Work work);
+
+  int device_;
+  int multiprocessors_;
+  std::string description_;
+  CudaHandle<cudaStream_t> stream_;
+  CudaMemory memory_;
+  CudaStaging staging_;
+  CudaGemm gemm_;
+  ThreadPool pool_;  ///< for reading weights
+  CudaBuffer rounded_, indices_, work_;
+  std::string_view last_queued_ = "nothing";
+};
+
+}  // namespace kvs

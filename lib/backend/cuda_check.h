@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+
+#include <memory>
+#include <string_view>
+#include <type_traits>
+
+#include "kvs/error.h"
+
+namespace kvs {
+
+/// Throws Error(device) naming the operation.
+inline void check(cudaError_t status, std::string_view operation) {
+  if (status != cudaSuccess)
+    fail(ErrorKind::device, "cuda: {} failed: {}", operation, cudaGetErrorString(status));
+}
+
+inline void check(cublasStatus_t status, std::string_view operation) {
+  if (status != CUBLAS_STATUS_SUCCESS)
+    fail(ErrorKind::device, "cuda: {} failed: {}", operation, cublasLtGetStatusString(status));
+}
+
+/// Frees the handles of the two libraries.
+struct DestroyCuda {
+  void operator()(cudaStream_t stream) const { cudaStreamDestroy(stream); }
+  void operator()(cudaEvent_t event) const { cudaEventDestroy(event); }
+  void operator()(cublasLtHandle_t handle) const { cublasLtDestroy(handle); }
+  void operator()(cublasLtMatmulDesc_t desc) const { cublasLtMatmulDescDestroy(desc); }
+  void operator()(cublasLtMatrixLayout_t layout) const { cublasLtMatrixLayoutDestroy(layout); }
+  void operator()(cublasLtMatmulPreference_t preference) const {
+    cublasLtMatmulPreferenceDestroy(preference);
+  }
+};
+template <typename Handle>
+using CudaHandle = std::unique_ptr<std::remove_pointer_t<Handle>, DestroyCuda>;
+
+}  // namespace kvs

@@ -1,0 +1,97 @@
+#include "backend/cuda_gemm.h"
+
+#include <algorithm>
+
+namespace kvs {
+namespace {
+
+constexpr size_t kWorkspace = size_t{32} << 20;  // what NVIDIA recommends for sm_90
+constexpr uintptr_t kMostAlignment = 256;
+
+template <typename T>
+void set(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t attribute, T value) {
+  check(cublasLtMatmulDescSetAttribute(desc, attribute, &value, sizeof(value)), "matmul");
+}
+template <typename T>
+void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t attribute,
+         T value) {
+  check(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof(value)),
+        "matmul");
+}
+
+CudaHandle<cublasLtMatrixLayout_t> layout(cudaDataType_t type, int64_t rows, int64_t cols) {
+  cublasLtMatrixLayout_t made = nullptr;
+  check(cublasLtMatrixLayoutCreate(&made, type, rows, cols, rows), "matmul");
+  return CudaHandle<cublasLtMatrixLayout_t>(made);
+}
+
+CudaHandle<cublasLtHandle_t> make_handle() {
+  cublasLtHandle_t handle = nullptr;
+  check(cublasLtCreate(&handle), "cublasLt");
+  return CudaHandle<cublasLtHandle_t>(handle);
+}
+
+/// The power of two that all three pointers are multiples of.
+int common_alignment(const CudaProduct& product) {
+  const auto bits = reinterpret_cast<uintptr_t>(product.out) |
+                    reinterpret_cast<uintptr_t>(product.x) |
+                    reinterpret_cast<uintptr_t>(product.w) | kMostAlignment;
+  return static_cast<int>(bits & (~bits + 1));
+}
+
+}  // namespace
+
+CudaGemm::CudaGemm(CudaMemory& memory)
+    : stream_(memory.stream()), workspace_(memory, kWorkspace), handle_(make_handle()) {}
+
+// cuBLAS is column-major: it reads our row-major [a, b] as [b, a], so out^T = (w^T)^T x^T.
+CudaGemm::Plan CudaGemm::make_plan(const Key& key) const {
+  const cudaDataType_t type = key.bf16 ? CUDA_R_16BF : CUDA_R_32F;
+  Plan plan;
+  cublasLtMatmulDesc_t operation = nullptr;
+  check(cublasLtMatmulDescCreate(&operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), "matmul");
+  plan.operation.reset(operation);
+  set(operation, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
+  set(operation, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N);
+  plan.w = layout(type, key.stride, key.n);
+  plan.x = layout(type, key.stride, key.rows);
+  plan.out = layout(CUDA_R_32F, key.n, key.rows);
+
+  cublasLtMatmulPreference_t made = nullptr;
+  check(cublasLtMatmulPreferenceCreate(&made), "matmul");
+  const CudaHandle<cublasLtMatmulPreference_t> preference(made);
+  set(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
+  for (const auto which :
+       {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
+    set(made, which, static_cast<uint32_t>(key.alignment));
+
+  cublasLtMatmulHeuristicResult_t result{};
+  int found = 0;
+  check(cublasLtMatmulAlgoGetHeuristic(handle_.get(), operation, plan.w.get(), plan.x.get(),
+                                       plan.out.get(), plan.out.get(), made, 1, &result, &found),
+        "matmul");
+  if (found == 0)
+    fail(ErrorKind::device, "cuda: matmul: cublasLt has no algorithm for [{}, {}] times [{}, {}]",
+         key.rows, key.stride, key.n, key.stride);
+  plan.algorithm = result.algo;
+  return plan;
+}
+
+const CudaGemm::Plan& CudaGemm::plan_for(const CudaProduct& product) {
+  const Key key{product.rows, product.n,         product.stride, common_alignment(product),
+                product.bf16, product.accumulate};
+  const auto found = plans_.find(key);
+  return found != plans_.end() ? found->second : plans_.emplace(key, make_plan(key)).first->second;
+}
+
+void CudaGemm::multiply(const CudaProduct& product) {
+  const Plan& plan = plan_for(product);
+  const float one = 1, added = product.accumulate ? 1 : 0;
+  check(cublasLtMatmul(handle_.get(), plan.operation.get(), &one, product.w, plan.w.get(),
+                       product.x, plan.x.get(), &added, product.out, plan.out.get(), product.out,
+                       plan.out.get(), &plan.algorithm, workspace_.data(), kWorkspace, stream_),
+        "matmul");
+}
+
+}  // namespace kvs

@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <limits>
+
+#include "backend/check_shape.h"
+#include "backend/cuda_backend.h"
+#include "kernels/cuda/kernels.h"
+
+namespace kvs {
+namespace {
+
+constexpr int64_t kPieceBytes = int64_t{8} << 20;  // of f32 rows that are read and sent at a time
+
+void expect_sane(int64_t rows, int64_t cols) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / 64;
+  if (rows < 0 || cols < 0 || (cols > 0 && rows > kMost / cols))
+    fail(ErrorKind::mismatch, "make_matrix: a matrix cannot have {} rows and {} columns", rows,
+         cols);
+}
+
+void expect_operands(const CudaMatrix& w, const Tensor& out, const Tensor& x, const Tensor& bias) {
+  expect_rank("matmul", "x", x, 2);
+  expect_type("matmul", "x", x, DType::f32);
+  expect_type("matmul", "out", out, DType::f32);
+  expect_shape("matmul", "x", x, {x.shape[0], w.cols()});
+  expect_shape("matmul", "out", out, {x.shape[0], w.rows()});
+  if (!bias.data) return;
+  expect_shape("matmul", "bias", bias, {w.rows()});
+  expect_type("matmul", "bias", bias, DType::f32);
+}
+
+}  // namespace
+
+const CudaMatrix& cuda_matrix(std::string_view op, std::string_view name, const Matrix& matrix) {
+  const auto* own = dynamic_cast<const CudaMatrix*>(&matrix);
+  if (!own) fail(ErrorKind::mismatch, "{}: {} was made by another backend", op, name);
+  return *own;
+}
+
+// Rows are read straight into memory that the device copies from, while it works on earlier ones.
+std::unique_ptr<Matrix> CudaBackend::make_matrix(int64_t rows, int64_t cols, const RowReader& read,
+                                                 Compute compute) {
+  expect_sane(rows, cols);
+  use();
+  auto matrix = std::make_unique<CudaMatrix>(memory_, rows, cols, compute);
+  if (cols == 0) return matrix;
+  const int64_t piece = std::max<int64_t>(1, kPieceBytes / (cols * int64_t{sizeof(float)}));
+  for (int64_t first = 0; first < rows; first += piece) {
+    const int64_t count = std::min(piece, rows - first);
+    const auto bytes = static_cast<size_t>(count * cols) * sizeof(float);
+    auto* values = static_cast<float*>(staging_.take(bytes));
+    pool_.parallel_ranges(count, cols, [&](int64_t begin, int64_t end) {
+      read(first + begin, end - begin, values + begin * cols);
+    });
+    if (!matrix->bf16()) {
+      staging_.send(matrix->row(first), bytes);
+      continue;
+    }
+    auto* wide = grown<float>(work_, memory_, count * cols);
+    staging_.send(wide, bytes);
+    queued(cuda::round_to_bf16(matrix->row(first), wide, count, cols, matrix->stride(), use()),
+           "make_matrix");
+  }
+  return matrix;
+}
+
+void CudaBackend::matmul(Tensor out, Tensor x, const Matrix& w, const MatmulOptions& options) {
+  const CudaMatrix& matrix = cuda_matrix("matmul", "w", w);
+  expect_operands(matrix, out, x, options.bias);
+  const int64_t rows = x.shape[0];
+  if (rows == 0 || matrix.rows() == 0) return;
+
+  auto* sums = static_cast<float*>(out.data);
+  bool accumulate = options.accumulate;
+  if (options.bias.data) {
+    queued(cuda::add_bias(sums, static_cast<const float*>(options.bias.data), rows, matrix.rows(),
+                          accumulate, use()),
+           "matmul");
+    accumulate = true;
+  }
+  if (matrix.cols() == 0) {
+    if (!accumulate) zero(sums, static_cast<size_t>(rows * matrix.rows()) * sizeof(float));
+    return;
+  }
+  const void* factors = x.data;
+  if (matrix.bf16()) {
+    auto* rounded = grown<uint16_t>(rounded_, memory_, rows * matrix.stride());
+    queued(cuda::round_to_bf16(rounded, static_cast<const float*>(x.data), rows, matrix.cols(),
+                               matrix.stride(), use()),
+           "matmul");
+    factors = rounded;
+  }
+  use();
+  gemm_.multiply({.out = sums,
+                  .x = factors,
+                  .w = matrix.data(),
+                  .rows = rows,
+                  .n = matrix.rows(),
+                  .stride = matrix.stride(),
+                  .bf16 = matrix.bf16(),
+                  .accumulate = accumulate});
+  last_queued_ = "matmul";
+}
+
+}  // namespace kvs

@@ -1,0 +1,19 @@
+#include "backend/cuda_backend.h"
+#include "support/device_test.h"
+
+// The CUDA backend over emulated kernels stands in for the device of every test.
+namespace kvs {
+
+std::unique_ptr<Backend> make_backend(const BackendOptions&) {
+  return std::make_unique<CudaBackend>(0);
+}
+
+namespace test {
+
+const std::vector<TestDevice>& test_devices() {
+  static const std::vector<TestDevice> devices{{"cuda_emulated", {.device = "cuda"}}};
+  return devices;
+}
+
+}  // namespace test
+}  // namespace kvs
