@@ -1,7 +1,5 @@
 #include "tools/embed_prompts.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -12,13 +10,13 @@
 #include "kvs/error.h"
 #include "kvs/kv_archive.h"
 #include "kvs/model.h"
+#include "tools/archive_output.h"
 #include "tools/input.h"
 #include "tools/interrupt.h"
 #include "tools/message.h"
 #include "tools/model_path.h"
 #include "tools/output.h"
 #include "tools/progress.h"
-#include "tools/terminal.h"
 #include "tools/tool.h"
 
 namespace kvs {
@@ -69,13 +67,6 @@ PromptRecord make_record(const EmbedOptions& options, const Request& request,
   return record;
 }
 
-ArchiveWriter open_writer(const EmbedOptions& options, const ArchiveHeader& header) {
-  if (options.output != "-") return ArchiveWriter(options.output, header);
-  if (is_terminal(STDOUT_FILENO))
-    fail(ErrorKind::argument, "standard output is a terminal, give -o FILE or a pipe");
-  return ArchiveWriter(STDOUT_FILENO, "standard output", header);
-}
-
 // Computes prompts and puts their keys and values into archives.
 class KvMaker {
  public:
@@ -117,7 +108,7 @@ class KvMaker {
  private:
   static KvCodec codec_of(const std::string& name) {
     if (const auto codec = find_codec(name)) return *codec;
-    fail(ErrorKind::argument, "unknown codec '{}', expected raw or shuffle", name);
+    fail(ErrorKind::argument, "unknown codec '{}', expected raw, shuffle, q8 or q4", name);
   }
 
   DType kv_type_;
@@ -151,7 +142,7 @@ void add_embed_options(CLI::App& app, EmbedOptions& options) {
       ->type_name("MIB")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 30));
-  app.add_option("--codec", options.codec, "Of keys and values: raw or shuffle")
+  app.add_option("--codec", options.codec, "Of keys and values: raw, shuffle, q8 or q4")
       ->type_name("NAME")
       ->capture_default_str();
   app.add_flag("--no-text", options.no_text, "Do not store the prompts' text");
@@ -190,7 +181,8 @@ int embed_prompts(const EmbedOptions& options) {
 
   ArchiveHeader header = maker ? maker->header() : ArchiveHeader{};
   if (!maker) header.tokenizer = prompts.tokenizer_hash();
-  ArchiveWriter writer = open_writer(options, header);
+  ArchiveWriter writer =
+      open_archive(options.output, header, {.threads = options.compute.backend.threads});
   Progress progress("embedding", "prompts", 0);
   int64_t done = 0;
   const auto add = [&](const Request& request, std::vector<int32_t> tokens) {

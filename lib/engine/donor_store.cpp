@@ -95,9 +95,9 @@ void DonorStore::preload(const std::filesystem::path& path, const ArchiveHeader&
 }
 
 void DonorStore::Impl::add_own_rows(PromptRecord prompt, const KvView& view) {
+  if (view.size() == 0) return;
   prompt.tokens.resize(view.size());
-  ResidentDonor donor = exact_part(prompt.id, std::move(prompt.tokens), view);
-  if (donor.tokens.empty()) return;
+  ResidentDonor donor{.id = prompt.id, .tokens = std::move(prompt.tokens), .view = view};
   const bool shared = prompt.visibility == Visibility::everyone;
   (shared ? everyone : tenants[prompt.tenant]).add(std::move(donor));
 }

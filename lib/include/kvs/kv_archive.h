@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -12,9 +14,12 @@
 
 namespace kvs {
 
+class ThreadPool;
+
 /// Adds a prompt and its KV to an archive: the exact rows of `view`, in records of 64 tokens, those
 /// that the archive does not hold yet. `prompt.spans` is filled in; tokens behind the exact rows
-/// become a hole. Throws what ArchiveWriter throws.
+/// become a hole. With a lossy codec
+/// the rows are approximate in the archive. Throws what ArchiveWriter throws.
 KVS_API void archive_prompt(ArchiveWriter& writer, std::string_view fingerprint, const KvPool& pool,
                             const KvView& view, PromptRecord prompt, KvCodec codec);
 
@@ -27,7 +32,9 @@ struct ArchivedPiece {
 /// Brings archived rows into a pool. Records that several prompts share are loaded once.
 class KVS_API ArchivedRows {
  public:
-  explicit ArchivedRows(KvPool& pool) : pool_(pool) {}
+  /// `threads` read and decode; 0: as many as this process may use.
+  explicit ArchivedRows(KvPool& pool, int threads = 0);
+  ~ArchivedRows();
 
   /// The prompt's own rows (see own_rows()). `member` is the archive's member that holds the
   /// prompt. Throws Error(mismatch) where the member's layout is not the pool's, Error(format)
@@ -46,11 +53,13 @@ class KVS_API ArchivedRows {
     Hash128 parent;
     KvView rows;
   };
-  const Record& record(const ArchiveFile& archive, size_t member, const Hash128& id);
+  void load_records(const ArchiveFile& archive, size_t member, std::span<const PromptSpan> spans);
+  void upload(const KvRecord& record);
   bool goes_on(const PromptSpan& last, const PromptSpan& next) const;
   void expect_layout(const KvLayout& layout) const;
 
   KvPool& pool_;
+  std::unique_ptr<ThreadPool> threads_;
   std::unordered_map<Hash128, Record> records_;
 };
 
