@@ -38,7 +38,7 @@ std::string table_of(const Json& workload) {
   std::string text = fmt::format(
       "{}: {} requests, {} with a similar earlier one\n", workload.get("name").as_string(),
       workload.get("requests").as_int(), workload.get("similar").as_int());
-  text += fmt::format(kRow, "policy", "budget", "hit %", "similar", "comp. %", "TTFT ms", "p95",
+  text += fmt::format(kRow, "policy", "budget", "hit %", "similar", "comp %", "TTFT ms", "p95",
                       "faster", "interval", "KL", "p95", "top-1", "same", "ROUGE-L");
   for (const Json& policy : workload.get("policies").as_array())
     text += row(policy.get("name").as_string(), policy.get("budget"), policy);
