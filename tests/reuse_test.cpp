@@ -159,9 +159,10 @@ TEST_F(Reuse, TilesThePromptWhateverTheDonors) {
 
 TEST_F(Reuse, NamesThePoliciesThatThereAre) {
   EXPECT_EQ(policy_from_name("epic"), Policy::epic);
-  EXPECT_STREQ(error_of([] { policy_from_name("magic"); }).what(),
-               "unknown policy 'magic', expected full, prefix, naive, epic, cacheblend, dhd, probe, "
-               "kvshare");
+  EXPECT_STREQ(
+      error_of([] { policy_from_name("magic"); }).what(),
+      "unknown policy 'magic', expected full, prefix, naive, epic, cacheblend, dhd, probe, "
+      "kvshare");
 }
 
 }  // namespace

@@ -20,6 +20,17 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+// Sequences that repair look at the attention of their newest token: the row whose logits they
+// want.
+Transformer::Observer repair_observer(const std::vector<Sequence*>& owners, StepBatch& step) {
+  const auto repairs = [](const Sequence* sequence) { return sequence->repairs(); };
+  if (std::none_of(owners.begin(), owners.end(), repairs)) return {};
+  return [&owners, &step](int layer, const Tensor& qkv, const BatchPlan& plan) {
+    for (size_t i = 0; i < owners.size(); ++i)
+      owners[i]->observe(layer, qkv, plan, step.logits_row(i));
+  };
+}
+
 int64_t blocks_for(int64_t tokens) {
   return (tokens + kBlockTokens - 1) / kBlockTokens + 1;
 }
@@ -37,7 +48,7 @@ struct Engine::Impl {
   void check(const Task& task) const;
   void admit();
   void prepare(Sequence& sequence);
-  void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan plan,
+  void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                         std::span<const ReuseDonor> candidates, const KvView& kept);
   void add_rows(Sequence& sequence, StepBatch& batch);
   void consume_logits(const std::vector<Sequence*>& owners);
@@ -142,14 +153,15 @@ void Engine::Impl::prepare(Sequence& sequence) {
   KvView view = build_view(plan, candidates, pool);
   const auto selector = make_selector(task.reuse.policy);
   if (selector->measures() && plan.count(PlanSpan::Kind::shifted) > 0)
-    compute_measured(sequence, *selector, std::move(plan), candidates, view);
+    compute_measured(sequence, *selector, plan, candidates, view);
   else
     sequence.start(plan, candidates, std::move(view));
+  sequence.allow_repair(plan, transformer);
 }
 
 // Rules that measure decide between passes over the whole prompt: it is computed at once, not in
 // the steps that it shares with others.
-void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector, ReusePlan plan,
+void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                                     std::span<const ReuseDonor> candidates, const KvView& kept) {
   const Task& task = sequence.task;
   PromptPass pass(transformer, pool, task.tokens, plan, kept);
@@ -165,7 +177,9 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
 }
 
 void Engine::Impl::make_room(const Sequence& sequence) {
-  if (sequence.decoding()) donors.make_room(1);
+  if (!sequence.decoding()) return;
+  const int64_t repair = sequence.task.reuse.repair_rows;
+  donors.make_room(repair == 0 ? 1 : 3 + repair / kBlockTokens);
 }
 
 void Engine::Impl::add_rows(Sequence& sequence, StepBatch& batch) {
@@ -221,7 +235,8 @@ bool Engine::step() {
     }
   }
   if (step.rows() > 0) {
-    impl.transformer.forward(step.finish(), impl.options.kv_type, impl.logits);
+    impl.transformer.forward(step.finish(), impl.options.kv_type, impl.logits,
+                             repair_observer(owners, step));
     for (Sequence& sequence : impl.active) sequence.rows_computed();
     impl.consume_logits(owners);
   }

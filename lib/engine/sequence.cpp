@@ -58,6 +58,20 @@ void Sequence::start_computed(const ReusePlan& plan, std::span<const ReuseDonor>
   report.computed_share = computed_share;
 }
 
+void Sequence::allow_repair(const ReusePlan& plan, Transformer& transformer) {
+  std::vector<int64_t> kept;
+  for (const PlanSpan& span : plan.spans)
+    for (int64_t row = 0; span.kind == Kind::shifted && row < span.count; ++row)
+      kept.push_back(span.first + row);
+  if (task.reuse.repair_rows == 0 || kept.empty()) return;
+  const int64_t positions = static_cast<int64_t>(task.tokens.size()) + task.max_tokens;
+  repair_.emplace(transformer, std::move(kept), positions, task.reuse.repair_rows);
+}
+
+void Sequence::observe(int layer, const Tensor& qkv, const BatchPlan& plan, int32_t row) {
+  if (repair_ && decoding()) repair_->observe(layer, qkv, plan, row);
+}
+
 std::vector<int64_t> Sequence::next_rows(int64_t room, KvPool& pool) {
   std::vector<int64_t> positions;
   if (room <= 0) return positions;
@@ -67,6 +81,10 @@ std::vector<int64_t> Sequence::next_rows(int64_t room, KvPool& pool) {
     next_row_ += count;
     return positions;
   }
+  // Repair is left out where the pool has no room for it.
+  if (repair_ && pool.blocks_left() > 2 + repair_->rows() / kBlockTokens)
+    positions = repair_->take(room - 1);
+  for (const int64_t position : positions) view.replace_by_fresh(pool, position, 1, false);
   const bool exact = view.top().exact_rows() == view.size();
   view.append_fresh(pool, 1, exact);
   positions.push_back(view.size() - 1);

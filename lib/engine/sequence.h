@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/decode_repair.h"
 #include "engine/stop_matcher.h"
 #include "kvs/engine.h"
 #include "kvs/layered_view.h"
@@ -28,8 +29,15 @@ class Sequence {
   void start_computed(const ReusePlan& plan, std::span<const ReuseDonor> donors, LayeredView view,
                       double computed_share);
 
+  /// From here on kept rows of the prompt are computed while decoding, as the task's options say.
+  void allow_repair(const ReusePlan& plan, Transformer& transformer);
+  bool repairs() const { return repair_.has_value(); }
+  /// Says what DecodeRepair::observe() wants to know, while decoding.
+  void observe(int layer, const Tensor& qkv, const BatchPlan& plan, int32_t row);
+
   /// Positions of the rows to compute in this step, ascending, at most `room`. While decoding this
-  /// appends a fresh row for the last token. Empty where there is no room.
+  /// appends a fresh row for the last token, and puts fresh ones in place of those to be repaired.
+  /// Empty where there is no room.
   std::vector<int64_t> next_rows(int64_t room, KvPool& pool);
 
   bool decoding() const { return next_row_ == rows_.size(); }
@@ -67,6 +75,7 @@ class Sequence {
   StopMatcher stops_;
   std::optional<Detokenizer> detokenizer_;
   Clock::time_point started_ = Clock::now();
+  std::optional<DecodeRepair> repair_;
   std::vector<int64_t> rows_;  // of the prompt, to be computed
   size_t next_row_ = 0;
   bool prompt_done_ = false;

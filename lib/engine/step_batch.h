@@ -20,6 +20,9 @@ class StepBatch {
   int64_t rows() const { return static_cast<int64_t>(batch_.tokens.size()); }
   size_t logits_rows() const { return batch_.logits_rows.size(); }
 
+  /// Index of the row whose logits come out at `index`.
+  int32_t logits_row(size_t index) const { return batch_.logits_rows[index]; }
+
   /// The batch with what every layer sees.
   const Batch& finish();
 

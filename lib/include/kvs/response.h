@@ -22,7 +22,7 @@ struct DonorUse {
 struct KVS_API ReuseReport {
   ReuseMode mode = ReuseMode::approx;
   Policy policy = Policy::full;
-  double budget = -1;         ///< share of the kept rows to compute anew; below 0: it has none
+  double budget = -1;  ///< share of the kept rows to compute anew; below 0: it has none
   int64_t prompt_tokens = 0;
   int64_t exact = 0;          ///< rows of a lossless prefix
   int64_t shifted = 0;        ///< a donor's rows as they were

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kvs/transformer.h"
+
+namespace kvs {
+
+/// Which kept rows of a prompt are computed while its answer is decoded: those that the answer's
+/// tokens attend to most, so far. Source: KVShare v2 (arXiv 2503.16525v2), its second stage, whose
+/// order comes from the prompt; here it is the attention that rows really receive.
+class DecodeRepair {
+ public:
+  /// `kept`: positions of the rows that may be repaired, ascending. `positions`: of prompt and
+  /// answer at most. `rows`: at most so many a step.
+  DecodeRepair(Transformer& transformer, std::vector<int64_t> kept, int64_t positions,
+               int64_t rows);
+
+  /// Takes the rows to compute next, at most `room`, ascending. None before attention was seen.
+  std::vector<int64_t> take(int64_t room);
+
+  /// To be called after each layer's attention; `row` of the batch is the token being decoded. A
+  /// few layers are looked at.
+  void observe(int layer, const Tensor& qkv, const BatchPlan& plan, int32_t row);
+
+  int64_t rows() const { return rows_; }
+
+ private:
+  Transformer& transformer_;
+  std::vector<int64_t> kept_;  // not repaired yet
+  Buffer mass_;                // [positions]
+  int64_t rows_;
+  bool seen_ = false;
+};
+
+}  // namespace kvs

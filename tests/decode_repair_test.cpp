@@ -1,0 +1,168 @@
+#include "engine/decode_repair.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "engine/sequence.h"
+#include "engine/step_batch.h"
+#include "kvs/gguf.h"
+#include "support/tiny_model.h"
+
+namespace kvs::test {
+namespace {
+
+class Repair : public testing::Test {
+ protected:
+  static constexpr int kSteps = 24;
+
+  std::vector<float> compute(const KvView& view, const std::vector<int32_t>& own,
+                             const std::vector<int64_t>& positions) {
+    return compute_rows(model.transformer, view, own, positions, DType::f32);
+  }
+
+  /// A full run's logits over prompt and `answer`, and its greedy answer where there is none yet.
+  std::vector<std::vector<float>> full_run() {
+    std::vector<int32_t> all = tokens;
+    KvView view;
+    std::vector<std::vector<float>> logits;
+    view.append_fresh(pool, static_cast<int64_t>(all.size()), true);
+    std::vector<float> last = compute(view, all, all_positions(all.size()));
+    for (int step = 0; step < kSteps; ++step) {
+      logits.emplace_back(last.end() - 512, last.end());
+      const auto best = std::max_element(logits.back().begin(), logits.back().end());
+      answer.push_back(static_cast<int32_t>(best - logits.back().begin()));
+      all.push_back(answer.back());
+      view.append_fresh(pool, 1, true);
+      last = compute(view, all, {view.size() - 1});
+    }
+    return logits;
+  }
+
+  static double divergence(std::span<const float> p, std::span<const float> q) {
+    const auto log_sum = [](std::span<const float> x) {
+      double sum = 0;
+      for (const float value : x) sum += std::exp(double{value});
+      return std::log(sum);
+    };
+    const double p_sum = log_sum(p), q_sum = log_sum(q);
+    double sum = 0;
+    for (size_t i = 0; i < p.size(); ++i)
+      sum += std::exp(p[i] - p_sum) * ((p[i] - p_sum) - (q[i] - q_sum));
+    return sum;
+  }
+
+  struct Outcome {
+    double divergence = 0;  // of the second half of the steps
+    int64_t repaired = 0;
+  };
+  /// Decodes along the full run's answer, over everything that the donor has.
+  Outcome decode(const std::vector<std::vector<float>>& full, int64_t repair_rows) {
+    KvView old;
+    old.append_fresh(pool, static_cast<int64_t>(old_tokens.size()), true);
+    compute(old, old_tokens, all_positions(old_tokens.size()));
+    const ReuseDonor donors[] = {{.id = "old",
+                                  .tokens = old_tokens,
+                                  .exact_rows = static_cast<int64_t>(old_tokens.size()),
+                                  .view = &old}};
+    Task task{.id = "new", .tokens = tokens, .max_tokens = 1000};
+    task.reuse = {.policy = Policy::naive, .repair_rows = repair_rows};
+    const ReusePlan plan = plan_reuse(tokens, donors, task.reuse);
+    const auto before = bytes_of(old);
+    Sequence sequence(task, {}, nullptr);
+    sequence.start(plan, donors, build_view(plan, donors, pool));
+    sequence.allow_repair(plan, model.transformer);
+
+    Outcome outcome;
+    std::vector<float> logits;
+    for (int step = 0; step < kSteps;) {
+      const std::vector<int64_t> rows = sequence.next_rows(512, pool);
+      std::vector<int32_t> own;
+      for (const int64_t row : rows) own.push_back(sequence.token_at(row));
+      StepBatch batch;
+      batch.add(sequence.view, rows, own, true);
+      const auto last = static_cast<int32_t>(rows.size()) - 1;
+      model.transformer.forward(batch.finish(), DType::f32, logits,
+                                [&](int layer, const Tensor& qkv, const BatchPlan& batch_plan) {
+                                  sequence.observe(layer, qkv, batch_plan, last);
+                                });
+      if (step > 0) outcome.repaired += last;
+      if (step >= kSteps / 2) outcome.divergence += divergence(full[step], logits);
+      std::vector<float> forced(512);
+      forced[answer[step++]] = 100;
+      sequence.accept(forced);
+    }
+    EXPECT_EQ(bytes_of(old), before);
+    return outcome;
+  }
+
+  std::vector<std::byte> bytes_of(const KvView& view) {
+    std::vector<std::byte> bytes;
+    const size_t size = pool.layout().block_bytes();
+    for (const Segment& segment : view.segments()) {
+      bytes.resize(bytes.size() + size);
+      model.backend->download(bytes.data() + bytes.size() - size, segment.block.data(), size);
+    }
+    return bytes;
+  }
+
+  std::unique_ptr<Tokenizer> tokenizer =
+      Tokenizer::from_gguf(GgufFile(data_path("stories260K.gguf")));
+  const std::string body =
+      "Once upon a time, Tim had a red car and a blue ball. One day Tim saw a big dog in the park. "
+      "The dog wanted to play with the ball. ";
+  std::vector<int32_t> old_tokens = tokenizer->encode("Ben: " + body);
+  std::vector<int32_t> tokens = tokenizer->encode("Lily and her mom said: " + body + "Then");
+  std::vector<int32_t> answer;
+  TinyModel model{data_path("stories260K.gguf")};
+  KvPool pool{*model.backend, model.transformer.kv_layout(DType::f32), 64};
+};
+
+TEST_F(Repair, BringsTheAnswerCloserToTheFullRun) {
+  const auto full = full_run();
+
+  const Outcome plain = decode(full, 0), repaired = decode(full, 4);
+
+  EXPECT_EQ(plain.repaired, 0);
+  EXPECT_GE(repaired.repaired, 40);
+  EXPECT_GT(plain.divergence, 0);
+  EXPECT_LT(repaired.divergence, plain.divergence / 2);
+}
+
+TEST_F(Repair, TakesTheRowsThatReceiveMost) {
+  KvView view;
+  view.append_fresh(pool, static_cast<int64_t>(tokens.size()), true);
+  compute(view, tokens, all_positions(tokens.size()));
+  const auto size = static_cast<int64_t>(tokens.size());
+  DecodeRepair repair(model.transformer, all_positions(tokens.size() - 1), size, 3);
+  EXPECT_TRUE(repair.take(8).empty());  // nothing was seen yet
+  std::vector<float> mass(tokens.size());
+  const Buffer sum(*model.backend, DType::f32, {size});
+  model.backend->zero(sum.tensor().data, mass.size() * sizeof(float));
+  StepBatch batch;
+  const int64_t last_row[] = {size - 1};
+  LayeredView layered(view);
+  batch.add(layered, last_row, std::span(&tokens.back(), 1), true);
+  std::vector<float> logits;
+  model.transformer.forward(
+      batch.finish(), DType::f32, logits, [&](int layer, const Tensor& qkv, const BatchPlan& plan) {
+        const int32_t row = 0;
+        repair.observe(layer, qkv, plan, row);
+        if (layer < 5)
+          model.backend->attention_mass(sum.tensor(), qkv, plan, layer, std::span(&row, 1));
+      });
+  model.backend->download(mass.data(), sum.tensor().data, mass.size() * sizeof(float));
+  mass.pop_back();
+
+  const std::vector<int64_t> first = repair.take(8), second = repair.take(1);
+
+  ASSERT_EQ(first.size(), 3u);
+  ASSERT_EQ(second.size(), 1u);
+  std::vector<float> sorted = mass;
+  std::sort(sorted.rbegin(), sorted.rend());
+  for (const int64_t row : first) EXPECT_GE(mass[row], sorted[2]);
+  EXPECT_EQ(mass[second[0]], sorted[3]);
+}
+
+}  // namespace
+}  // namespace kvs::test
