@@ -25,6 +25,12 @@ void drop_unused(std::vector<SourceSpan>& spans, AlignedPrompt& prompt) {
 
 }  // namespace
 
+std::string shown_id(std::string id) {
+  for (char& c : id)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return id;
+}
+
 std::vector<std::span<const int32_t>> tokens_of(std::span<const AlignDonor> donors) {
   std::vector<std::span<const int32_t>> tokens;
   for (const AlignDonor& donor : donors) tokens.emplace_back(donor.record.tokens);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kvs/archive.h"
@@ -19,6 +20,9 @@ struct AlignDonor {
     return {record.id, found.similarity, static_cast<int64_t>(record.tokens.size())};
   }
 };
+
+/// An id, which comes from outside, fit for a terminal: '?' for each control character.
+std::string shown_id(std::string id);
 
 std::vector<std::span<const int32_t>> tokens_of(std::span<const AlignDonor> donors);
 

@@ -147,7 +147,7 @@ std::string to_text(const Explanation& explanation, const Palette& palette) {
                        tokens_from(explanation.prompt.script, donor),
                        fmt::format("donor {}", donor + 1));
   for (const AlignDonor& unused : explanation.prompt.unused)
-    text += donor_text(unused, explanation.target, 0, unused.record.id);
+    text += donor_text(unused, explanation.target, 0, shown_id(unused.record.id));
   text += fmt::format("{}     at            tokens{}\n", palette.faint, palette.reset);
   for (const ExplainedSpan& span : explanation.spans) text += span_text(span, palette);
   return text;

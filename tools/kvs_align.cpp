@@ -54,12 +54,12 @@ std::string heading(const std::string& id, const kvs::AlignedPrompt& prompt,
   const kvs::EditScript& script = prompt.script;
   std::string text =
       fmt::format("{}{}{}: {} tokens, {} kept, {} moved, {} computed ({:.1f} % reused)\n",
-                  palette.bold, id, palette.reset, script.target_tokens(), script.kept(),
-                  script.moved(), script.computed(), 100 * script.coverage());
+                  palette.bold, kvs::shown_id(id), palette.reset, script.target_tokens(),
+                  script.kept(), script.moved(), script.computed(), 100 * script.coverage());
   for (size_t at = 0; at < prompt.donors.size(); ++at) {
     const kvs::ScriptDonor donor = prompt.donors[at].name();
     text += fmt::format("{}donor {}: {} (similarity {:.3f}, {} tokens){}\n", palette.faint, at + 1,
-                        donor.id, donor.similarity, donor.length, palette.reset);
+                        kvs::shown_id(donor.id), donor.similarity, donor.length, palette.reset);
   }
   return text;
 }
