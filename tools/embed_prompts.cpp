@@ -70,10 +70,11 @@ PromptRecord make_record(const EmbedOptions& options, const Request& request,
 }
 
 ArchiveWriter open_writer(const EmbedOptions& options, const ArchiveHeader& header) {
-  if (options.output != "-") return ArchiveWriter(options.output, header);
+  const ArchiveOptions how{.threads = options.compute.backend.threads};
+  if (options.output != "-") return {std::filesystem::path(options.output), header, how};
   if (is_terminal(STDOUT_FILENO))
     fail(ErrorKind::argument, "standard output is a terminal, give -o FILE or a pipe");
-  return ArchiveWriter(STDOUT_FILENO, "standard output", header);
+  return {STDOUT_FILENO, "standard output", header, how};
 }
 
 // Computes prompts and puts their keys and values into archives.
@@ -117,7 +118,7 @@ class KvMaker {
  private:
   static KvCodec codec_of(const std::string& name) {
     if (const auto codec = find_codec(name)) return *codec;
-    fail(ErrorKind::argument, "unknown codec '{}', expected raw or shuffle", name);
+    fail(ErrorKind::argument, "unknown codec '{}', expected raw, shuffle, q8 or q4", name);
   }
 
   DType kv_type_;
@@ -151,7 +152,7 @@ void add_embed_options(CLI::App& app, EmbedOptions& options) {
       ->type_name("MIB")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 30));
-  app.add_option("--codec", options.codec, "Of keys and values: raw or shuffle")
+  app.add_option("--codec", options.codec, "Of keys and values: raw, shuffle, q8 or q4")
       ->type_name("NAME")
       ->capture_default_str();
   app.add_flag("--no-text", options.no_text, "Do not store the prompts' text");

@@ -10,8 +10,11 @@
 namespace kvs {
 namespace {
 
-constexpr std::array<std::pair<KvCodec, std::string_view>, 2> kCodecs{
-    {{KvCodec::raw, "raw"}, {KvCodec::shuffle, "shuffle"}}};
+constexpr std::array<std::pair<KvCodec, std::string_view>, 4> kCodecs{
+    {{KvCodec::raw, "raw"},
+     {KvCodec::shuffle, "shuffle"},
+     {KvCodec::q8, "q8"},
+     {KvCodec::q4, "q4"}}};
 constexpr std::array<std::pair<Visibility, std::string_view>, 3> kVisibilities{
     {{Visibility::only_tenant, "private"},
      {Visibility::group, "group"},
@@ -52,6 +55,10 @@ void require_equal(std::string_view source, std::string_view what, std::string_v
 
 std::string_view codec_name(KvCodec codec) {
   return name_of(kCodecs, codec);
+}
+
+bool is_lossy(KvCodec codec) {
+  return codec == KvCodec::q8 || codec == KvCodec::q4;
 }
 
 std::string_view visibility_name(Visibility visibility) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "archive/byte_planes.h"
+#include "archive/lossy_codec.h"
 #include "archive/member_rules.h"
 #include "kvs/error.h"
 
@@ -93,8 +94,9 @@ void decode_shuffled(KvRecord& record, const KvLayout& layout, std::span<const B
 
 }  // namespace
 
-EncodedKv encode_kv(const KvRecord& record, DType type) {
-  if (record.codec == KvCodec::shuffle) return encode_shuffled(record, type);
+EncodedKv encode_kv(const KvRecord& record, const KvLayout& layout) {
+  if (record.codec == KvCodec::shuffle) return encode_shuffled(record, layout.type);
+  if (is_lossy(record.codec)) return encode_lossy(record, layout);
   EncodedKv encoded;
   for (const KvLayer& layer : record.layers) {
     encoded.data.push_back(layer.k);
@@ -109,7 +111,9 @@ void decode_kv(KvRecord& record, const KvLayout& layout, std::span<const Bytes> 
   const size_t scale = scale_bytes(layout, record.tokens.size());
   check_count("scales", scales.size(), scale == 0 ? 0 : 2 * record.layers.size());
   for (const Bytes binary : scales) check_size("scales", binary.size(), scale);
-  if (record.codec == KvCodec::shuffle)
+  if (is_lossy(record.codec))
+    decode_lossy(record, layout, data);
+  else if (record.codec == KvCodec::shuffle)
     decode_shuffled(record, layout, data, scales);
   else
     decode_raw(record, layout, data, scales, content);

@@ -12,13 +12,17 @@ namespace kvs {
 
 // A codec turns the keys and values of a record into the binaries of its `data` field and back.
 
-/// Bytes that belong together, and the memory of those that had to be made.
+/// Bytes that belong together, the memory of those that had to be made, and what a lossy codec cost
+/// (see KvRecord).
 struct EncodedKv {
-  std::vector<std::span<const std::byte>> data;
-  Buffer storage;
+  std::vector<std::span<const std::byte>> data{};
+  Buffer storage{};
+  double error = 0;
+  double max_error = 0;
 };
 
-EncodedKv encode_kv(const KvRecord& record, DType type);
+/// Throws Error(argument) where a lossy codec meets an element that is not finite.
+EncodedKv encode_kv(const KvRecord& record, const KvLayout& layout);
 
 /// Fills record.layers from `data` and `scales`, the binaries in `content`. The record owns what
 /// its layers show, for which it may take the memory of `content` away. Throws Error(format) where

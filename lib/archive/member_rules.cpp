@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/printable.h"
 
@@ -84,6 +85,20 @@ Fault find_spans_fault(const PromptRecord& record, const FindKv& find_kv) {
   return std::nullopt;
 }
 
+Fault find_codec_fault(const KvRecord& record, const KvLayout& layout) {
+  if (!is_lossy(record.codec)) {
+    if (record.error != 0 || record.max_error != 0) return "a lossless codec has no error";
+    return std::nullopt;
+  }
+  if (layout.type == DType::q8)
+    return fmt::format("codec {} of {} keys and values", codec_name(record.codec),
+                       dtype_name(layout.type));
+  if (record.exact) return fmt::format("rows of codec {} are not exact", codec_name(record.codec));
+  for (const double error : {record.error, record.max_error})
+    if (!std::isfinite(error) || error < 0) return fmt::format("an error of {}", error);
+  return std::nullopt;
+}
+
 std::string in_record(const KvRecord& record, std::string_view fault) {
   return fmt::format("kv {}: {}", to_hex(record.id), fault);
 }
@@ -124,8 +139,8 @@ Fault find_fault(const KvRecord& record, const KvLayout& layout) {
         record, fmt::format("{} tokens, expected 1 to {}", record.tokens.size(), kMaxKvTokens));
   if (record.home < 0 || record.home > kMaxPosition)
     return in_record(record, "home is out of range");
-  if (record.error != 0) return in_record(record, "a lossless codec has no error");
-  return std::nullopt;
+  const Fault fault = find_codec_fault(record, layout);
+  return fault ? in_record(record, *fault) : fault;
 }
 
 Fault find_layer_fault(const KvRecord& record, const KvLayout& layout) {

@@ -65,10 +65,14 @@ KvRecord read_kv(const Fields& fields, const ArchiveHeader& header, bool decode,
   record.exact = fields.boolean("exact");
   record.codec = read_enum(fields, "codec", ErrorKind::mismatch, find_codec);
   record.error = fields.number("error");
+  if (is_lossy(record.codec)) record.max_error = fields.number("max_error");
   const auto max_binaries = 2 * static_cast<size_t>(header.layout.layers) + sizeof(float);
   const auto data = fields.binaries("data", max_binaries);
   std::vector<std::span<const std::byte>> scales;
   if (fields.has("scales")) scales = fields.binaries("scales", max_binaries);
+  if (is_lossy(record.codec) && header.layout.type == DType::q8)
+    fail(ErrorKind::format, "codec {} of {} keys and values", codec_name(record.codec),
+         dtype_name(header.layout.type));
   if (decode) decode_kv(record, header.layout, data, scales, content);
   return record;
 }

@@ -63,7 +63,8 @@ std::optional<ArchiveItem> RecordStream::read_item() {
   ArchiveItem item{
       .offset = source_.position(),
       .bytes = static_cast<int64_t>(frame.packed.size()),
-      .record = read_record(content_, rules_ ? &rules_->header() : nullptr, options_.decode_kv)};
+      .record = read_record(content_, rules_ ? &rules_->header() : nullptr, options_.decode_kv),
+      .frame = frame.packed};
   verify(item.record, frame.packed);
   source_.consume(frame.packed.size());
   return item;

@@ -103,8 +103,8 @@ std::vector<std::byte> write_record(const ArchiveHeader& header) {
   return map.take();
 }
 
-std::vector<std::byte> write_record(const KvRecord& record, DType type) {
-  const EncodedKv encoded = encode_kv(record, type);
+std::vector<std::byte> write_record(const KvRecord& record, const KvLayout& layout) {
+  const EncodedKv encoded = encode_kv(record, layout);
   std::vector<Bytes> scales;
   for (const KvLayer& layer : record.layers) {
     if (layer.k_scales.empty()) break;
@@ -114,7 +114,9 @@ std::vector<std::byte> write_record(const KvRecord& record, DType type) {
   for (const Bytes part : encoded.data) bytes += part.size() + 5;
   for (const Bytes part : scales) bytes += part.size() + 5;
 
-  MapWriter map(8 + (record.parent.is_zero() ? 0 : 1) + (scales.empty() ? 0 : 1), bytes);
+  const bool lossy = is_lossy(record.codec);
+  MapWriter map(8 + (record.parent.is_zero() ? 0 : 1) + (scales.empty() ? 0 : 1) + (lossy ? 1 : 0),
+                bytes);
   map.add("t", "kv");
   map.add("id", record.id);
   if (!record.parent.is_zero()) map.add("parent", record.parent);
@@ -122,7 +124,8 @@ std::vector<std::byte> write_record(const KvRecord& record, DType type) {
   map.add("home", record.home);
   map.add("exact", record.exact);
   map.add("codec", codec_name(record.codec));
-  map.add("error", record.error);
+  map.add("error", encoded.error);
+  if (lossy) map.add("max_error", encoded.max_error);
   if (!scales.empty()) map.add("scales", scales);
   map.add("data", encoded.data);
   return map.take();

@@ -8,10 +8,9 @@
 
 namespace kvs {
 
-/// The content of one frame, as kvs-archive(5) defines it. The last argument of the second is the
-/// type of the member's layout.
+/// The content of one frame, as kvs-archive(5) defines it. `layout` is the member's.
 std::vector<std::byte> write_record(const ArchiveHeader& header);
-std::vector<std::byte> write_record(const KvRecord& record, DType type);
+std::vector<std::byte> write_record(const KvRecord& record, const KvLayout& layout);
 std::vector<std::byte> write_record(const PromptRecord& record);
 std::vector<std::byte> write_record(const ArchiveEnd& end);
 

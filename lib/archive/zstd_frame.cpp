@@ -109,26 +109,24 @@ void decompress(const ZstdFrame& frame, Content& content) {
 
 struct FrameWriter::State {
   std::unique_ptr<ZSTD_CCtx, FreeZstd> context{ZSTD_createCCtx()};
-  Buffer packed;
 };
 
-FrameWriter::FrameWriter(int threads) : state_(std::make_unique<State>()) {
+FrameWriter::FrameWriter() : state_(std::make_unique<State>()) {
   if (!state_->context) throw std::bad_alloc();
   check(ZSTD_CCtx_setParameter(state_->context.get(), ZSTD_c_checksumFlag, 1));
-  check(ZSTD_CCtx_setParameter(state_->context.get(), ZSTD_c_nbWorkers, threads));
-  if (threads > 0) check(ZSTD_CCtx_setParameter(state_->context.get(), ZSTD_c_jobSize, 1 << 20));
 }
 
 FrameWriter::~FrameWriter() = default;
+FrameWriter::FrameWriter(FrameWriter&&) noexcept = default;
 
-std::span<const std::byte> FrameWriter::compress(std::span<const std::byte> content, int level) {
-  const size_t bound = ZSTD_compressBound(content.size());
-  state_->packed.reserve(bound);
+std::span<const std::byte> FrameWriter::compress(std::span<const std::byte> content, int level,
+                                                 Buffer& to) {
+  to.reserve(ZSTD_compressBound(content.size()));
   check(ZSTD_CCtx_setParameter(state_->context.get(), ZSTD_c_compressionLevel, level));
-  const size_t size = ZSTD_compress2(state_->context.get(), state_->packed.data.get(),
-                                     state_->packed.capacity, content.data(), content.size());
+  const size_t size = ZSTD_compress2(state_->context.get(), to.data.get(), to.capacity,
+                                     content.data(), content.size());
   check(size);
-  return {state_->packed.data.get(), size};
+  return {to.data.get(), size};
 }
 
 }  // namespace kvs

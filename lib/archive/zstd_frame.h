@@ -37,12 +37,12 @@ void decompress(const ZstdFrame& frame, Content& content);
 /// Makes frames with checksum and content size.
 class FrameWriter {
  public:
-  /// With `threads` > 0 frames of some MiB are compressed in parallel.
-  explicit FrameWriter(int threads);
+  FrameWriter();
   ~FrameWriter();
+  FrameWriter(FrameWriter&&) noexcept;
 
-  /// The frame; valid until the next call.
-  std::span<const std::byte> compress(std::span<const std::byte> content, int level);
+  /// The frame, in `to`, whose memory may be that of an earlier one.
+  std::span<const std::byte> compress(std::span<const std::byte> content, int level, Buffer& to);
 
  private:
   struct State;

@@ -17,8 +17,14 @@ size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
 
 void DonorPartition::add(ResidentDonor donor) {
   const auto next = ordered_.lower_bound(donor.tokens);
-  if (next != ordered_.end() && common_prefix(donor.tokens, next->first) == donor.tokens.size())
-    return;
+  if (next != ordered_.end() && common_prefix(donor.tokens, next->first) == donor.tokens.size()) {
+    ResidentDonor& known = donors_.at(next->second);
+    if (known.view.exact_rows() >= donor.view.exact_rows()) return;
+    if (known.tokens.size() == donor.tokens.size()) {
+      known.view = std::move(donor.view);
+      return;
+    }
+  }
 
   const Key key = next_++;
   const ResidentDonor& kept = donors_.emplace(key, std::move(donor)).first->second;

@@ -26,7 +26,8 @@ class DonorPartition {
  public:
   using Key = uint32_t;
 
-  /// Does nothing where the tokens are the beginning of a donor that is there already.
+  /// Does nothing where the tokens are the beginning of a donor that is there already, with as many
+  /// exact rows.
   void add(ResidentDonor donor);
 
   /// Candidates: the one with the longest common prefix first, then by tokens in common.

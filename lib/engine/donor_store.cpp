@@ -62,10 +62,11 @@ void DonorStore::preload(const std::filesystem::path& path, const ArchiveHeader&
   for (size_t index = 0; index < archive.prompt_count(); ++index) {
     PromptRecord prompt = archive.read_prompt(index);
     make_room(static_cast<int64_t>(prompt.tokens.size()) / kBlockTokens + 2);
-    const KvView view = rows.load(archive, archive.prompt_member(index), prompt);
-    prompt.tokens.resize(view.size());
-    ResidentDonor donor = exact_part(prompt.id, std::move(prompt.tokens), view);
-    if (donor.tokens.empty()) continue;
+    ResidentDonor donor{.id = prompt.id,
+                        .view = rows.load(archive, archive.prompt_member(index), prompt)};
+    if (donor.view.size() == 0) continue;
+    donor.tokens = std::move(prompt.tokens);
+    donor.tokens.resize(donor.view.size());
     const bool shared = prompt.visibility == Visibility::everyone;
     (shared ? impl_->everyone : impl_->tenants[prompt.tenant]).add(std::move(donor));
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/cpu_count.h"
+#include "base/thread_pool.h"
 #include "kvs/error.h"
 
 namespace kvs {
@@ -69,42 +71,76 @@ std::vector<KvLayer> layers_of(const KvLayout& layout, int64_t count, const std:
   return layers;
 }
 
+// Rows on their way into an archive: a few records at a time, so that threads can share the work.
+class RecordBatch {
+ public:
+  RecordBatch(ArchiveWriter& writer, const KvPool& pool, const KvView& view)
+      : writer_(writer), pool_(pool), view_(view) {}
+
+  // Fills in the layers.
+  void add(KvRecord record) {
+    const KvLayout& layout = pool_.layout();
+    const auto count = static_cast<int64_t>(record.tokens.size());
+    record.storage = std::make_unique_for_overwrite<std::byte[]>(count * layout.token_bytes());
+    std::byte* bytes = record.storage.get();
+    record.layers = layers_of(layout, count, bytes);
+    for_each_piece(layout, view_, record.home, count, record.layers,
+                   [&](const std::byte* block, const std::byte* row, size_t size) {
+                     pool_.backend().download(bytes + (row - bytes), block, size);
+                   });
+    records_.push_back(std::move(record));
+    if (records_.size() == kBatchRecords) write();
+  }
+
+  void write() {
+    writer_.add(records_);
+    records_.clear();
+  }
+
+ private:
+  static constexpr size_t kBatchRecords = 8;
+
+  ArchiveWriter& writer_;
+  const KvPool& pool_;
+  const KvView& view_;
+  std::vector<KvRecord> records_;
+};
+
 }  // namespace
 
 void archive_prompt(ArchiveWriter& writer, std::string_view fingerprint, const KvPool& pool,
                     const KvView& view, PromptRecord prompt, KvCodec codec) {
   const auto tokens = static_cast<int64_t>(prompt.tokens.size());
-  const int64_t exact = std::min(view.exact_rows(), tokens);
+  const int64_t stored = std::min(view.exact_rows(), tokens);
+  const bool exact = !is_lossy(codec);
   const std::string_view salt = prompt.visibility == Visibility::everyone
                                     ? std::string_view()
                                     : std::string_view(prompt.tenant);
-  KvContext context{.fingerprint = fingerprint, .tenant_salt = salt};
+  KvContext context{.fingerprint = fingerprint, .tenant_salt = salt, .exact = exact};
+  RecordBatch batch(writer, pool, view);
   prompt.spans.clear();
-  for (int64_t first = 0; first < exact; first += kRecordTokens) {
-    const int64_t count = std::min(kRecordTokens, exact - first);
+  for (int64_t first = 0; first < stored; first += kRecordTokens) {
+    const int64_t count = std::min(kRecordTokens, stored - first);
     const auto part = std::span(prompt.tokens).subspan(first, count);
     const Hash128 id = kv_record_id(context, part);
-    if (!writer.has_kv(id)) {
-      std::vector<std::byte> bytes(count * pool.layout().token_bytes());
-      KvRecord record{.id = id,
-                      .parent = context.parent,
-                      .tokens = {part.begin(), part.end()},
-                      .home = first,
-                      .codec = codec};
-      record.layers = layers_of(pool.layout(), count, bytes.data());
-      for_each_piece(pool.layout(), view, first, count, record.layers,
-                     [&](const std::byte* block, const std::byte* row, size_t size) {
-                       std::byte* to = bytes.data() + (row - bytes.data());
-                       pool.backend().download(to, block, size);
-                     });
-      writer.add(record);
-    }
-    prompt.spans.push_back({.kv = id, .count = static_cast<int32_t>(count), .exact = true});
+    if (!writer.has_kv(id))
+      batch.add({.id = id,
+                 .parent = context.parent,
+                 .tokens = {part.begin(), part.end()},
+                 .home = first,
+                 .exact = exact,
+                 .codec = codec});
+    prompt.spans.push_back({.kv = id, .count = static_cast<int32_t>(count), .exact = exact});
     context.parent = id;
   }
-  if (exact < tokens) prompt.spans.push_back({.count = static_cast<int32_t>(tokens - exact)});
+  batch.write();
+  if (stored < tokens) prompt.spans.push_back({.count = static_cast<int32_t>(tokens - stored)});
   writer.add(prompt);
 }
+
+ArchivedRows::ArchivedRows(KvPool& pool, int threads)
+    : pool_(pool), threads_(std::make_unique<ThreadPool>(threads > 0 ? threads : usable_cpus())) {}
+ArchivedRows::~ArchivedRows() = default;
 
 KvView ArchivedRows::load(const ArchiveFile& archive, size_t member, const PromptRecord& prompt) {
   const KvLayout& layout = archive.members()[member].header.layout;
@@ -113,24 +149,43 @@ KvView ArchivedRows::load(const ArchiveFile& archive, size_t member, const Promp
          "archive of {} layers x {} heads x {} in {}, expected {} x {} x {} in {}", layout.layers,
          layout.kv_heads, layout.head_dim, dtype_name(layout.type), pool_.layout().layers,
          pool_.layout().kv_heads, pool_.layout().head_dim, dtype_name(pool_.layout().type));
+  load_records(archive, member, prompt);
   KvView view;
   for (const PromptSpan& span : prompt.spans) {
     if (!span.kv) break;
-    view.append_shared(record(archive, member, *span.kv), span.first, span.count, span.exact);
+    view.append_shared(records_.at(*span.kv), span.first, span.count, span.exact);
   }
   return view;
 }
 
-const KvView& ArchivedRows::record(const ArchiveFile& archive, size_t member, const Hash128& id) {
-  if (const auto found = records_.find(id); found != records_.end()) return found->second;
-  const KvRecord read = archive.read_kv(member, id);
+// Those that the leading rows of the prompt need and that are not loaded, some at a time.
+void ArchivedRows::load_records(const ArchiveFile& archive, size_t member,
+                                const PromptRecord& prompt) {
+  std::vector<Hash128> missing;
+  for (const PromptSpan& span : prompt.spans) {
+    if (!span.kv) break;
+    const bool listed = std::find(missing.begin(), missing.end(), *span.kv) != missing.end();
+    if (!listed && !records_.contains(*span.kv)) missing.push_back(*span.kv);
+  }
+  const size_t step = 2 * static_cast<size_t>(threads_->size());
+  for (size_t first = 0; first < missing.size(); first += step) {
+    std::vector<KvRecord> read(std::min(step, missing.size() - first));
+    threads_->parallel_for(std::ssize(read), [&](int64_t index) {
+      const auto at = static_cast<size_t>(index);
+      read[at] = archive.read_kv(member, missing[first + at]);
+    });
+    for (const KvRecord& record : read) upload(record);
+  }
+}
+
+void ArchivedRows::upload(const KvRecord& record) {
   KvView rows;
-  rows.append_loaded(pool_, static_cast<int64_t>(read.tokens.size()), read.home, read.exact);
-  for_each_piece(pool_.layout(), rows, 0, rows.size(), read.layers,
+  rows.append_loaded(pool_, static_cast<int64_t>(record.tokens.size()), record.home, record.exact);
+  for_each_piece(pool_.layout(), rows, 0, rows.size(), record.layers,
                  [&](std::byte* block, const std::byte* row, size_t size) {
                    pool_.backend().upload(block, row, size);
                  });
-  return records_.emplace(id, std::move(rows)).first->second;
+  records_.emplace(record.id, std::move(rows));
 }
 
 }  // namespace kvs

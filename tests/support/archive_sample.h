@@ -23,7 +23,7 @@ inline ArchiveHeader sample_header(DType type = DType::f16) {
           .time = 1795400000};
 }
 
-/// A record whose bytes are drawn from `seed`; owns them.
+/// A record whose bytes are drawn from `seed`; owns them. For a lossy codec all elements are finite.
 inline KvRecord sample_kv(const ArchiveHeader& header, uint32_t seed, int count = 3,
                           KvCodec codec = KvCodec::raw) {
   std::mt19937 random(seed);
@@ -32,6 +32,7 @@ inline KvRecord sample_kv(const ArchiveHeader& header, uint32_t seed, int count 
     record.tokens.push_back(static_cast<int32_t>(random() % 50000));
   record.home = 5;
   record.codec = codec;
+  record.exact = !is_lossy(codec);
   record.parent = {seed, 1};
   record.id =
       kv_record_id({.fingerprint = header.fingerprint, .parent = record.parent}, record.tokens);
@@ -42,6 +43,9 @@ inline KvRecord sample_kv(const ArchiveHeader& header, uint32_t seed, int count 
   const size_t total = 2 * static_cast<size_t>(layout.layers) * (plane + scales);
   record.storage = std::make_unique<std::byte[]>(total);
   for (size_t at = 0; at < total; ++at) record.storage[at] = static_cast<std::byte>(random());
+  if (is_lossy(codec))  // without the upper half of the exponents
+    for (size_t at = element_bytes(layout.type); at <= total; at += element_bytes(layout.type))
+      record.storage[at - 1] &= std::byte{0xbf};
   const std::byte* next = record.storage.get();
   for (int layer = 0; layer < layout.layers; ++layer) {
     KvLayer& to = record.layers.emplace_back();
@@ -64,7 +68,7 @@ inline PromptRecord sample_prompt(const std::string& id, const KvRecord& kv) {
           .embedder = "static",
           .spans = {{.kv = kv.id, .first = 0, .count = 2, .shift = -5},
                     {.count = 5},
-                    {.kv = kv.id, .first = 2, .count = 1, .exact = true}},
+                    {.kv = kv.id, .first = 2, .count = 1, .exact = kv.exact}},
           .settings = R"({"max_tokens": 16})",
           .time = 1795400001};
 }

@@ -23,10 +23,13 @@ namespace kvs {
 inline constexpr int kArchiveVersion = 1;
 inline constexpr int kMaxKvTokens = 256;  ///< rows of one KvRecord
 
-/// How the bytes of a KvRecord are stored. Both are lossless.
+/// How the bytes of a KvRecord are stored. The first two are lossless, the others are not: rows
+/// read from them are approximate. Sizes are those of SmolLM2's f16 KV.
 enum class KvCodec {
   raw,      ///< as they are: fastest to load
   shuffle,  ///< byte planes, then entropy coding: about 0.85 of the size of f16, 0.7 of bf16
+  q8,       ///< bytes, with a scale for 64 elements: about 0.42
+  q4,       ///< half bytes: about 0.22
 };
 
 /// Who may reuse a prompt's KV: its tenant, the tenant's share group, or everyone.
@@ -35,7 +38,8 @@ enum class Visibility { only_tenant, group, everyone };
 /// Which elements of a key are rotated together: e with e + head_dim / 2, or 2 e with 2 e + 1.
 enum class RopePairing { half, interleaved };
 
-KVS_API std::string_view codec_name(KvCodec codec);               ///< "raw", "shuffle"
+KVS_API std::string_view codec_name(KvCodec codec);  ///< "raw", "shuffle", "q8", "q4"
+KVS_API bool is_lossy(KvCodec codec);
 KVS_API std::string_view visibility_name(Visibility visibility);  ///< "private", "group", "public"
 KVS_API std::string_view pairing_name(RopePairing pairing);       ///< "half", "interleaved"
 /// Nothing where the name is unknown.
@@ -76,9 +80,12 @@ struct KvRecord {
   std::vector<int32_t> tokens{};  ///< [count], 1 to 256
   int64_t home = 0;               ///< position of the first row
   bool exact = true;  ///< provenance at home: computed over exact rows, stored losslessly
-  KvCodec codec = KvCodec::raw;
-  double error = 0;               ///< of a lossy codec: relative RMS error; 0 for lossless ones
-  std::vector<KvLayer> layers{};  ///< [layers of the header]
+  KvCodec codec = KvCodec::raw;  ///< a lossy one only where not exact, and of f16, bf16 or f32 KV
+  /// Of a lossy codec, 0 for others: root mean square of the elements' errors over that of the
+  /// elements, and the largest error of an element. Measured by the writer, whatever stands here.
+  double error = 0;
+  double max_error = 0;
+  std::vector<KvLayer> layers{};           ///< [layers of the header]
   std::unique_ptr<std::byte[]> storage{};  ///< of a record that was read
 };
 
@@ -133,13 +140,13 @@ using ArchiveRecord = std::variant<ArchiveHeader, KvRecord, PromptRecord, Archiv
 
 struct ArchiveOptions {
   int level = 1;      ///< zstd's, 1 to 22, for everything but `raw` KV, which is never searched
-  int threads = 0;    ///< that compress, besides the caller; 0: none
+  int threads = 1;    ///< that encode and compress, each a record; 0: all this process may use
   bool table = true;  ///< end with a table of offsets
 };
 
-/// Writes an archive of one member. Not thread-safe. An Error(io) names path and reason; after it
-/// nothing more can be written. A broken rule (see kvs-archive(5)) is an Error(argument), and the
-/// record is not written.
+/// Writes an archive, of one member unless next_member() starts more. Not thread-safe. An Error(io)
+/// names path and reason; after it nothing more can be written. A broken rule (see kvs-archive(5))
+/// is an Error(argument), and the record is not written.
 class KVS_API ArchiveWriter {
  public:
   /// To a temporary file beside `path`, which takes its place in finish(). Without finish()
@@ -157,8 +164,19 @@ class KVS_API ArchiveWriter {
   /// False where the record is there already; it is not written again. Throws Error(argument) where
   /// the one that is there stands elsewhere or has another number of rows.
   bool add(const KvRecord& record);
+  /// The same for several, in their order, which the threads encode and compress in parallel.
+  /// Returns how many were written. Where one breaks a rule, some before it may have been written.
+  int64_t add(std::span<const KvRecord> records);
   /// Its spans refer to records added before.
   void add(const PromptRecord& record);
+
+  /// What add() does, with the frame that a reader found `record` in (see ArchiveItem) as it is: of
+  /// a member with the same layout. The record needs no layers.
+  bool copy(const KvRecord& record, std::span<const std::byte> frame);
+  void copy(const PromptRecord& record, std::span<const std::byte> frame);
+
+  /// Ends the member and starts another one, to which all that follows belongs.
+  void next_member(const ArchiveHeader& header);
   /// Ends the member; for a path also syncs and renames. Nothing can be added afterwards.
   void finish();
 

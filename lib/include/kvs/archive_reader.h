@@ -4,6 +4,7 @@
 #include <iosfwd>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct ArchiveItem {
   int64_t offset = 0;
   int64_t bytes = 0;
   ArchiveRecord record;
+  std::span<const std::byte> frame{};  ///< these bytes; valid until the reader is used again
 };
 
 struct ArchiveReadOptions {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <unordered_map>
 
@@ -11,16 +12,21 @@
 
 namespace kvs {
 
+class ThreadPool;
+
 /// Adds a prompt and its KV to an archive: the exact rows of `view`, in records of 64 tokens, those
 /// that the archive does not hold yet. `prompt.spans` is filled in; tokens behind the exact rows
-/// become a hole. Throws what ArchiveWriter throws.
+/// become a hole. With a lossy codec
+/// the rows are approximate in the archive. Throws what ArchiveWriter throws.
 KVS_API void archive_prompt(ArchiveWriter& writer, std::string_view fingerprint, const KvPool& pool,
                             const KvView& view, PromptRecord prompt, KvCodec codec);
 
 /// Brings archived rows into a pool. Records that several prompts share are loaded once.
 class KVS_API ArchivedRows {
  public:
-  explicit ArchivedRows(KvPool& pool) : pool_(pool) {}
+  /// `threads` read and decode; 0: as many as this process may use.
+  explicit ArchivedRows(KvPool& pool, int threads = 0);
+  ~ArchivedRows();
 
   /// The leading rows of the prompt, up to its first hole. `member` is the archive's member that
   /// holds the prompt. Throws Error(mismatch) where the member's layout is not the pool's,
@@ -31,9 +37,11 @@ class KVS_API ArchivedRows {
   void forget() { records_.clear(); }
 
  private:
-  const KvView& record(const ArchiveFile& archive, size_t member, const Hash128& id);
+  void load_records(const ArchiveFile& archive, size_t member, const PromptRecord& prompt);
+  void upload(const KvRecord& record);
 
   KvPool& pool_;
+  std::unique_ptr<ThreadPool> threads_;
   std::unordered_map<Hash128, KvView> records_;
 };
 
