@@ -1,7 +1,5 @@
 #include "tools/embed_prompts.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -12,13 +10,13 @@
 #include "kvs/error.h"
 #include "kvs/kv_archive.h"
 #include "kvs/model.h"
+#include "tools/archive_output.h"
 #include "tools/input.h"
 #include "tools/interrupt.h"
 #include "tools/message.h"
 #include "tools/model_path.h"
 #include "tools/output.h"
 #include "tools/progress.h"
-#include "tools/terminal.h"
 #include "tools/tool.h"
 
 namespace kvs {
@@ -67,14 +65,6 @@ PromptRecord make_record(const EmbedOptions& options, const Request& request,
   const auto* text = std::get_if<std::string>(&request.prompt);
   if (text && !options.no_text) record.text = *text;
   return record;
-}
-
-ArchiveWriter open_writer(const EmbedOptions& options, const ArchiveHeader& header) {
-  const ArchiveOptions how{.threads = options.compute.backend.threads};
-  if (options.output != "-") return {std::filesystem::path(options.output), header, how};
-  if (is_terminal(STDOUT_FILENO))
-    fail(ErrorKind::argument, "standard output is a terminal, give -o FILE or a pipe");
-  return {STDOUT_FILENO, "standard output", header, how};
 }
 
 // Computes prompts and puts their keys and values into archives.
@@ -191,7 +181,8 @@ int embed_prompts(const EmbedOptions& options) {
 
   ArchiveHeader header = maker ? maker->header() : ArchiveHeader{};
   if (!maker) header.tokenizer = prompts.tokenizer_hash();
-  ArchiveWriter writer = open_writer(options, header);
+  ArchiveWriter writer =
+      open_archive(options.output, header, {.threads = options.compute.backend.threads});
   Progress progress("embedding", "prompts", 0);
   int64_t done = 0;
   const auto add = [&](const Request& request, std::vector<int32_t> tokens) {

@@ -33,11 +33,11 @@ struct Vectors {
 
 // The largest codes are less than what fits: entropy coding makes them so small as is aimed at.
 Vectors key_vectors(KvCodec codec, size_t count, size_t head_dim) {
-  return {head_dim, count, 1, head_dim, true, codec == KvCodec::q8 ? 60 : 6};
+  return {head_dim, count, 1, head_dim, true, codec == KvCodec::q8 ? 56 : 6};
 }
 
 Vectors value_vectors(KvCodec codec, size_t count, size_t head_dim) {
-  return {count, head_dim, head_dim, 1, false, codec == KvCodec::q8 ? 60 : 7};
+  return {count, head_dim, head_dim, 1, false, codec == KvCodec::q8 ? 56 : 7};
 }
 
 size_t packed_bytes(KvCodec codec, size_t codes) {

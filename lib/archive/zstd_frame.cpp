@@ -3,6 +3,8 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#include <algorithm>
+#include <cassert>
 #include <new>
 
 #include "archive/little_endian.h"
@@ -13,6 +15,9 @@ namespace {
 
 constexpr size_t kMaxBlock = size_t{128} << 10;  // Block_Maximum_Size
 constexpr size_t kChecksum = 4;
+// Every block has its own entropy code; keys and values differ from layer to layer. Of SmolLM2's
+// KV, blocks of 128 KiB leave 0.871 (shuffle) and 0.431 (q8), of 12 KiB 0.855 and 0.423.
+constexpr size_t kSlice = size_t{12} << 10;
 
 [[noreturn]] void fail_cut_off() {
   fail(ErrorKind::format, "cut off within a frame");
@@ -121,12 +126,23 @@ FrameWriter::FrameWriter(FrameWriter&&) noexcept = default;
 
 std::span<const std::byte> FrameWriter::compress(std::span<const std::byte> content, int level,
                                                  Buffer& to) {
-  to.reserve(ZSTD_compressBound(content.size()));
-  check(ZSTD_CCtx_setParameter(state_->context.get(), ZSTD_c_compressionLevel, level));
-  const size_t size = ZSTD_compress2(state_->context.get(), to.data.get(), to.capacity,
-                                     content.data(), content.size());
-  check(size);
-  return {to.data.get(), size};
+  ZSTD_CCtx* context = state_->context.get();
+  // A block's end needs up to three bytes more than ZSTD_compressBound knows of.
+  to.reserve(ZSTD_compressBound(content.size()) + content.size() / kSlice * 4 + 64);
+  check(ZSTD_CCtx_reset(context, ZSTD_reset_session_only));
+  check(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level));
+  check(ZSTD_CCtx_setPledgedSrcSize(context, content.size()));
+  const size_t slice = level > 0 ? kSlice : content.size();
+  ZSTD_outBuffer out{to.data.get(), to.capacity, 0};
+  ZSTD_inBuffer in{content.data(), 0, 0};
+  do {
+    in.size = std::min(in.pos + slice, content.size());
+    const bool last = in.size == content.size();
+    const size_t left = ZSTD_compressStream2(context, &out, &in, last ? ZSTD_e_end : ZSTD_e_flush);
+    check(left);
+    assert(left == 0);
+  } while (in.pos < content.size());
+  return {to.data.get(), out.pos};
 }
 
 }  // namespace kvs
