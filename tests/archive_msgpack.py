@@ -28,10 +28,48 @@ def read_records(path: Path) -> list[dict]:
     return list(msgpack.Unpacker(io.BytesIO(stream.read()), max_buffer_size=1 << 30))
 
 
+LAYERS, HEADS, DIM = 2, 2, 4  # of the sample, which is f16
+
+
+def codes_of(codec: str, data: bytes, length: int) -> list[list[int]]:
+    """The codes of each vector of so many elements."""
+    if codec == "q8":
+        codes = struct.unpack(f"{len(data)}b", data)
+    else:
+        codes = [nibble - 8 for byte in data for nibble in (byte & 15, byte >> 4)]
+    step = length if codec == "q8" else length + length % 2
+    return [list(codes[at:at + length]) for at in range(0, len(codes), step)]
+
+
+def lossy_planes(record: dict) -> list[bytes]:
+    """The vectors are shorter than 64 elements here: a group each."""
+    count = len(record["tokens"])
+    keys = codes_of(record["codec"], record["data"][0], count)
+    values = codes_of(record["codec"], record["data"][1], DIM)
+    half = len(record["data"][2]) // 2
+    ranges = [struct.unpack("<f", bytes((0, 0, low, high)))[0]
+              for low, high in zip(record["data"][2][:half], record["data"][2][half:])]
+    check(half, 2 * len(keys) + len(values), "number of scales and offsets")
+    scales, offsets, value_scales = ranges[:len(keys)], ranges[len(keys):2 * len(keys)], ranges[2 * len(keys):]
+    planes = []
+    for layer in range(LAYERS):
+        plane = []
+        for head in range(layer * HEADS, (layer + 1) * HEADS):
+            channels = range(head * DIM, (head + 1) * DIM)
+            plane += [offsets[c] + scales[c] * keys[c][row] for row in range(count) for c in channels]
+        planes.append(struct.pack(f"<{len(plane)}e", *plane))
+        plane = [value_scales[row] * code for row in range(layer * HEADS * count, (layer + 1) * HEADS * count)
+                 for code in values[row]]
+        planes.append(struct.pack(f"<{len(plane)}e", *plane))
+    return planes
+
+
 def planes_of(record: dict) -> list[bytes]:
     """Keys and values, layer by layer, whatever the codec."""
     if record["codec"] == "raw":
         return record["data"]
+    if record["codec"] in ("q8", "q4"):
+        return lossy_planes(record)
     elements = bytes(byte for element in zip(*record["data"]) for byte in element)
     size = len(elements) // 4  # the sample has two layers
     return [elements[at:at + size] for at in range(0, len(elements), size)]
@@ -56,7 +94,7 @@ def check_table(path: Path) -> None:
         kinds.append(record["t"])
         check(["header", "kv", "prompt", "end"][kind], record["t"], f"kind of entry {entry}")
         if record["t"] == "kv":
-            check((ident, home, rows, flags), (record["id"], record["home"], len(record["tokens"]), 1), "kv entry")
+            check((ident, home, rows, flags), (record["id"], record["home"], len(record["tokens"]), int(record["exact"])), "kv entry")
     check(kinds, ["header", "kv", "prompt", "kv", "prompt", "end"], "entries")
     if xxhash:
         check(xxhash.xxh3_128_digest(frame[:-20]), frame[-20:-4], "hash of the table")
@@ -102,7 +140,7 @@ def check_theirs(tool: str, folder: Path) -> None:
 def main() -> None:
     tool = sys.argv[1]
     with tempfile.TemporaryDirectory() as name:
-        for codec in ("raw", "shuffle"):
+        for codec in ("raw", "shuffle", "q8", "q4"):
             check_ours(tool, Path(name), codec)
         if xxhash:
             check_theirs(tool, Path(name))
