@@ -63,7 +63,7 @@ TEST_P(LossyKv, CarriesTheErrorThatItHas) {
       }
   EXPECT_NEAR(back.error, std::sqrt(errors / squares), 1e-6 * back.error);
   EXPECT_EQ(back.max_error, largest);
-  EXPECT_LT(back.error, codec == KvCodec::q8 ? 0.02 : 0.15);
+  EXPECT_LT(back.error, codec == KvCodec::q8 ? 0.03 : 0.25);
   EXPECT_FALSE(back.exact);
 }
 

@@ -95,7 +95,7 @@ TEST_P(KvArchive, RowsOfALossyCodecAreApproximate) {
 
   EXPECT_EQ(loaded.size(), 150);
   EXPECT_EQ(loaded.exact_rows(), 0);
-  EXPECT_LT(archive.read_kv(0, archive.kv_ids(0)[0]).error, 0.01);
+  EXPECT_LT(archive.read_kv(0, archive.kv_ids(0)[0]).error, 0.05);
 }
 
 TEST_P(KvArchive, StoresAndLoadsSharedTextOnce) {
