@@ -23,7 +23,8 @@ inline ArchiveHeader sample_header(DType type = DType::f16) {
           .time = 1795400000};
 }
 
-/// A record whose bytes are drawn from `seed`; owns them. For a lossy codec all elements are finite.
+/// A record whose bytes are drawn from `seed`; owns them. For a lossy codec all elements are
+/// finite.
 inline KvRecord sample_kv(const ArchiveHeader& header, uint32_t seed, int count = 3,
                           KvCodec codec = KvCodec::raw) {
   std::mt19937 random(seed);
