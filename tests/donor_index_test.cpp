@@ -57,7 +57,7 @@ fs::path write_archive(const fs::path& path, const std::vector<PromptRecord>& pr
 }
 
 void build(const fs::path& folder, const std::vector<fs::path>& archives, bool keep = false) {
-  DonorIndexWriter writer(folder, {.keep = keep});
+  DonorIndexWriter writer(folder, {.mode = keep ? IndexMode::extend : IndexMode::replace});
   for (const fs::path& archive : archives) writer.add_archive(archive);
   writer.commit();
 }

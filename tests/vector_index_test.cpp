@@ -100,8 +100,8 @@ TEST(VectorIndex, RefusesWhatDoesNotFit) {
   EXPECT_STREQ(error_of([&] { index->row(0); }).what(), "vector index: row 0 of 0 is asked for");
   EXPECT_STREQ(error_of([] { make_vector_index(0); }).what(),
                "vector index: 0 dimensions, expected 1 to 65536");
-  EXPECT_STREQ(error_of([] { make_vector_index(4, "HNSW32"); }).what(),
-               "vector index: unknown factory 'HNSW32', expected Flat");
+  EXPECT_STREQ(error_of([] { make_vector_index(4, "LSH"); }).what(),
+               "vector index: unknown factory 'LSH', expected Flat, HNSW32, IVF1024,Flat or IVF1024,PQ96 (or other numbers)");
 }
 
 // Run by the test below, in a process whose libkvs has no module beside it.

@@ -5,69 +5,18 @@
 #include <vector>
 
 #include "kvs/donor_index.h"
-#include "kvs/donor_index_writer.h"
 #include "kvs/error.h"
 #include "kvs/json.h"
 #include "tools/donor_lookup.h"
-#include "tools/input.h"
-#include "tools/interrupt.h"
+#include "tools/index_build.h"
+#include "tools/index_change.h"
 #include "tools/output.h"
-#include "tools/progress.h"
 #include "tools/terminal.h"
 #include "tools/tool.h"
 
 namespace {
 
 using kvs::Json;
-
-struct BuildOptions {
-  std::vector<std::string> archives;
-  std::string folder;
-  bool copy = false;
-  bool keep_going = false;
-};
-
-void add_build_options(CLI::App& app, BuildOptions& options) {
-  app.add_option("ARCHIVE", options.archives, "KV archives; - or none: one from stdin, copied")
-      ->type_name("");
-  app.add_option("-o,--output", options.folder, "The index's folder (required)")->type_name("DIR");
-  app.add_flag("--copy", options.copy, "Copy the archives into the folder");
-  app.add_flag("--keep-going", options.keep_going, "Skip archives that cannot be read");
-}
-
-int64_t add_archive(kvs::DonorIndexWriter& writer, const std::string& archive, bool copy) {
-  if (archive == "-") {
-    kvs::Input input(archive);
-    return writer.add_copy(input.stream());
-  }
-  return copy ? writer.add_copy(archive) : writer.add_archive(archive);
-}
-
-int build(const BuildOptions& options, bool keep) {
-  if (options.folder.empty()) kvs::fail(kvs::ErrorKind::argument, "no folder: give -o DIR");
-  kvs::Progress progress("indexing", "records", 0);
-  const auto on_record = [&] {
-    progress.add();
-    kvs::check_interrupt();
-  };
-  kvs::DonorIndexWriter writer(options.folder, {.keep = keep, .on_record = on_record});
-  int64_t prompts = 0, skipped = 0;
-  for (const std::string& archive : kvs::files_or_stdin(options.archives)) {
-    kvs::check_interrupt();
-    try {
-      prompts += add_archive(writer, archive, options.copy);
-    } catch (const kvs::Error& error) {
-      if (!options.keep_going) throw;
-      progress.clear();
-      kvs::say(error.what());
-      ++skipped;
-    }
-  }
-  writer.commit();
-  progress.clear();
-  kvs::explain("{}: {} prompts added", options.folder, prompts);
-  return skipped > 0 ? kvs::kExitNegative : kvs::kExitOk;
-}
 
 Json candidate_line(const kvs::DonorCandidate& found) {
   return Json::Object{{"id", found.donor.id},
@@ -108,10 +57,13 @@ int show(const std::string& folder) {
                                     {"present", archive.present}});
     complete = complete && archive.present;
   }
+  Json::Array structures;
+  for (const std::string& structure : info.structures) structures.push_back(structure);
   const Json line = Json::Object{{"generation", info.generation},   {"model", info.model},
                                  {"fingerprint", info.fingerprint}, {"tokenizer", info.tokenizer},
                                  {"embedder", info.embedder},       {"dims", info.dims},
-                                 {"factory", info.factory},         {"donors", info.donors},
+                                 {"factory", info.factory},         {"structures", std::move(structures)},
+                                 {"donors", info.donors},           {"pinned", info.pinned},
                                  {"embeddings", info.embeddings},   {"tokens", info.tokens},
                                  {"tenants", info.tenants},         {"bytes", info.bytes},
                                  {"archives", std::move(archives)}};
@@ -119,26 +71,44 @@ int show(const std::string& folder) {
   return complete ? kvs::kExitOk : kvs::kExitNegative;
 }
 
+void add_info_options(CLI::App& app, std::string& folder) {
+  app.add_option("DIR", folder, "The index's folder (required)")->type_name("");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"Keep donors where they are found again.", "kvs-index"};
-  BuildOptions build_options, add_options;
-  CLI::App* building = app.add_subcommand("build", "Make an index of archives");
-  add_build_options(*building, build_options);
-  CLI::App* adding = app.add_subcommand("add", "Add archives to an index");
-  add_build_options(*adding, add_options);
+  kvs::IndexBuildOptions build_options, add_options, merge_options;
+  kvs::IndexChangeOptions remove_options, pin_options, unpin_options, expire_options;
   kvs::LookupOptions lookup;
-  CLI::App* searching = app.add_subcommand("search", "Find donors for prompts");
-  kvs::add_lookup_options(*searching, lookup);
   std::string folder;
-  CLI::App* info = app.add_subcommand("info", "Say what an index holds");
-  info->add_option("DIR", folder, "The index's folder (required)")->type_name("");
-  return kvs::run_tool(app, argc, argv, [&] {
-    if (*building) return build(build_options, false);
-    if (*adding) return build(add_options, true);
+  const auto subcommand = [&](const char* name, const char* what, auto add, auto& options) {
+    CLI::App* added = app.add_subcommand(name, what);
+    add(*added, options);
+    return added;
+  };
+  using namespace kvs;
+  CLI::App* building = subcommand("build", "Make an index", add_build_options, build_options);
+  CLI::App* adding = subcommand("add", "Add archives", add_build_options, add_options);
+  CLI::App* merging = subcommand("merge", "Add other indexes", add_merge_options, merge_options);
+  CLI::App* removing = subcommand("remove", "Remove donors", add_change_options, remove_options);
+  CLI::App* pinning = subcommand("pin", "Keep donors for good", add_change_options, pin_options);
+  CLI::App* unpinning = subcommand("unpin", "Let donors expire", add_change_options, unpin_options);
+  CLI::App* expiring =
+      subcommand("expire", "Remove old donors", add_expire_options, expire_options);
+  CLI::App* searching = subcommand("search", "Find donors for prompts", add_lookup_options, lookup);
+  CLI::App* info = subcommand("info", "Say what an index holds", add_info_options, folder);
+  return run_tool(app, argc, argv, [&] {
+    if (*building) return build_index(build_options, false);
+    if (*adding) return build_index(add_options, true);
+    if (*merging) return merge_indexes(merge_options);
+    if (*removing) return remove_donors(remove_options);
+    if (*pinning) return pin_donors(pin_options, true);
+    if (*unpinning) return pin_donors(unpin_options, false);
+    if (*expiring) return expire_donors(expire_options);
     if (*searching) return search(lookup);
     if (*info) return show(folder);
-    kvs::fail(kvs::ErrorKind::argument, "no subcommand: build, add, search or info (see --help)");
+    fail(ErrorKind::argument, "no subcommand: build, add, search, info ... (see --help)");
   });
 }

@@ -30,10 +30,9 @@ class Finder {
 
   void by_embedding(const Scope& scope, const VectorIndex& vectors,
                     std::span<const float> embedding) {
-    for (const VectorMatch& match :
-         vectors.search(embedding, static_cast<int64_t>(asked_), query_.threads)) {
+    for (const VectorMatch& match : nearest(scope, vectors, embedding)) {
       const uint32_t donor = scope.vector_rows[match.row];
-      if (data_.donors[donor].removed || match.similarity < query_.min_similarity) continue;
+      if (match.similarity < query_.min_similarity) continue;
       candidate(donor).similarity = match.similarity;
       candidate(donor).by_embedding = true;
     }
@@ -48,6 +47,20 @@ class Finder {
   }
 
  private:
+  // Rows of donors that were removed are still found; then more are asked for.
+  std::vector<VectorMatch> nearest(const Scope& scope, const VectorIndex& vectors,
+                                   std::span<const float> embedding) const {
+    for (auto asked = static_cast<int64_t>(asked_);; asked *= 4) {
+      auto found = vectors.search(embedding, asked, query_.threads);
+      const bool all = static_cast<int64_t>(found.size()) < asked || asked >= vectors.size();
+      std::erase_if(found, [&](const VectorMatch& match) {
+        return scope.vector_rows[match.row] == kNoDonor;
+      });
+      if (found.size() > asked_) found.resize(asked_);
+      if (all || found.size() == asked_) return found;
+    }
+  }
+
   Candidate& candidate(uint32_t donor) {
     Candidate& found = candidates_[donor];
     found.donor = donor;
@@ -55,12 +68,12 @@ class Finder {
   }
 
   // 0 where the donor belongs to another scope or has no embedding.
-  static double similarity(const Scope& scope, const VectorIndex& vectors, uint32_t donor,
-                           std::span<const float> embedding) {
-    const auto& rows = scope.vector_rows;  // ascending
-    const auto found = std::lower_bound(rows.begin(), rows.end(), donor);
-    if (found == rows.end() || *found != donor) return 0;
-    const std::vector<float> vector = vectors.row(found - rows.begin());
+  double similarity(const Scope& scope, const VectorIndex& vectors, uint32_t donor,
+                    std::span<const float> embedding) const {
+    const auto& rows = scope.vector_rows;
+    const auto row = static_cast<size_t>(data_.donors[donor].row);  // none: beyond all
+    if (row >= rows.size() || rows[row] != donor) return 0;
+    const std::vector<float> vector = vectors.row(static_cast<int64_t>(row));
     double sum = 0;
     for (size_t at = 0; at < vector.size(); ++at) sum += double{vector[at]} * embedding[at];
     return sum;

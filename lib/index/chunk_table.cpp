@@ -22,10 +22,11 @@ size_t chunk_length(std::span<const Fingerprint> fingerprints) {
   return most;
 }
 
-uint64_t key_of(std::span<const Fingerprint> fingerprints) {
+std::vector<uint32_t> hashes_of(std::span<const Fingerprint> fingerprints) {
   std::vector<uint32_t> hashes;
+  hashes.reserve(fingerprints.size());
   for (const Fingerprint& fingerprint : fingerprints) hashes.push_back(fingerprint.hash);
-  return hash_bytes(hashes.data(), hashes.size() * sizeof(uint32_t)).low;
+  return hashes;
 }
 
 // Where the search for a hash begins in a table of `size` slots, a power of two.
@@ -45,28 +46,40 @@ std::vector<uint32_t> ChunkTable::add(uint32_t donor, std::span<const Fingerprin
   std::vector<uint32_t> chunks;
   while (!fingerprints.empty()) {
     const size_t length = chunk_length(fingerprints);
-    chunks.push_back(add_chunk(fingerprints.first(length)));
+    const std::vector<uint32_t> hashes = hashes_of(fingerprints.first(length));
+    const uint64_t key = hash_bytes(hashes.data(), hashes.size() * sizeof(uint32_t)).low;
+    chunks.push_back(add_chunk(key, hashes));
     fingerprints = fingerprints.subspan(length);
   }
   list(donor, chunks);
   return chunks;
 }
 
-uint32_t ChunkTable::add_chunk(std::span<const Fingerprint> fingerprints) {
+std::vector<uint32_t> ChunkTable::merge(const ChunkTable& other) {
+  std::vector<std::vector<uint32_t>> hashes(other.chunks());
+  for (const uint64_t slot : other.slots_)
+    if (slot != 0)
+      hashes[static_cast<uint32_t>(slot) - 1].push_back(static_cast<uint32_t>(slot >> 32));
+  std::vector<uint32_t> numbers;
+  for (size_t chunk = 0; chunk < other.chunks(); ++chunk)
+    numbers.push_back(add_chunk(other.keys_[chunk], hashes[chunk]));
+  return numbers;
+}
+
+uint32_t ChunkTable::add_chunk(uint64_t key, std::span<const uint32_t> hashes) {
   if (too_full(keys_.size(), key_slots_.size())) {
     key_slots_.assign(std::bit_ceil(std::max(kSmallest, 2 * keys_.size() + 2)), 0);
     for (size_t chunk = 0; chunk < keys_.size(); ++chunk) index_key(static_cast<uint32_t>(chunk));
   }
-  const uint64_t key = key_of(fingerprints);
   if (const uint32_t known = key_slots_[key_slot(key)]; known > 0) return known - 1;
 
   const auto chunk = static_cast<uint32_t>(keys_.size());
   keys_.push_back(key);
   donors_.emplace_back();
   index_key(chunk);
-  for (const Fingerprint& fingerprint : fingerprints) {
+  for (const uint32_t hash : hashes) {
     if (too_full(used_, slots_.size())) grow();
-    insert(uint64_t{fingerprint.hash} << 32 | (chunk + 1));
+    insert(uint64_t{hash} << 32 | (chunk + 1));
   }
   return chunk;
 }

@@ -21,6 +21,8 @@ class ChunkTable {
   /// Cuts the fingerprints into chunks, adds those that are new, and lists the donor with each.
   /// Returns the chunks, in order.
   std::vector<uint32_t> add(uint32_t donor, std::span<const Fingerprint> fingerprints);
+  /// Adds the chunks of another table, without donors. Returns their numbers here, in its order.
+  std::vector<uint32_t> merge(const ChunkTable& other);
   /// Lists the donor with chunks that are there.
   void list(uint32_t donor, std::span<const uint32_t> chunks);
   /// Forgets all lists of donors.
@@ -50,7 +52,8 @@ class ChunkTable {
     uint32_t donor_or_list = 0;
   };
 
-  uint32_t add_chunk(std::span<const Fingerprint> fingerprints);
+  // By the hash of all its fingerprints; adds it where it is new.
+  uint32_t add_chunk(uint64_t key, std::span<const uint32_t> hashes);
   void insert(uint64_t slot);
   void grow();
   void index_key(uint32_t chunk);

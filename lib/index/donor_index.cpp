@@ -111,15 +111,18 @@ DonorIndexInfo DonorIndex::info() const {
   info.embedder = data.model.embedder;
   info.dims = data.model.dims;
   info.factory = data.factory;
+  std::set<std::string> structures;
+  for (const Scope& scope : data.scopes)
+    if (!scope.factory.empty()) structures.insert(scope.factory);
+  info.structures.assign(structures.begin(), structures.end());
   info.tenants = static_cast<int64_t>(data.tenants.size());
   info.bytes = state_->open.manifest.bytes();
   for (const StoredDonor& donor : data.donors) {
-    if (donor.removed) continue;
     ++info.donors;
     info.tokens += donor.tokens;
+    info.embeddings += donor.row != StoredDonor::kNone;
+    info.pinned += donor.pinned;
   }
-  for (const Scope& scope : data.scopes)
-    for (const uint32_t donor : scope.vector_rows) info.embeddings += !data.donors[donor].removed;
   for (const StoredArchive& archive : data.archives) {
     std::error_code error;
     const uint64_t bytes = fs::file_size(state_->folder / archive.path, error);

@@ -102,6 +102,27 @@ bool FingerprintIndex::remove(uint32_t donor) {
   return true;
 }
 
+void FingerprintIndex::renumber(std::span<const uint32_t> numbers) {
+  std::unordered_map<uint32_t, DonorText> donors;
+  for (auto& [donor, text] : state_->donors) donors.emplace(numbers[donor], std::move(text));
+  state_->donors = std::move(donors);
+  state_->rebuild();
+}
+
+void FingerprintIndex::merge(const FingerprintIndex& other, std::span<const uint32_t> numbers) {
+  const std::vector<uint32_t> chunks = state_->table.merge(other.state_->table);
+  for (const uint32_t donor : other.state_->numbers()) {
+    const uint32_t number = numbers[donor];
+    if (state_->donors.contains(number))
+      fail(ErrorKind::argument, "fingerprint index: donor {} is there already", number);
+    DonorText text = other.state_->donors[donor];
+    for (uint32_t& chunk : text.chunks) chunk = chunks[chunk];
+    text.chunks = ascending(std::move(text.chunks));
+    state_->table.list(number, text.chunks);
+    state_->donors.emplace(number, std::move(text));
+  }
+}
+
 std::vector<FingerprintMatch> FingerprintIndex::search(std::span<const int32_t> tokens,
                                                        size_t limit) const {
   TokenCounts counts;  // tokens of the prompt that a chunk has

@@ -6,8 +6,8 @@
 namespace kvs {
 namespace {
 
-constexpr uint64_t kDonorsMagic = 0x0a314e4f4453564bu;        // "KVSDON1\n"
-constexpr uint64_t kFingerprintsMagic = 0x0a31504f4353564bu;  // "KVSCOP1\n"
+constexpr uint64_t kDonorsMagic = 0x0a324e4f4453564bu;        // "KVSDON2\n"
+constexpr uint64_t kFingerprintsMagic = 0x0a32504f4353564bu;  // "KVSCOP2\n"
 constexpr uint64_t kVectorsMagic = 0x0a314c4f5653564bu;       // "KVSVOL1\n"
 
 void expect_magic(ByteReader& in, uint64_t magic, std::string_view source) {
@@ -35,7 +35,8 @@ void write_donor(ByteWriter& out, const StoredDonor& donor) {
   out.add(donor.archive);
   out.add(donor.tenant);
   out.add(static_cast<uint8_t>(donor.visibility));
-  out.add(uint8_t{donor.removed});
+  out.add(donor.time);
+  out.add(uint8_t{donor.pinned});
 }
 
 StoredDonor read_donor(ByteReader& in, const IndexData& data) {
@@ -47,8 +48,18 @@ StoredDonor read_donor(ByteReader& in, const IndexData& data) {
   donor.archive = read_number(in, data.archives.size(), "archive");
   donor.tenant = read_number(in, data.tenants.size(), "tenant");
   donor.visibility = read_visibility(in);
-  donor.removed = in.get<uint8_t>() != 0;
+  donor.time = in.get<int64_t>();
+  donor.pinned = in.get<uint8_t>() != 0;
   return donor;
+}
+
+void number_rows(const Scope& scope, IndexData& data, const ByteReader& in) {
+  for (size_t row = 0; row < scope.vector_rows.size(); ++row) {
+    const uint32_t donor = scope.vector_rows[row];
+    if (donor == kNoDonor) continue;
+    if (donor >= data.donors.size()) in.damaged("a vector of an unknown donor");
+    data.donors[donor].row = static_cast<int64_t>(row);
+  }
 }
 
 }  // namespace
@@ -105,6 +116,7 @@ std::vector<std::byte> write_fingerprints(const IndexData& data) {
   for (const Scope& scope : data.scopes) {
     out.add(scope.tenant);
     out.add(static_cast<uint8_t>(scope.visibility));
+    out.add_string(scope.factory);
     out.add_array(std::span(scope.vector_rows));
     const std::vector<std::byte> fingerprints = scope.fingerprints.to_bytes();
     out.add_array(std::span(fingerprints));
@@ -119,9 +131,9 @@ void read_fingerprints(std::span<const std::byte> bytes, std::string_view source
     Scope& scope = data.scopes.emplace_back();
     scope.tenant = read_number(in, data.tenants.size(), "tenant");
     scope.visibility = read_visibility(in);
+    scope.factory = in.get_string();
     scope.vector_rows = in.get_array<uint32_t>();
-    for (const uint32_t donor : scope.vector_rows)
-      if (donor >= data.donors.size()) in.damaged("a vector of an unknown donor");
+    number_rows(scope, data, in);
     scope.fingerprints = FingerprintIndex::from_bytes(in.get_bytes(), source);
     if (scope.fingerprints.donors_end() > data.donors.size())
       in.damaged("fingerprints of an unknown donor");
@@ -137,18 +149,23 @@ std::vector<std::byte> write_vectors(const ScopeVectors& vectors) {
   return out.take();
 }
 
+VectorsShape vectors_shape(const IndexData& data) {
+  VectorsShape shape{data.model.dims, {}};
+  for (const Scope& scope : data.scopes) shape.rows.push_back(scope.vector_rows.size());
+  return shape;
+}
+
 ScopeVectors read_vectors(std::span<const std::byte> bytes, std::string_view source,
-                          const IndexData& data) {
+                          const VectorsShape& shape) {
   ByteReader in(bytes, source);
   expect_magic(in, kVectorsMagic, source);
   ScopeVectors vectors;
-  for (const Scope& scope : data.scopes) {
+  for (const size_t rows : shape.rows) {
     const auto stored = in.get_bytes();
     auto& index = vectors.emplace_back();
-    if (stored.empty() && scope.vector_rows.empty()) continue;
+    if (stored.empty() && rows == 0) continue;
     index = read_vector_index(stored, source);
-    if (index->dims() != data.model.dims ||
-        static_cast<size_t>(index->size()) != scope.vector_rows.size())
+    if (index->dims() != shape.dims || static_cast<size_t>(index->size()) != rows)
       in.damaged("vectors that do not fit their donors");
   }
   in.expect_end();

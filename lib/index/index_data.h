@@ -28,15 +28,23 @@ struct StoredDonor {
   uint32_t archive = 0;
   uint32_t tenant = 0;
   Visibility visibility = Visibility::only_tenant;
-  bool removed = false;  ///< its rows in the vector index are passed over
+  int64_t time = 0;      ///< of the prompt, else when it was indexed; seconds since 1970 UTC
+  bool pinned = false;   ///< does not expire
+  int64_t row = kNone;   ///< in its scope's vector index; derived from Scope::vector_rows
+
+  static constexpr int64_t kNone = -1;
 };
+
+/// In place of a donor's number: it was removed.
+inline constexpr uint32_t kNoDonor = UINT32_MAX;
 
 /// The donors that the same tenants may see. Those for everyone form one scope.
 struct Scope {
   uint32_t tenant = 0;
   Visibility visibility = Visibility::only_tenant;
   FingerprintIndex fingerprints;      ///< numbers are those of IndexData::donors
-  std::vector<uint32_t> vector_rows;  ///< per row of the vector index, the donor
+  std::string factory;                ///< of the vector index; empty: there is none
+  std::vector<uint32_t> vector_rows;  ///< per row of the vector index, the donor or kNoDonor
 };
 
 /// What all archives of an index have in common.
@@ -49,7 +57,7 @@ struct IndexedModel {
 /// All that an index knows but for the vectors, which are loaded when a query has an embedding.
 struct IndexData {
   IndexedModel model;
-  std::string factory;
+  std::string factory;  ///< as asked for: "auto" or one of FAISS's
   std::vector<std::string> tenants;
   std::vector<StoredArchive> archives;
   std::vector<StoredDonor> donors;
@@ -68,7 +76,13 @@ void read_fingerprints(std::span<const std::byte> bytes, std::string_view source
 /// The third file: one vector index per scope, null where the scope has no rows.
 using ScopeVectors = std::vector<std::unique_ptr<VectorIndex>>;
 std::vector<std::byte> write_vectors(const ScopeVectors& vectors);
+/// What that file must hold.
+struct VectorsShape {
+  int dims = 0;
+  std::vector<size_t> rows;  ///< per scope
+};
+VectorsShape vectors_shape(const IndexData& data);
 ScopeVectors read_vectors(std::span<const std::byte> bytes, std::string_view source,
-                          const IndexData& data);
+                          const VectorsShape& shape);
 
 }  // namespace kvs

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,7 @@ namespace kvs {
 namespace {
 
 constexpr size_t kCopyBytes = 1 << 20;
+constexpr std::chrono::milliseconds kLockPause{5};
 
 [[noreturn]] void fail_errno(std::string_view subject) {
   fail(ErrorKind::io, "{}: {}", subject, std::strerror(errno));
@@ -47,10 +50,13 @@ FileHandle::~FileHandle() {
 FileHandle::FileHandle(FileHandle&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)) {}
 
-FolderLock::FolderLock(const std::filesystem::path& folder)
+FolderLock::FolderLock(const std::filesystem::path& folder, const std::function<void()>& on_wait)
     : file_(folder / "LOCK", O_RDWR | O_CREAT) {
-  while (flock(file_.get(), LOCK_EX) != 0)
-    if (errno != EINTR) fail_errno((folder / "LOCK").string());
+  while (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) fail_errno((folder / "LOCK").string());
+    if (on_wait) on_wait();
+    std::this_thread::sleep_for(kLockPause);
+  }
 }
 
 ReadBytes bytes_of(const FileHandle& file, const std::string& name) {

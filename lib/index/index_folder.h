@@ -26,7 +26,8 @@ class FileHandle {
 /// Waits until no other writer has the folder and keeps it until this object goes.
 class FolderLock {
  public:
-  explicit FolderLock(const std::filesystem::path& folder);
+  /// `on_wait` is called now and then while it waits; it may throw to give up.
+  FolderLock(const std::filesystem::path& folder, const std::function<void()>& on_wait);
 
  private:
   FileHandle file_;  // the lock is the open file's

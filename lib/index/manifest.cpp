@@ -7,7 +7,7 @@
 namespace kvs {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr size_t kMaxBytes = 1 << 16;
 
 Json file_to_json(const ManifestFile& file) {

@@ -32,6 +32,7 @@ std::unique_ptr<OpenIndex> try_open(const fs::path& folder, const Manifest& mani
   verify(fingerprints, manifest.fingerprints);
   index->data = read_donors(donors.bytes(), donors.path());
   read_fingerprints(fingerprints.bytes(), fingerprints.path(), index->data);
+  index->shape = vectors_shape(index->data);
   return index;
 }
 
@@ -39,7 +40,7 @@ std::unique_ptr<OpenIndex> try_open(const fs::path& folder, const Manifest& mani
 
 ScopeVectors OpenIndex::read_vectors() const {
   verify(*vectors_file, manifest.vectors);
-  return kvs::read_vectors(vectors_file->bytes(), vectors_file->path(), data);
+  return kvs::read_vectors(vectors_file->bytes(), vectors_file->path(), shape);
 }
 
 OpenIndex open_index(const fs::path& folder) {

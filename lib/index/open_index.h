@@ -14,6 +14,7 @@ struct OpenIndex {
   Manifest manifest;
   IndexData data;
   std::unique_ptr<MappedFile> vectors_file;
+  VectorsShape shape;  ///< of the vectors' file, also when `data` went elsewhere
 
   /// Loads FAISS. Throws Error(format), naming the file, where it is damaged.
   ScopeVectors read_vectors() const;

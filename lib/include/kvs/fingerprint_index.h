@@ -47,6 +47,11 @@ class KVS_API FingerprintIndex {
   /// False where there is no such donor.
   bool remove(uint32_t donor);
 
+  /// Donor n becomes numbers[n], which is another for each.
+  void renumber(std::span<const uint32_t> numbers);
+  /// Adds the donors of another index, n as numbers[n]. Throws Error(argument) where one is taken.
+  void merge(const FingerprintIndex& other, std::span<const uint32_t> numbers);
+
   /// At most `limit` donors, most tokens in common first, then lowest number.
   std::vector<FingerprintMatch> search(std::span<const int32_t> tokens, size_t limit) const;
 
