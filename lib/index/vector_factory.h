@@ -35,6 +35,6 @@ KVS_API VectorFactory parse_vector_factory(std::string_view text, int dims = 0);
 
 /// What `rows` vectors get. "auto": flat up to 10,000, HNSW below 1,000,000, then IVF with PQ.
 /// Another setting is taken as it is, but flat below the vectors it needs for training.
-VectorFactory choose_vector_factory(std::string_view setting, int64_t rows, int dims);
+KVS_API VectorFactory choose_vector_factory(std::string_view setting, int64_t rows, int dims);
 
 }  // namespace kvs
