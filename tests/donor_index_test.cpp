@@ -1,16 +1,11 @@
 #include "kvs/donor_index.h"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <atomic>
 #include <fstream>
-#include <thread>
 
-#include "kvs/donor_index_writer.h"
-#include "support/archive_sample.h"
 #include "support/errors.h"
+#include "support/index_sample.h"
 #include "support/temporary_folder.h"
 #include "support/token_texts.h"
 
@@ -18,55 +13,15 @@ namespace kvs {
 namespace {
 
 namespace fs = std::filesystem;
+using test::build;
+using test::direction;
 using test::error_of;
+using test::ids;
 using test::joined;
+using test::prompt;
+using test::text;
 using test::Tokens;
-
-Tokens text(uint64_t seed, int64_t count = 200) {
-  std::mt19937_64 random(seed);
-  return test::random_tokens(random, count, 50'000);
-}
-
-std::vector<float> direction(uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> vector(8);
-  for (float& value : vector) value = normal(random);
-  return vector;
-}
-
-// Prompt "p<seed>" of 200 tokens and an embedding that depend on the seed.
-PromptRecord prompt(uint64_t seed, const std::string& tenant = "",
-                    Visibility visibility = Visibility::only_tenant) {
-  PromptRecord record;
-  record.id = "p" + std::to_string(seed);
-  record.tenant = tenant;
-  record.visibility = visibility;
-  record.tokens = text(seed);
-  record.embedding = direction(seed);
-  record.embedder = "static";
-  return record;
-}
-
-fs::path write_archive(const fs::path& path, const std::vector<PromptRecord>& prompts,
-                       const ArchiveHeader& header = test::sample_header()) {
-  ArchiveWriter writer(path, header);
-  for (const PromptRecord& one : prompts) writer.add(one);
-  writer.finish();
-  return path;
-}
-
-void build(const fs::path& folder, const std::vector<fs::path>& archives, bool keep = false) {
-  DonorIndexWriter writer(folder, {.mode = keep ? IndexMode::extend : IndexMode::replace});
-  for (const fs::path& archive : archives) writer.add_archive(archive);
-  writer.commit();
-}
-
-std::vector<std::string> ids(const DonorSearch& search) {
-  std::vector<std::string> found;
-  for (const DonorCandidate& candidate : search.candidates) found.push_back(candidate.donor.id);
-  return found;
-}
+using test::write_archive;
 
 using Ids = std::vector<std::string>;
 
@@ -349,58 +304,6 @@ TEST(DonorIndex, OfNothingFindsNothing) {
   build(folder.path() / "i", {});
 
   EXPECT_TRUE(DonorIndex(folder.path() / "i").search({.tokens = text(1)}).candidates.empty());
-}
-
-TEST(DonorIndex, ReadersSeeWholeGenerationsWhileWritersReplaceThem) {
-  const test::TemporaryFolder folder;
-  const fs::path a = write_archive(folder.path() / "a.kva", {prompt(1)});
-  const fs::path b = write_archive(folder.path() / "b.kva", {prompt(1), prompt(2)});
-  build(folder.path() / "i", {a});
-  std::atomic<bool> done = false;
-  std::thread writers[2];
-  for (std::thread& writer : writers)
-    writer = std::thread([&] {
-      for (int round = 0; round < 30; ++round) build(folder.path() / "i", {round % 2 ? a : b});
-    });
-  std::thread watcher([&] {
-    for (std::thread& writer : writers) writer.join();
-    done = true;
-  });
-
-  int reads = 0;
-  while (!done) {
-    const DonorIndex index(folder.path() / "i");
-    const auto found = index.search(
-        {.tokens = text(2), .embedding = direction(2), .limit = 1, .min_similarity = -1});
-    EXPECT_EQ(ids(found), Ids{index.info().donors == 2 ? "p2" : "p1"});
-    ++reads;
-  }
-
-  watcher.join();
-  EXPECT_GT(reads, 0);
-  EXPECT_EQ(DonorIndex(folder.path() / "i").info().generation, 61);
-}
-
-TEST(DonorIndex, SurvivesAWriterThatIsKilled) {
-  const test::TemporaryFolder folder;
-  const fs::path a = write_archive(folder.path() / "a.kva", {prompt(1)});
-  build(folder.path() / "i", {a});
-  for (int round = 0; round < 20; ++round) {
-    const pid_t child = fork();
-    if (child == 0) {
-      for (;;) build(folder.path() / "i", {a}, true);
-    }
-    usleep(2000 + 500 * round);
-    kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
-
-    const DonorIndex index(folder.path() / "i");
-    ASSERT_EQ(ids(index.search({.tokens = text(1), .embedding = direction(1)})), Ids{"p1"});
-  }
-  build(folder.path() / "i", {a});
-  EXPECT_EQ(DonorIndex(folder.path() / "i").info().donors, 1);
-  const auto files = fs::directory_iterator(folder.path() / "i");
-  EXPECT_EQ(std::distance(begin(files), end(files)), 5);  // MANIFEST, LOCK and one generation
 }
 
 }  // namespace
