@@ -12,7 +12,14 @@ constexpr int kProbedShare = 32;  // of the lists, one in so many is searched
 constexpr int kLeastProbed = 8;
 // More teach the centroids little and take minutes.
 constexpr int kTrainingPerList = 64;
-constexpr int kTrainingPerCode = 128;
+constexpr int kTrainingPerCode = 64;
+constexpr int kCodeRounds = 10;
+
+std::unique_ptr<faiss::IndexHNSWFlat> new_graph(int dims) {
+  auto graph = std::make_unique<faiss::IndexHNSWFlat>(dims, 16, faiss::METRIC_INNER_PRODUCT);
+  graph->hnsw.efSearch = 32;
+  return graph;
+}
 
 std::unique_ptr<faiss::IndexIVF> new_ivf(faiss::Index* centroids, int dims,
                                          const VectorFactory& factory) {
@@ -22,6 +29,7 @@ std::unique_ptr<faiss::IndexIVF> new_ivf(faiss::Index* centroids, int dims,
   auto index = std::make_unique<faiss::IndexIVFPQ>(centroids, dims, factory.lists,
                                                    factory.code_bytes, 8, kMetric);
   index->pq.cp.max_points_per_centroid = kTrainingPerCode;
+  index->pq.cp.niter = kCodeRounds;
   return index;
 }
 
@@ -40,8 +48,32 @@ std::vector<float>* FaissIvf::codebook() const {
 }
 
 void FaissIvf::train(std::span<const float> vectors, int threads) {
+  graph_ = new_graph(dims());
+  index_->clustering_index = graph_.get();
   FaissSearch::train(vectors, threads);
-  if (index_->direct_map.no()) map_rows();
+  index_->clustering_index = nullptr;
+  if (index_->direct_map.no() && index_->is_trained) map_rows();
+}
+
+faiss::IndexHNSWFlat& FaissIvf::graph() {
+  if (!graph_) graph_ = new_graph(dims());
+  if (graph_->ntotal != centroids_.ntotal) {
+    graph_->reset();
+    graph_->add(centroids_.ntotal, centroids_.get_xb());
+  }
+  return *graph_;
+}
+
+// Comparing each of many vectors with all centroids would take most of the time of a build.
+void FaissIvf::add(std::span<const float> vectors, int threads) {
+  const int64_t rows = rows_of(vectors);
+  if (!index_->is_trained || rows < factory_.lists) return FaissSearch::add(vectors, threads);
+  const ThreadLimit only(threads);
+  translated([&] {
+    std::vector<faiss::Index::idx_t> lists(rows);
+    graph().assign(rows, vectors.data(), lists.data());
+    index_->add_core(rows, vectors.data(), nullptr, lists.data());
+  });
 }
 
 void FaissIvf::map_rows() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <faiss/IndexFlat.h>
+#include <faiss/IndexHNSW.h>
 #include <faiss/IndexIVF.h>
 
 #include <memory>
@@ -16,6 +17,7 @@ class FaissIvf : public FaissSearch {
 
   std::string factory() const override { return factory_.name(); }
   void train(std::span<const float> vectors, int threads) override;
+  void add(std::span<const float> vectors, int threads) override;
   void keep(std::span<const int64_t> rows, int threads) override;
   void write_body(ByteWriter& out) const override;
   void read_body(ByteReader& in) override;
@@ -26,9 +28,11 @@ class FaissIvf : public FaissSearch {
   std::vector<float>* codebook() const;
   void read_lists(ByteReader& in);
   void map_rows();
+  faiss::IndexHNSWFlat& graph();
 
   VectorFactory factory_;
   faiss::IndexFlatIP centroids_;
+  std::unique_ptr<faiss::IndexHNSWFlat> graph_;  // of the centroids, for many vectors at once
   std::unique_ptr<faiss::IndexIVF> index_;
 };
 

@@ -3,23 +3,13 @@
 #include <omp.h>
 
 namespace kvs {
-namespace {
+ThreadLimit::ThreadLimit(int threads) : before_(omp_get_max_threads()) {
+  omp_set_num_threads(std::max(threads, 1));
+}
 
-// FAISS takes its threads from OpenMP's setting for the calling thread.
-class ThreadLimit {
- public:
-  explicit ThreadLimit(int threads) : before_(omp_get_max_threads()) {
-    omp_set_num_threads(std::max(threads, 1));
-  }
-  ~ThreadLimit() { omp_set_num_threads(before_); }
-  ThreadLimit(const ThreadLimit&) = delete;
-  ThreadLimit& operator=(const ThreadLimit&) = delete;
-
- private:
-  int before_;
-};
-
-}  // namespace
+ThreadLimit::~ThreadLimit() {
+  omp_set_num_threads(before_);
+}
 
 int64_t FaissSearch::rows_of(std::span<const float> vectors) const {
   if (vectors.size() % static_cast<size_t>(dims()) != 0)

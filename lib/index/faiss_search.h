@@ -26,6 +26,18 @@ auto translated(Body body) {
   }
 }
 
+/// FAISS takes its threads from OpenMP's setting for the calling thread.
+class ThreadLimit {
+ public:
+  explicit ThreadLimit(int threads);
+  ~ThreadLimit();
+  ThreadLimit(const ThreadLimit&) = delete;
+  ThreadLimit& operator=(const ThreadLimit&) = delete;
+
+ private:
+  int before_;
+};
+
 /// What all structures have in common: they differ in what they store.
 class FaissSearch : public StoredVectorIndex {
  public:
@@ -41,7 +53,6 @@ class FaissSearch : public StoredVectorIndex {
   virtual faiss::Index& index() = 0;
   const faiss::Index& index() const { return const_cast<FaissSearch*>(this)->index(); }
 
- private:
   int64_t rows_of(std::span<const float> vectors) const;
 };
 

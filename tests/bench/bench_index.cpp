@@ -29,7 +29,7 @@ using kvs::test::Tokens;
 
 constexpr int64_t kVocab = 49'152;
 constexpr int kDims = 384;  // MiniLM's
-constexpr int kQueries = 200;
+constexpr int kQueries = 100;
 constexpr int64_t kPerCluster = 100;
 constexpr int64_t kCommon = 600, kOwn = 400;
 constexpr float kSpread = 0.5f;        // of a cluster; its centre has length 1
@@ -142,7 +142,7 @@ void build_vectors(Built& built, const Corpus& corpus, std::string_view setting,
   const auto factory = kvs::choose_vector_factory(setting, corpus.donors, kDims);
   built.vectors = kvs::make_vector_index(kDims, factory.name());
   if (factory.training() > 0) {
-    const int64_t every = std::max<int64_t>(1, corpus.donors / (4 * factory.training()));
+    const int64_t every = std::max<int64_t>(1, corpus.donors / (2 * factory.training()));
     const auto sample = embeddings(corpus, 0, corpus.donors, every);
     const auto start = Clock::now();
     built.vectors->train(sample, threads);
