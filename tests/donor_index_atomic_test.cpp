@@ -61,12 +61,16 @@ struct Scene {
 
   void expect_nothing_left_over() const {
     build(index(), {folder.path() / "a.kva"});
-    size_t files = 0;
-    for (const auto& entry : fs::recursive_directory_iterator(index())) {
+    EXPECT_EQ(files(), 5u);
+    for (const auto& entry : fs::recursive_directory_iterator(index()))
       EXPECT_NE(entry.path().extension(), ".part") << entry.path();
-      files += entry.path().parent_path() == index() && entry.is_regular_file();
-    }
-    EXPECT_EQ(files, 5u);  // MANIFEST, LOCK and one generation
+  }
+
+  // 5 are MANIFEST, LOCK and one generation.
+  size_t files() const {
+    size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(index())) count += entry.is_regular_file();
+    return count;
   }
 
   test::TemporaryFolder folder;
@@ -170,6 +174,7 @@ TEST(DonorIndexAtomic, StaysWhatItIsWhereTheDiskIsFull) {
     ASSERT_LE(WEXITSTATUS(status), 1);
     ASSERT_EQ(scene.is_new(), WEXITSTATUS(status) == 0) << "a limit of " << limit;
     refused += WEXITSTATUS(status);
+    ASSERT_EQ(scene.files(), 5u);  // nothing half-written stays
   }
   EXPECT_GT(refused, 5);
   scene.expect_nothing_left_over();

@@ -106,8 +106,24 @@ struct DonorIndexWriter::State {
 
   void commit() {
     const std::vector<std::string> gone = update.compact();
+    ++generation;
+    try {
+      open.manifest = write_generation();
+    } catch (...) {
+      remove_generation(folder, generation);
+      throw;
+    }
+    open.vectors_file = std::make_unique<MappedFile>(folder / open.manifest.vectors.name);
+    open.shape = vectors_shape(update.data());
+    update.written();
+    remove_old_files(folder, open.manifest);
+    remove_copies(gone);
+  }
+
+  // What did not change stays in the files of the generation before.
+  Manifest write_generation() {
     Manifest next = open.manifest;
-    next.generation = ++generation;
+    next.generation = generation;
     const auto write = [&](IndexFile kind, const std::vector<std::byte>& bytes) {
       return write_generation_file(folder, kind, next.generation, bytes);
     };
@@ -117,12 +133,7 @@ struct DonorIndexWriter::State {
       next.fingerprints = write(IndexFile::fingerprints, write_fingerprints(update.data()));
     next.donors = write(IndexFile::donors, write_donors(update.data()));
     publish(folder, next);
-    open.manifest = next;
-    open.vectors_file = std::make_unique<MappedFile>(folder / next.vectors.name);
-    open.shape = vectors_shape(update.data());
-    update.written();
-    remove_old_files(folder, next);
-    remove_copies(gone);
+    return next;
   }
 
   std::vector<std::byte> new_vectors() {

@@ -64,6 +64,12 @@ void publish(const fs::path& folder, const Manifest& manifest) {
   write_file(folder, std::string(kManifestName), std::as_bytes(std::span(text)));
 }
 
+void remove_generation(const fs::path& folder, int64_t generation) {
+  std::error_code ignored;
+  for (const std::string_view kind : kKinds)
+    fs::remove(folder / fmt::format("{}.{}", kind, generation), ignored);
+}
+
 void remove_parts(const fs::path& folder) {
   std::error_code ignored;
   for (const fs::path& file : files_of(folder))

@@ -22,6 +22,9 @@ ManifestFile write_generation_file(const std::filesystem::path& folder, IndexFil
 /// Makes a generation the valid one, in one step. Throws Error(io).
 void publish(const std::filesystem::path& folder, const Manifest& manifest);
 
+/// Deletes the files of a generation that never became valid.
+void remove_generation(const std::filesystem::path& folder, int64_t generation);
+
 /// Deletes what a writer that was killed left half-written. The lock must be held.
 void remove_parts(const std::filesystem::path& folder);
 
