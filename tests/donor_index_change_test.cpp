@@ -180,9 +180,9 @@ TEST(DonorIndexChange, MergesNothingOfAnIndexOfAnotherModel) {
   build(folder.path() / "two", {write_archive(folder.path() / "c.kva", {prompt(6)}, header)});
   DonorIndexWriter writer(one.index, {.mode = IndexMode::extend});
 
-  EXPECT_EQ(error_of([&] { writer.merge(folder.path() / "two"); }).what(),
-            (folder.path() / "two").string() +
-                ": made by another model (big) than the index (tiny)");
+  EXPECT_EQ(
+      error_of([&] { writer.merge(folder.path() / "two"); }).what(),
+      (folder.path() / "two").string() + ": made by another model (big) than the index (tiny)");
   writer.commit();
 
   EXPECT_EQ(DonorIndex(one.index).info().donors, 5);

@@ -101,7 +101,8 @@ TEST(VectorIndex, RefusesWhatDoesNotFit) {
   EXPECT_STREQ(error_of([] { make_vector_index(0); }).what(),
                "vector index: 0 dimensions, expected 1 to 65536");
   EXPECT_STREQ(error_of([] { make_vector_index(4, "LSH"); }).what(),
-               "vector index: unknown factory 'LSH', expected Flat, HNSW32, IVF1024,Flat or IVF1024,PQ96 (or other numbers)");
+               "vector index: unknown factory 'LSH', expected Flat, HNSW32, IVF1024,Flat or "
+               "IVF1024,PQ96 (or other numbers)");
 }
 
 // Run by the test below, in a process whose libkvs has no module beside it.

@@ -128,9 +128,9 @@ TEST(VectorStructure, KeepsSomeRows) {
     EXPECT_EQ(index->size(), static_cast<int64_t>(kept.size()));
     EXPECT_EQ(index->row(40), row);
     const auto found = index->search(row, 10);
-    EXPECT_TRUE(std::any_of(found.begin(), found.end(),
-                            [](const VectorMatch& match) { return match.row == 40; }))
-        << factory;
+    EXPECT_TRUE(std::any_of(found.begin(), found.end(), [](const VectorMatch& match) {
+      return match.row == 40;
+    })) << factory;
     EXPECT_EQ(read_vector_index(index->to_bytes(), "x")->search(row, 10), found);
     index->keep({});
     EXPECT_EQ(index->size(), 0);
@@ -182,9 +182,9 @@ TEST(VectorFactory, KnowsWhatFaissCallsThem) {
     EXPECT_EQ(parse_vector_factory(name, 384).name(), name);
   EXPECT_EQ(parse_vector_factory("HNSW16,Flat").name(), "HNSW16");
   EXPECT_EQ(parse_vector_factory("IVF8,PQ4x8").name(), "IVF8,PQ4");
-  for (const char* name : {"", "flat", "HNSW", "HNSW0", "HNSW1", "HNSW32,", "HNSW99999", "IVF8",
-                           "IVF8,PQ", "IVF0,Flat", "IVF8,PQ4x4", "PQ8", "IVF-1,Flat",
-                           "IVF99999999999,Flat"})
+  for (const char* name :
+       {"", "flat", "HNSW", "HNSW0", "HNSW1", "HNSW32,", "HNSW99999", "IVF8", "IVF8,PQ",
+        "IVF0,Flat", "IVF8,PQ4x4", "PQ8", "IVF-1,Flat", "IVF99999999999,Flat"})
     EXPECT_EQ(error_of([&] { parse_vector_factory(name); }).kind(), ErrorKind::argument) << name;
   EXPECT_STREQ(error_of([&] { parse_vector_factory("IVF8,PQ7", 384); }).what(),
                "vector index: factory 'IVF8,PQ7': 384 dimensions do not divide by 7");

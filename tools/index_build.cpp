@@ -91,10 +91,9 @@ int build_index(const IndexBuildOptions& options, bool keep) {
 int merge_indexes(const IndexBuildOptions& options) {
   if (options.inputs.empty())
     fail(ErrorKind::argument, "nothing to merge: name the folders of indexes");
-  return add_all(options, options.inputs, IndexMode::extend,
-                 [](DonorIndexWriter& writer, const std::string& index) {
-                   return writer.merge(index);
-                 });
+  return add_all(
+      options, options.inputs, IndexMode::extend,
+      [](DonorIndexWriter& writer, const std::string& index) { return writer.merge(index); });
 }
 
 }  // namespace kvs

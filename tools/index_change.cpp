@@ -37,8 +37,7 @@ DonorSelection selection_of(const IndexChangeOptions& options) {
 
 DonorIndexWriter open_writer(const IndexChangeOptions& options) {
   if (options.folder.empty()) fail(ErrorKind::argument, "no index: name its folder");
-  return DonorIndexWriter(options.folder,
-                          {.mode = IndexMode::change, .on_step = check_interrupt});
+  return DonorIndexWriter(options.folder, {.mode = IndexMode::change, .on_step = check_interrupt});
 }
 
 void require_condition(const IndexChangeOptions& options) {
@@ -66,7 +65,8 @@ void add_change_options(CLI::App& app, IndexChangeOptions& options) {
 
 void add_expire_options(CLI::App& app, IndexChangeOptions& options) {
   add_folder(app, options);
-  app.add_option("--older-than", options.older_than, "Age, such as 90s, 15m, 12h, 30d, 2w (required)")
+  app.add_option("--older-than", options.older_than,
+                 "Age, such as 90s, 15m, 12h, 30d, 2w (required)")
       ->type_name("AGE");
   add_list(app, "--tenant", options.tenants, "Only donors of this tenant")->type_name("NAME");
 }

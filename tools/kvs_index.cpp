@@ -59,14 +59,15 @@ int show(const std::string& folder) {
   }
   Json::Array structures;
   for (const std::string& structure : info.structures) structures.push_back(structure);
-  const Json line = Json::Object{{"generation", info.generation},   {"model", info.model},
-                                 {"fingerprint", info.fingerprint}, {"tokenizer", info.tokenizer},
-                                 {"embedder", info.embedder},       {"dims", info.dims},
-                                 {"factory", info.factory},         {"structures", std::move(structures)},
-                                 {"donors", info.donors},           {"pinned", info.pinned},
-                                 {"embeddings", info.embeddings},   {"tokens", info.tokens},
-                                 {"tenants", info.tenants},         {"bytes", info.bytes},
-                                 {"archives", std::move(archives)}};
+  const Json line =
+      Json::Object{{"generation", info.generation},   {"model", info.model},
+                   {"fingerprint", info.fingerprint}, {"tokenizer", info.tokenizer},
+                   {"embedder", info.embedder},       {"dims", info.dims},
+                   {"factory", info.factory},         {"structures", std::move(structures)},
+                   {"donors", info.donors},           {"pinned", info.pinned},
+                   {"embeddings", info.embeddings},   {"tokens", info.tokens},
+                   {"tenants", info.tenants},         {"bytes", info.bytes},
+                   {"archives", std::move(archives)}};
   kvs::write_line(line.dump(kvs::is_terminal(STDOUT_FILENO) ? 2 : -1));
   return complete ? kvs::kExitOk : kvs::kExitNegative;
 }

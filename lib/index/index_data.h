@@ -28,9 +28,9 @@ struct StoredDonor {
   uint32_t archive = 0;
   uint32_t tenant = 0;
   Visibility visibility = Visibility::only_tenant;
-  int64_t time = 0;      ///< of the prompt, else when it was indexed; seconds since 1970 UTC
-  bool pinned = false;   ///< does not expire
-  int64_t row = kNone;   ///< in its scope's vector index; derived from Scope::vector_rows
+  int64_t time = 0;     ///< of the prompt, else when it was indexed; seconds since 1970 UTC
+  bool pinned = false;  ///< does not expire
+  int64_t row = kNone;  ///< in its scope's vector index; derived from Scope::vector_rows
 
   static constexpr int64_t kNone = -1;
 };

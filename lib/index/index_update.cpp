@@ -60,8 +60,7 @@ int64_t IndexUpdate::add(const std::function<void()>& read) {
   return static_cast<int64_t>(data_.donors.size()) - first_donor;
 }
 
-void IndexUpdate::roll_back(uint32_t first_donor, size_t first_archive,
-                            const IndexedModel& model) {
+void IndexUpdate::roll_back(uint32_t first_donor, size_t first_archive, const IndexedModel& model) {
   for (uint32_t donor = first_donor; donor < data_.donors.size(); ++donor)
     if (!removed_[donor]) remove(donor);
   for (ScopeState& scope : scopes_) {
@@ -109,8 +108,8 @@ uint32_t IndexUpdate::add_donor(StoredDonor donor) {
   return static_cast<uint32_t>(data_.donors.size() - 1);
 }
 
-void IndexUpdate::add_vector(std::vector<float> vector, const std::string& embedder,
-                             uint32_t donor, const std::string& source) {
+void IndexUpdate::add_vector(std::vector<float> vector, const std::string& embedder, uint32_t donor,
+                             const std::string& source) {
   if (!normalise(vector)) return;  // none, or none that has a direction
   IndexedModel& index = data_.model;
   if (index.dims == 0) {

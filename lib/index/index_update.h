@@ -26,7 +26,9 @@ class IndexUpdate {
   /// Returns the number of donors.
   int64_t add(const std::function<void()>& read);
   uint32_t add_archive(StoredArchive archive);
-  void set_archive_bytes(uint32_t archive, uint64_t bytes) { data_.archives[archive].bytes = bytes; }
+  void set_archive_bytes(uint32_t archive, uint64_t bytes) {
+    data_.archives[archive].bytes = bytes;
+  }
   /// `time` stands in for that of prompts that have none. Both throw Error(mismatch), naming
   /// `source`, where it does not go with what is there.
   void expect_model(const ArchiveHeader& header, const std::string& source);

@@ -8,8 +8,8 @@
 namespace kvs {
 namespace {
 
-constexpr size_t kSpareRows = 16;     // that may belong to nobody, and
-constexpr size_t kLivePerSpare = 8;   // one more for so many that do not
+constexpr size_t kSpareRows = 16;    // that may belong to nobody, and
+constexpr size_t kLivePerSpare = 8;  // one more for so many that do not
 constexpr size_t kRowsPerStep = 2048;
 
 size_t living(std::span<const uint32_t> rows) {
@@ -25,8 +25,7 @@ struct Plan {
 // A structure grows with its vectors; only a demand makes it go back, for IVF loses what it drops.
 bool replaces(std::string_view setting, const VectorFactory& wanted, const VectorFactory& present) {
   if (setting == kAutomaticFactory) return wanted.kind > present.kind;
-  return wanted.name() != present.name() &&
-         present.name() != parse_vector_factory(setting).name();
+  return wanted.name() != present.name() && present.name() != parse_vector_factory(setting).name();
 }
 
 Plan plan_for(const IndexData& data, const Scope& scope, const NewVectors& added) {

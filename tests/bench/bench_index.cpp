@@ -83,7 +83,8 @@ struct Corpus {
   Tokens text(int64_t donor) const {
     std::mt19937_64 random(donor + 1);
     const Tokens own = kvs::test::random_tokens(random, kOwn, kVocab);
-    return kvs::test::joined({{own.begin(), own.begin() + 50}, common, {own.begin() + 50, own.end()}});
+    return kvs::test::joined(
+        {{own.begin(), own.begin() + 50}, common, {own.begin() + 50, own.end()}});
   }
 
   int64_t donors;
@@ -192,10 +193,11 @@ Found look_up(const Built& built, const std::vector<Query>& queries) {
     const auto sharing = built.fingerprints.search(query.tokens, kAsked);
     found.both_ms.push_back(seconds_since(start) * 1e3);
     for (size_t at = 0; at < std::min<size_t>(10, similar.size()); ++at)
-      found.recall += std::any_of(query.nearest.begin(), query.nearest.end(), [&](const auto& one) {
-                        return one.second == similar[at].row;
-                      }) / (10.0 * kQueries);
-    found.by_fingerprints += (!sharing.empty() && sharing[0].donor == query.donor) / double{kQueries};
+      found.recall += std::any_of(query.nearest.begin(), query.nearest.end(),
+                                  [&](const auto& one) { return one.second == similar[at].row; }) /
+                      (10.0 * kQueries);
+    found.by_fingerprints +=
+        (!sharing.empty() && sharing[0].donor == query.donor) / double{kQueries};
   }
   return found;
 }
@@ -223,7 +225,8 @@ Json measure(int64_t donors, std::string_view setting, int threads) {
       {"recall_at_10", rounded(found.recall)},
       {"first_by_fingerprints", rounded(found.by_fingerprints)},
       {"lookup_ms", Json::Object{{"median", rounded(both.median)}, {"p90", rounded(both.p90)}}},
-      {"vectors_ms", Json::Object{{"median", rounded(vectors.median)}, {"p90", rounded(vectors.p90)}}}};
+      {"vectors_ms",
+       Json::Object{{"median", rounded(vectors.median)}, {"p90", rounded(vectors.p90)}}}};
 }
 
 }  // namespace

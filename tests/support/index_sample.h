@@ -28,7 +28,7 @@ inline std::vector<float> direction(uint64_t seed) {
 
 // Prompt "p<seed>" of 200 tokens and an embedding that depend on the seed.
 inline PromptRecord prompt(uint64_t seed, const std::string& tenant = "",
-                    Visibility visibility = Visibility::only_tenant) {
+                           Visibility visibility = Visibility::only_tenant) {
   PromptRecord record;
   record.id = "p" + std::to_string(seed);
   record.tenant = tenant;
@@ -39,15 +39,17 @@ inline PromptRecord prompt(uint64_t seed, const std::string& tenant = "",
   return record;
 }
 
-inline std::filesystem::path write_archive(const std::filesystem::path& path, const std::vector<PromptRecord>& prompts,
-                       const ArchiveHeader& header = sample_header()) {
+inline std::filesystem::path write_archive(const std::filesystem::path& path,
+                                           const std::vector<PromptRecord>& prompts,
+                                           const ArchiveHeader& header = sample_header()) {
   ArchiveWriter writer(path, header);
   for (const PromptRecord& one : prompts) writer.add(one);
   writer.finish();
   return path;
 }
 
-inline void build(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& archives, bool keep = false) {
+inline void build(const std::filesystem::path& folder,
+                  const std::vector<std::filesystem::path>& archives, bool keep = false) {
   DonorIndexWriter writer(folder, {.mode = keep ? IndexMode::extend : IndexMode::replace});
   for (const std::filesystem::path& archive : archives) writer.add_archive(archive);
   writer.commit();

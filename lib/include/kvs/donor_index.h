@@ -64,7 +64,7 @@ struct DonorIndexInfo {
   std::string model, fingerprint, tokenizer;  ///< of the archives, see ArchiveHeader
   std::string embedder;                       ///< empty: no prompt has an embedding
   int dims = 0;
-  std::string factory;  ///< as asked for: "auto", or as FAISS spells it
+  std::string factory;                  ///< as asked for: "auto", or as FAISS spells it
   std::vector<std::string> structures;  ///< what the vector indexes of the partitions are
   int64_t donors = 0;
   int64_t pinned = 0;

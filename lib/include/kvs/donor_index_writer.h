@@ -25,7 +25,7 @@ struct DonorIndexOptions {
   /// How vectors are searched: "auto" chooses by their number, see VectorIndex for the others.
   /// Empty: as before, "auto" at first.
   std::string factory = {};
-  int threads = 1;                        ///< that build structures for vectors
+  int threads = 1;                       ///< that build structures for vectors
   std::function<void()> on_record = {};  ///< called for each record read; may throw to stop
   /// Called now and then while the writer waits or works; may throw to stop, but is not called any
   /// more once a new index is being written.
@@ -34,8 +34,8 @@ struct DonorIndexOptions {
 
 /// Donors that fit every condition given. Without any condition: all.
 struct DonorSelection {
-  std::vector<std::string> ids = {};               ///< empty: any
-  std::vector<std::string> tenants = {};           ///< empty: any
+  std::vector<std::string> ids = {};                 ///< empty: any
+  std::vector<std::string> tenants = {};             ///< empty: any
   std::vector<std::filesystem::path> archives = {};  ///< empty: any; also as the index writes them
   std::optional<int64_t> before = {};  ///< computed before that time, in seconds since 1970 UTC
   std::optional<bool> pinned = {};

@@ -52,9 +52,9 @@ class KVS_API VectorIndex {
 };
 
 /// An empty index. FAISS is loaded now, from libkvs_faiss.so beside libkvs.so: linking it would
-/// slow the start of every tool. `factory`: "Flat" compares with every vector; "HNSW32" walks a graph
-/// of 32 links per vector; "IVF1024,Flat" compares with the vectors of the nearest of 1,024 lists;
-/// "IVF1024,PQ96" does so with codes of 96 bytes. Throws Error(argument) for dims outside
+/// slow the start of every tool. `factory`: "Flat" compares with every vector; "HNSW32" walks a
+/// graph of 32 links per vector; "IVF1024,Flat" compares with the vectors of the nearest of 1,024
+/// lists; "IVF1024,PQ96" does so with codes of 96 bytes. Throws Error(argument) for dims outside
 /// [1, 65536] or not divisible by the bytes of a code and for another factory, Error(io) where the
 /// module is missing.
 KVS_API std::unique_ptr<VectorIndex> make_vector_index(int dims, std::string_view factory = "Flat");
