@@ -8,6 +8,7 @@ namespace {
 // New numbers for what is used, in the old order; kNoDonor for the rest.
 std::vector<uint32_t> numbered(const std::vector<bool>& used) {
   std::vector<uint32_t> numbers;
+  numbers.reserve(used.size());
   uint32_t next = 0;
   for (const bool one : used) numbers.push_back(one ? next++ : kNoDonor);
   return numbers;
