@@ -8,6 +8,8 @@ Kernels make_table() {
   table.level = Simd::kLevel;
   table.width = simd::kWidth;
   install_attention(table, Simd{});
+  install_gelu(table, Simd{});
+  install_layer_norm(table, Simd{});
   install_matmul(table, Simd{});
   install_pack(table, Simd{});
   install_peak(table, Simd{});

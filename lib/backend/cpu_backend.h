@@ -42,6 +42,9 @@ class CpuBackend final : public Backend {
   void write_kv(Tensor qkv, const BatchPlan& plan, int layer) override;
   void attention(Tensor out, Tensor qkv, const BatchPlan& plan, int layer) override;
 
+  void layer_norm(Tensor out, Tensor x, Tensor weight, Tensor bias, float eps) override;
+  void gelu(Tensor out, Tensor x) override;
+
   MachineLimits measure_limits(Compute compute) override;
 
  private:
