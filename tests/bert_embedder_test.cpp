@@ -77,8 +77,8 @@ TEST_F(BertEmbeddings, ExistForAnEmptyTextAndForNone) {
   const std::string empty;
 
   EXPECT_TRUE(embedder.embed_texts({}).empty());
-  for (const float value : embedder.embed_texts(std::span(&empty, 1))[0])
-    EXPECT_TRUE(std::isfinite(value));
+  const auto of_empty = embedder.embed_texts(std::span(&empty, 1));
+  for (const float value : of_empty.at(0)) EXPECT_TRUE(std::isfinite(value));
 }
 
 TEST_F(BertEmbeddings, HaveANameThatFollowsTheRules) {

@@ -100,7 +100,8 @@ class Job {
     if (archive_->has(record)) return;
     batch_tokens_ += record.tokens.size();
     batch_.push_back(std::move(record));
-    if (batch_.size() >= kBatchPrompts || batch_tokens_ >= kBatchTokens) write_batch();
+    const size_t most = maker_ ? 1 : kBatchPrompts;  // computing takes longer than embedding
+    if (batch_.size() >= most || batch_tokens_ >= kBatchTokens) write_batch();
   }
 
   void write_batch() {
