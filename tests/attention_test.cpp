@@ -111,6 +111,17 @@ TEST_P(Attention, ReadsHundredsOfRunsWithAsManyShifts) {
   }
 }
 
+TEST_P(Attention, LetsRowsShareAPosition) {
+  for (const int32_t length : {1, 16, 70, 200}) {
+    AttentionScene scene({.heads = 4, .kv_heads = 4, .head_dim = 32, .type = DType::f32});
+    const std::vector<int32_t> last(static_cast<size_t>(length), length - 1);
+    scene.add({.length = length, .rows = last, .stored = false}, 1);
+    scene.add({.length = 5, .rows = {4, 4, 4}, .stored = false}, 2);
+
+    expect_reference(scene);
+  }
+}
+
 TEST_P(Attention, HonoursTheWindow) {
   for (const int window : {1, 2, 63, 64, 65, 100, 700}) {
     AttentionScene scene({.heads = 4, .head_dim = 16, .window = window});

@@ -47,6 +47,7 @@ void add_lookup_options(CLI::App& app, LookupOptions& options) {
       ->check(CLI::Range(-1.0, 1.0))
       ->type_name("X")
       ->capture_default_str();
+  add_embedder_option(app, options.embedder);
   app.add_flag("--fingerprints-only", options.fingerprints_only, "Do not compare embeddings");
   app.add_option("--chat-template", options.chat_template, "In place of the model's own")
       ->type_name("NAME");
@@ -67,11 +68,11 @@ DonorLookup::DonorLookup(const LookupOptions& options)
   const DonorIndexInfo info = index_.info();
   expect_tokens(info, *prompts_, options);
   if (info.embeddings == 0 || options.fingerprints_only) return;
-  files_ = open_model_files(path);
-  embedder_ = std::make_unique<StaticEmbedder>(*files_);
-  if (embedder_->name() != info.embedder)
-    fail(ErrorKind::mismatch, "{}: has embeddings of '{}', give --fingerprints-only", options.index,
-         info.embedder);
+  embedder_ = open_index_embedder({.name = options.embedder,
+                                   .model = path,
+                                   .tokenizer = prompts_->tokenizer(),
+                                   .backend = {.threads = options.threads}},
+                                  info.embedder, options.index);
 }
 
 const Tokenizer* DonorLookup::tokenizer() const {
@@ -87,7 +88,7 @@ std::vector<int32_t> DonorLookup::tokens_of(const Request& request) const {
 std::vector<DonorCandidate> DonorLookup::search(const Request& request,
                                                 const std::vector<int32_t>& tokens) const {
   std::vector<float> embedding;
-  if (embedder_) embedding = embedder_->embed(tokens);
+  if (embedder_) embedding = (*embedder_)->embed(tokens);
   DonorQuery query{.tokens = tokens, .embedding = embedding};
   query.tenant = request.tenant;
   query.group = options_.group;

@@ -8,9 +8,8 @@
 #include <vector>
 
 #include "kvs/donor_index.h"
-#include "kvs/embedder.h"
-#include "kvs/model_files.h"
 #include "kvs/prompt_encoder.h"
+#include "tools/embedder_choice.h"
 
 namespace kvs {
 
@@ -21,6 +20,7 @@ struct LookupOptions {
   std::string model;
   std::string chat_template;
   bool parse_special = false;
+  std::string embedder = "auto";
   bool fingerprints_only = false;
   bool keep_going = false;
   std::string tenant;
@@ -36,8 +36,8 @@ void add_lookup_options(CLI::App& app, LookupOptions& options);
 /// Prompts with the donors that an index has for them.
 class DonorLookup {
  public:
-  /// Throws what DonorIndex, PromptEncoder and ModelFiles throw, and Error(mismatch) where the
-  /// index has other tokens than the model.
+  /// Throws what DonorIndex, PromptEncoder and ChosenEmbedder throw, and Error(mismatch) where
+  /// the index has other tokens than the model or vectors of another embedder.
   explicit DonorLookup(const LookupOptions& options);
 
   const DonorIndex& index() const { return index_; }
@@ -62,8 +62,7 @@ class DonorLookup {
   LookupOptions options_;
   DonorIndex index_;
   std::unique_ptr<PromptEncoder> prompts_;
-  std::unique_ptr<ModelFiles> files_;
-  std::unique_ptr<StaticEmbedder> embedder_;
+  std::unique_ptr<ChosenEmbedder> embedder_;
 };
 
 /// The word for JSON: "fingerprints", "embedding" or "both".

@@ -1,128 +1,173 @@
 #include "tools/embed_prompts.h"
 
-#include <algorithm>
-#include <chrono>
-#include <functional>
-#include <optional>
+#include <unistd.h>
 
-#include "kvs/embedder.h"
-#include "kvs/engine.h"
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+
 #include "kvs/error.h"
-#include "kvs/kv_archive.h"
-#include "kvs/model.h"
-#include "tools/archive_output.h"
-#include "tools/input.h"
+#include "tools/embedder_choice.h"
 #include "tools/interrupt.h"
+#include "tools/kv_maker.h"
 #include "tools/message.h"
 #include "tools/model_path.h"
 #include "tools/output.h"
 #include "tools/progress.h"
+#include "tools/prompt_archive.h"
+#include "tools/prompt_source.h"
+#include "tools/terminal.h"
 #include "tools/tool.h"
 
 namespace kvs {
 namespace {
 
-using OnRequest = std::function<void(const Request&, std::vector<int32_t> tokens)>;
-
-// Reads all requests; returns how many were skipped.
-int64_t for_each_request(const EmbedOptions& options, const PromptEncoder& prompts,
-                         const OnRequest& on_request) {
-  int64_t skipped = 0;
-  for (const std::string& file : files_or_stdin(options.files)) {
-    Input input(file);
-    RequestReader reader(input.stream(), input.name());
-    for (bool more = true; more;) {
-      check_interrupt();
-      try {
-        const std::optional<Request> request = reader.next();
-        more = request.has_value();
-        if (more) on_request(*request, prompts.encode(*request));
-      } catch (const Error& e) {
-        if (!options.keep_going || e.kind() == ErrorKind::io) throw;
-        say(e.what());
-        ++skipped;
-      }
-    }
-  }
-  return skipped;
-}
+// Prompts that are embedded together: enough for full passes, few enough to be written soon.
+constexpr size_t kBatchPrompts = 64;
+constexpr size_t kBatchTokens = 1 << 16;
 
 PromptEncoder::Options prompt_options(const EmbedOptions& options) {
   return {options.chat_template, options.parse_special};
 }
 
+PromptSource source_of(const EmbedOptions& options) {
+  return {options.files, parse_shard(options.shard), options.keep_going};
+}
+
 PromptRecord make_record(const EmbedOptions& options, const Request& request,
-                         std::vector<int32_t> tokens, const StaticEmbedder& embedder) {
+                         std::vector<int32_t> tokens) {
   using std::chrono::system_clock;
   PromptRecord record{
       .id = request.id,
       .tenant = request.tenant,
       .visibility = options.everyone ? Visibility::everyone : Visibility::only_tenant,
       .tokens = std::move(tokens),
-      .embedder = embedder.name(),
       .time = system_clock::to_time_t(system_clock::now())};
-  record.embedding = embedder.embed(record.tokens);
   const auto* text = std::get_if<std::string>(&request.prompt);
   if (text && !options.no_text) record.text = *text;
   return record;
 }
 
-// Computes prompts and puts their keys and values into archives.
-class KvMaker {
+// Embeds prompts in batches, computes their keys and values, and writes them.
+class Job {
  public:
-  explicit KvMaker(const EmbedOptions& options)
-      : kv_type_(kv_type_from_name(options.kv_type)), codec_(codec_of(options.codec)) {
-    backend_ = make_backend(options.compute.backend);
-    Progress progress("loading", "matrices", 0);
-    model_ = std::make_unique<Model>(
-        resolve_model(options.model), *backend_,
-        ModelOptions{.compute = options.compute.compute,
-                     .prompts = prompt_options(options),
-                     .progress = [&](int64_t, int64_t) { progress.add(); }});
-    const auto block =
-        static_cast<int64_t>(model_->transformer().kv_layout(kv_type_).block_bytes());
-    engine_ = std::make_unique<Engine>(
-        model_->transformer(), nullptr,
-        EngineOptions{.max_blocks = std::max<int64_t>(2, options.kv_memory_mb * (1 << 20) / block),
-                      .kv_type = kv_type_});
+  explicit Job(const EmbedOptions& options)
+      : options_(options),
+        source_(source_of(options)),
+        path_(resolve_model(options.model)),
+        progress_("embedding", "prompts", 0) {
+    if (options.kv)
+      maker_.emplace(KvMakerOptions{.model = options.model,
+                                    .kv_type = options.kv_type,
+                                    .codec = options.codec,
+                                    .memory_mb = options.kv_memory_mb,
+                                    .prompts = prompt_options(options),
+                                    .compute = options.compute});
+    else
+      own_.emplace(path_, prompt_options(options));
+    embedder_ =
+        std::make_unique<ChosenEmbedder>(EmbedderChoice{.name = options.embedder,
+                                                        .model = path_,
+                                                        .tokenizer = prompts().tokenizer(),
+                                                        .backend = options.compute.backend});
+    ArchiveHeader header = maker_ ? maker_->header() : ArchiveHeader{};
+    header.tokenizer = prompts().tokenizer_hash();
+    archive_.emplace(PromptArchiveOptions{.path = options.output,
+                                          .embedder = (*embedder_)->name(),
+                                          .resume = options.resume,
+                                          .threads = options.compute.backend.threads},
+                     header);
   }
 
-  const Model& model() const { return *model_; }
-  ArchiveHeader header() const { return model_->archive_header(kv_type_, "kvs-embed"); }
-
-  // Earlier prompts are donors of exact prefixes, so that shared text is computed once.
-  void add(PromptRecord record, ArchiveWriter& writer) {
-    Task task{.id = record.id,
-              .tokens = record.tokens,
-              .tenant = record.tenant,
-              .max_tokens = 0,
-              .reuse = {.mode = ReuseMode::exact}};
-    task.on_prompt = [&](const KvView& view) {
-      archive_prompt(writer, model_->fingerprint(), engine_->pool(), view, std::move(record),
-                     codec_);
-    };
-    const Response response = engine_->run(std::move(task));
-    if (response.finish_reason == "error") fail(ErrorKind::device, "{}", response.error);
+  // Prompts that are finished when Ctrl-C comes stay.
+  int run() {
+    if (is_terminal(STDERR_FILENO)) progress_.expect(source_.count() - archive_->finished());
+    int64_t skipped = 0;
+    try {
+      skipped = source_.for_each(prompts(), [&](const Request& request, auto tokens) {
+        add(make_record(options_, request, std::move(tokens)));
+      });
+      write_batch();
+    } catch (const Interrupted&) {
+      if (done_ > 0) finish();
+      throw;
+    }
+    if (done_ > 0 || archive_->finished() == 0) finish();
+    return skipped + failed_ > 0 ? kExitNegative : kExitOk;
   }
 
  private:
-  static KvCodec codec_of(const std::string& name) {
-    if (const auto codec = find_codec(name)) return *codec;
-    fail(ErrorKind::argument, "unknown codec '{}', expected raw, shuffle, q8 or q4", name);
+  const PromptEncoder& prompts() const { return maker_ ? maker_->model().prompts() : *own_; }
+
+  void add(PromptRecord record) {
+    if (archive_->has(record)) return;
+    batch_tokens_ += record.tokens.size();
+    batch_.push_back(std::move(record));
+    const size_t most = maker_ ? 1 : kBatchPrompts;  // computing takes longer than embedding
+    if (batch_.size() >= most || batch_tokens_ >= kBatchTokens) write_batch();
   }
 
-  DType kv_type_;
-  KvCodec codec_;
-  std::unique_ptr<Backend> backend_;
-  std::unique_ptr<Model> model_;
-  std::unique_ptr<Engine> engine_;
-};
+  void write_batch() {
+    std::vector<std::vector<float>> embeddings = embed_batch();
+    for (size_t i = 0; i < batch_.size(); ++i) {
+      check_interrupt();
+      PromptRecord& record = batch_[i];
+      try {
+        record.embedder = (*embedder_)->name();
+        record.embedding =
+            embeddings.empty() ? (*embedder_)->embed(record.tokens) : std::move(embeddings[i]);
+        write(std::move(record));
+      } catch (const Error& e) {
+        if (!options_.keep_going || e.kind() == ErrorKind::io) throw;
+        progress_.clear();
+        say(e.what());
+        ++failed_;
+      }
+    }
+    batch_.clear();
+    batch_tokens_ = 0;
+  }
 
-int finish(ArchiveWriter& writer, int64_t prompts, int64_t skipped) {
-  writer.finish();
-  explain("{} prompts, {} bytes", prompts, writer.bytes());
-  return skipped > 0 ? kExitNegative : kExitOk;
-}
+  // Nothing where one of them cannot be embedded, so that the others are tried without it.
+  std::vector<std::vector<float>> embed_batch() const {
+    std::vector<std::span<const int32_t>> prompts;
+    for (const PromptRecord& record : batch_) prompts.emplace_back(record.tokens);
+    try {
+      return (*embedder_)->embed_all(prompts);
+    } catch (const Error&) {
+      if (!options_.keep_going) throw;
+      return {};
+    }
+  }
+
+  void write(PromptRecord record) {
+    if (maker_)
+      maker_->add(std::move(record), archive_->writer());
+    else
+      archive_->writer().add(record);
+    progress_.add();
+    ++done_;
+  }
+
+  void finish() {
+    archive_->commit();
+    progress_.clear();
+    explain("{} prompts, {} bytes", done_, archive_->writer().bytes());
+  }
+
+  const EmbedOptions& options_;
+  PromptSource source_;
+  std::string path_;
+  std::optional<KvMaker> maker_;
+  std::optional<PromptEncoder> own_;  // without a KvMaker
+  std::unique_ptr<ChosenEmbedder> embedder_;
+  std::optional<PromptArchive> archive_;
+  Progress progress_;
+  std::vector<PromptRecord> batch_;
+  size_t batch_tokens_ = 0;
+  int64_t done_ = 0, failed_ = 0;
+};
 
 }  // namespace
 
@@ -147,6 +192,11 @@ void add_embed_options(CLI::App& app, EmbedOptions& options) {
       ->capture_default_str();
   app.add_flag("--no-text", options.no_text, "Do not store the prompts' text");
   app.add_flag("--public", options.everyone, "All tenants may reuse these prompts");
+  add_embedder_option(app, options.embedder);
+  app.add_option("--shard", options.shard, "Only every N-th prompt, beginning with the I-th")
+      ->type_name("I/N")
+      ->capture_default_str();
+  app.add_flag("--resume", options.resume, "Keep what ARCHIVE has and add the other prompts");
   app.add_flag("--keep-going", options.keep_going, "Skip prompts that cannot be read");
   app.add_option("--chat-template", options.chat_template, "In place of the model's own")
       ->type_name("NAME");
@@ -164,38 +214,13 @@ int tokenize_prompts(const EmbedOptions& options) {
     line.set("tokens", std::move(ids));
     write_out(line.dump() + "\n");
   };
-  const int64_t skipped = for_each_request(options, prompts, write);
+  const int64_t skipped = source_of(options).for_each(prompts, write);
   flush_out();
   return skipped > 0 ? kExitNegative : kExitOk;
 }
 
 int embed_prompts(const EmbedOptions& options) {
-  const std::string path = resolve_model(options.model);
-  const auto files = open_model_files(path);
-  const StaticEmbedder embedder(*files);
-  std::optional<KvMaker> maker;
-  if (options.kv) maker.emplace(options);
-  std::optional<PromptEncoder> own;
-  if (!maker) own.emplace(path, prompt_options(options));
-  const PromptEncoder& prompts = maker ? maker->model().prompts() : *own;
-
-  ArchiveHeader header = maker ? maker->header() : ArchiveHeader{};
-  if (!maker) header.tokenizer = prompts.tokenizer_hash();
-  ArchiveWriter writer =
-      open_archive(options.output, header, {.threads = options.compute.backend.threads});
-  Progress progress("embedding", "prompts", 0);
-  int64_t done = 0;
-  const auto add = [&](const Request& request, std::vector<int32_t> tokens) {
-    PromptRecord record = make_record(options, request, std::move(tokens), embedder);
-    if (maker)
-      maker->add(std::move(record), writer);
-    else
-      writer.add(record);
-    progress.add();
-    ++done;
-  };
-  const int64_t skipped = for_each_request(options, prompts, add);
-  return finish(writer, done, skipped);
+  return Job(options).run();
 }
 
 }  // namespace kvs

@@ -17,6 +17,9 @@ struct EmbedOptions {
   bool kv = false;
   std::string kv_type = "f16";
   std::string codec = "shuffle";
+  std::string embedder = "static";
+  std::string shard = "1/1";
+  bool resume = false;
   bool no_text = false;
   bool everyone = false;
   bool keep_going = false;

@@ -16,6 +16,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  /// The total, where it becomes known later.
+  void expect(int64_t total) { total_ = total; }
   void add(int64_t count = 1);
   /// Clears the line, so that something else can be said.
   void clear();

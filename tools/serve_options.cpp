@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kvs/donor_index.h"
 #include "kvs/error.h"
 #include "tools/message.h"
 #include "tools/model_path.h"
@@ -51,6 +52,7 @@ void add_rule(CLI::App& app, ReuseOptions& rule) {
 void add_reuse(CLI::App& app, ServeOptions& options) {
   app.add_option("--index", options.index, "Directory made by kvs-index: donors on disk")
       ->type_name("DIR");
+  add_embedder_option(app, options.embedder);
   app.add_option("--preload", options.preload, "Archive whose prompts are donors from the start")
       ->type_name("ARCHIVE")
       ->allow_extra_args(false);  // or it would take the request files too
@@ -114,10 +116,16 @@ void Server::open_donors(const ServeOptions& options, const ArchiveHeader& heade
   DonorStore& donors = engine_->donors();
   for (const std::string& archive : options.preload) donors.preload(archive, header);
   if (options.index.empty()) return;
-  files_ = open_model_files(resolve_model(options.model));
-  embedder_ = std::make_unique<StaticEmbedder>(*files_);
-  donors.open_index(options.index, header,
-                    [this](std::span<const int32_t> tokens) { return embedder_->embed(tokens); });
+  const DonorIndexInfo info = DonorIndex(options.index).info();
+  if (info.embeddings == 0) return donors.open_index(options.index, header);
+  embedder_ = open_index_embedder({.name = options.embedder,
+                                   .model = resolve_model(options.model),
+                                   .tokenizer = model_->prompts().tokenizer(),
+                                   .backend = options.compute.backend},
+                                  info.embedder, options.index);
+  donors.open_index(options.index, header, [this](std::span<const int32_t> tokens) {
+    return (*embedder_)->embed(tokens);
+  });
 }
 
 }  // namespace kvs

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "kvs/embedder.h"
 #include "kvs/engine.h"
 #include "kvs/model.h"
 #include "tools/compute_options.h"
+#include "tools/embedder_choice.h"
 
 namespace kvs {
 
@@ -19,6 +19,7 @@ struct ServeOptions {
   std::string kv = "f16";
   int64_t kv_memory_mb = 2048;
   std::string index;                 ///< directory made by kvs-index; empty: none
+  std::string embedder = "auto";     ///< of the index
   std::vector<std::string> preload;  ///< archives
   std::string reuse = "approx";
   std::string policy = policy_name(ReuseOptions{}.policy);
@@ -49,8 +50,7 @@ class Server {
   ReuseOptions reuse_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;
-  std::unique_ptr<ModelFiles> files_;  // what the embedder reads from
-  std::unique_ptr<StaticEmbedder> embedder_;
+  std::unique_ptr<ChosenEmbedder> embedder_;
   std::unique_ptr<Engine> engine_;
 };
 

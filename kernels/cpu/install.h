@@ -10,6 +10,8 @@ namespace kvs::cpu {
 void install_attention(Kernels& table, Simd);
 void install_attention_mass(Kernels& table, Simd);
 void install_kv_deviation(Kernels& table, Simd);
+void install_gelu(Kernels& table, Simd);
+void install_layer_norm(Kernels& table, Simd);
 void install_matmul(Kernels& table, Simd);
 void install_pack(Kernels& table, Simd);
 void install_peak(Kernels& table, Simd);

@@ -33,6 +33,13 @@ struct MatmulTask {
   bool accumulate;  ///< add to `out` instead of replacing it
 };
 
+/// What a layer norm learned. weight, bias: [dim].
+struct LayerNormWeights {
+  const float* weight;
+  const float* bias;
+  float eps;
+};
+
 /// One function per operation and level.
 struct Kernels {
   Level level;
@@ -83,6 +90,14 @@ struct Kernels {
   /// Reads one row of a packed matrix. out: [k].
   void (*unpack_f32)(float* out, const float* weights, int64_t row, int64_t k);
   void (*unpack_bf16)(float* out, const uint32_t* weights, int64_t row, int64_t k);
+
+  /// out = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias per row. x, out: [rows, dim], may
+  /// alias.
+  void (*layer_norm)(float* out, const float* x, const LayerNormWeights& weights, int64_t rows,
+                     int64_t dim);
+
+  /// out = x Phi(x), Phi the normal distribution's. x, out: [count], may alias.
+  void (*gelu)(float* out, const float* x, int64_t count);
 };
 
 }  // namespace kvs::cpu

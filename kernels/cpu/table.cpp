@@ -10,6 +10,8 @@ Kernels make_table() {
   install_attention(table, Simd{});
   install_attention_mass(table, Simd{});
   install_kv_deviation(table, Simd{});
+  install_gelu(table, Simd{});
+  install_layer_norm(table, Simd{});
   install_matmul(table, Simd{});
   install_pack(table, Simd{});
   install_peak(table, Simd{});

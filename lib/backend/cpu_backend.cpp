@@ -123,4 +123,31 @@ void CpuBackend::gather_rows(Tensor out, Tensor x, std::span<const int32_t> rows
   });
 }
 
+void CpuBackend::layer_norm(Tensor out, Tensor x, Tensor weight, Tensor bias, float eps) {
+  expect_floats("layer_norm", "x", x, 2);
+  expect_floats("layer_norm", "weight", weight, 1);
+  expect_floats("layer_norm", "bias", bias, 1);
+  const int64_t rows = x.shape[0], dim = x.shape[1];
+  expect_shape("layer_norm", "out", out, x.shape);
+  expect_type("layer_norm", "out", out, DType::f32);
+  expect_shape("layer_norm", "weight", weight, {dim});
+  expect_shape("layer_norm", "bias", bias, {dim});
+
+  const cpu::LayerNormWeights weights{floats(weight), floats(bias), eps};
+  pool_.parallel_ranges(rows, 2 * dim, [&](int64_t begin, int64_t end) {
+    kernels_.layer_norm(mutable_floats(out) + begin * dim, floats(x) + begin * dim, weights,
+                        end - begin, dim);
+  });
+}
+
+void CpuBackend::gelu(Tensor out, Tensor x) {
+  expect_floats("gelu", "x", x, 2);
+  expect_shape("gelu", "out", out, x.shape);
+  expect_type("gelu", "out", out, DType::f32);
+  const int64_t dim = x.shape[1];
+  pool_.parallel_ranges(x.shape[0], dim * 4, [&](int64_t begin, int64_t end) {
+    kernels_.gelu(mutable_floats(out) + begin * dim, floats(x) + begin * dim, (end - begin) * dim);
+  });
+}
+
 }  // namespace kvs

@@ -7,12 +7,12 @@
 #include <map>
 #include <utility>
 
-#include "base/mapped_file.h"
 #include "base/printable.h"
 #include "kvs/error.h"
 #include "kvs/json.h"
 #include "model/hf_config.h"
 #include "model/json_fields.h"
+#include "model/json_file.h"
 #include "model/safetensors.h"
 #include "model/stored_model.h"
 
@@ -20,9 +20,6 @@ namespace kvs {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Far above every published index; bounds what parsing allocates.
-constexpr size_t kMaxJsonBytes = 100'000'000;
 
 std::string tensor_name(WeightKind kind, int layer) {
   // In the order of WeightKind; those of layers stand behind "model.layers.N.".
@@ -37,27 +34,13 @@ std::string tensor_name(WeightKind kind, int layer) {
   return is_per_layer(kind) ? fmt::format("model.layers.{}.{}", layer, name) : std::string(name);
 }
 
-Json read_json(const fs::path& path) {
-  const MappedFile file(path);
-  const size_t bytes = file.bytes().size();
-  if (bytes > kMaxJsonBytes)
-    fail(ErrorKind::format, "{}: {} bytes, expected at most {}", file.path(), bytes, kMaxJsonBytes);
-  return Json::parse({reinterpret_cast<const char*>(file.bytes().data()), bytes}, file.path());
-}
-
-// A file that cannot be looked at is reported by whoever opens it.
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
-
 ModelConfig read_config(const fs::path& directory) {
   const fs::path adapter = directory / "adapter_config.json";
   if (is_there(adapter))
     fail(ErrorKind::format, "{}: adapters are not supported, expected a model they are merged into",
          adapter.string());
   const fs::path path = directory / "config.json";
-  return read_hf_config(read_json(path), path.string());
+  return read_hf_config(read_json_file(path), path.string());
 }
 
 // The safetensors files of a directory, one or as many as the index names.
@@ -88,7 +71,7 @@ class Shards {
 
  private:
   void open_indexed(const fs::path& directory, const std::string& index) {
-    const Json json = read_json(index);
+    const Json json = read_json_file(index);
     const auto map = JsonFields(json, index).find_object("weight_map");
     if (!map) fail(ErrorKind::format, "{}: 'weight_map' is missing", index);
     std::map<std::string, const SafetensorsFile*> opened;

@@ -41,6 +41,23 @@ inline std::vector<double> reference_rms_norm(const float* x, const std::vector<
   return out;
 }
 
+/// (x - mean) / sqrt(variance + eps) * weight + bias, for one vector.
+inline std::vector<double> reference_layer_norm(const float* x, const std::vector<float>& weight,
+                                                const std::vector<float>& bias, double eps) {
+  const auto dim = static_cast<double>(weight.size());
+  double mean = 0, variance = 0;
+  for (size_t i = 0; i < weight.size(); ++i) mean += x[i] / dim;
+  for (size_t i = 0; i < weight.size(); ++i) variance += (x[i] - mean) * (x[i] - mean) / dim;
+  std::vector<double> out;
+  for (size_t i = 0; i < weight.size(); ++i)
+    out.push_back((x[i] - mean) / std::sqrt(variance + eps) * weight[i] + bias[i]);
+  return out;
+}
+
+inline double reference_gelu(double x) {
+  return x * std::erfc(-x / std::sqrt(2.0)) / 2;
+}
+
 inline double reference_silu(double x) {
   return x / (1 + std::exp(-x));
 }

@@ -35,7 +35,8 @@ struct BatchSequence {
 };
 
 /// Everything a backend must know about a batch besides the activations. Rows of one sequence are
-/// contiguous and ascend by position.
+/// contiguous and ascend by position; they may share one: those of an encoder all stand at the last
+/// position, so that each sees all, and go to slots of their own.
 struct BatchLayout {
   std::vector<BatchRow> rows;
   std::vector<BatchSequence> sequences;
