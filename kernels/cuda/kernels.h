@@ -31,6 +31,14 @@ cudaError_t add_bias(float* out, const float* bias, int64_t rows, int64_t dim, b
 cudaError_t rms_norm(float* out, const float* x, const float* weight, int64_t rows, int64_t heads,
                      int64_t dim, int64_t stride, float eps, cudaStream_t stream);
 
+/// out = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias per row. x, out: [rows, dim], may
+/// alias; weight, bias: [dim].
+cudaError_t layer_norm(float* out, const float* x, const float* weight, const float* bias,
+                       int64_t rows, int64_t dim, float eps, cudaStream_t stream);
+
+/// out = x Phi(x), with the error function itself. x, out: [count], may alias.
+cudaError_t gelu(float* out, const float* x, int64_t count, cudaStream_t stream);
+
 /// out = silu(gate) * up. gate_up: [rows, 2 dim], gate first; out: [rows, dim].
 cudaError_t swiglu(float* out, const float* gate_up, int64_t rows, int64_t dim,
                    cudaStream_t stream);

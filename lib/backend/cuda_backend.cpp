@@ -151,6 +151,27 @@ void CudaBackend::head_norm(Tensor x, int64_t first, int64_t heads, Tensor weigh
          "head_norm");
 }
 
+void CudaBackend::layer_norm(Tensor out, Tensor x, Tensor weight, Tensor bias, float eps) {
+  expect_floats("layer_norm", "x", x, 2);
+  expect_floats("layer_norm", "weight", weight, 1);
+  expect_floats("layer_norm", "bias", bias, 1);
+  const int64_t rows = x.shape[0], dim = x.shape[1];
+  expect_shape("layer_norm", "out", out, x.shape);
+  expect_type("layer_norm", "out", out, DType::f32);
+  expect_shape("layer_norm", "weight", weight, {dim});
+  expect_shape("layer_norm", "bias", bias, {dim});
+  queued(cuda::layer_norm(mutable_floats(out), floats(x), floats(weight), floats(bias), rows, dim,
+                          eps, use()),
+         "layer_norm");
+}
+
+void CudaBackend::gelu(Tensor out, Tensor x) {
+  expect_floats("gelu", "x", x, 2);
+  expect_shape("gelu", "out", out, x.shape);
+  expect_type("gelu", "out", out, DType::f32);
+  queued(cuda::gelu(mutable_floats(out), floats(x), x.shape[0] * x.shape[1], use()), "gelu");
+}
+
 void CudaBackend::swiglu(Tensor out, Tensor gate_up) {
   expect_floats("swiglu", "out", out, 2);
   const int64_t rows = out.shape[0], dim = out.shape[1];

@@ -48,6 +48,8 @@ class CudaBackend final : public Backend {
                       std::span<const int32_t> rows) override;
   void kv_deviation(Tensor out, std::span<const KvPair> pairs, const AttentionConfig& config,
                     int layer) override;
+  void layer_norm(Tensor out, Tensor x, Tensor weight, Tensor bias, float eps) override;
+  void gelu(Tensor out, Tensor x) override;
 
   MachineLimits measure_limits(Compute compute) override;
 

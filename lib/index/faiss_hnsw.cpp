@@ -5,7 +5,7 @@
 namespace kvs {
 namespace {
 
-// Candidates looked at while building and searching; chosen by tests/bench/bench_index.cpp.
+// Candidates looked at while building and searching; tests/bench/bench_index.cpp shows the recall.
 constexpr int kBuildWidth = 80;
 constexpr int kSearchWidth = 128;
 

@@ -20,7 +20,7 @@ constexpr int kMaxLinks = 256;
 constexpr int kMaxLists = 1 << 20;
 constexpr int kCodebook = 256;        // centroids of a code of one byte
 constexpr int64_t kPerCentroid = 39;  // vectors for training; what FAISS asks for
-constexpr int kDimsPerCode = 4;       // 8 lose a tenth of the neighbours
+constexpr int kDimsPerCode = 4;       // of a code of one byte
 
 // Takes "PREFIX<number>" off the text. Nothing where it starts otherwise or is out of bounds.
 std::optional<int> take_number(std::string_view& text, std::string_view prefix, int most) {

@@ -1,0 +1,22 @@
+#include "kernels/cuda/grid.cuh"
+#include "kernels/cuda/kernels.h"
+
+namespace kvs::cuda {
+namespace {
+
+constexpr float kRootOfHalf = 0.70710678F;
+
+__global__ void gelu_kernel(float* out, const float* x, int64_t count) {
+  for (int64_t i = first_index(); i < count; i += index_stride())
+    out[i] = 0.5F * x[i] * erfcf(-x[i] * kRootOfHalf);  // 1 + erf loses what is left far below 0
+}
+
+}  // namespace
+
+cudaError_t gelu(float* out, const float* x, int64_t count, cudaStream_t stream) {
+  if (count == 0) return cudaSuccess;
+  gelu_kernel<<<blocks_for(count), kThreads, 0, stream>>>(out, x, count);
+  return cudaGetLastError();
+}
+
+}  // namespace kvs::cuda
