@@ -91,8 +91,8 @@ struct Kernels {
   void (*unpack_f32)(float* out, const float* weights, int64_t row, int64_t k);
   void (*unpack_bf16)(float* out, const uint32_t* weights, int64_t row, int64_t k);
 
-  /// out = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias per row. x, out: [rows, dim], may
-  /// alias.
+  /// out = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias per row. x, out: [rows, dim],
+  /// may alias.
   void (*layer_norm)(float* out, const float* x, const LayerNormWeights& weights, int64_t rows,
                      int64_t dim);
 

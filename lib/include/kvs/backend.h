@@ -138,13 +138,13 @@ class KVS_API Backend {
   virtual void kv_deviation(Tensor out, std::span<const KvPair> pairs,
                             const AttentionConfig& config, int layer) = 0;
 
-  /// out[t] = (x[t] - mean(x[t])) / sqrt(variance(x[t]) + eps) * weight + bias, with the variance of
-  /// the whole row (divided by dim). x, out: [T, dim], may alias; weight, bias: [dim] in f32.
+  /// out[t] = (x[t] - mean(x[t])) / sqrt(variance(x[t]) + eps) * weight + bias, with the variance
+  /// of the whole row (divided by dim). x, out: [T, dim], may alias; weight, bias: [dim] in f32.
   /// Source: Ba et al. 2016, eq. 4.
   virtual void layer_norm(Tensor out, Tensor x, Tensor weight, Tensor bias, float eps) = 0;
 
-  /// out = x Phi(x) = x (1 + erf(x / sqrt(2))) / 2, not its approximation by tanh. x, out: [T, dim],
-  /// may alias. Source: Hendrycks & Gimpel 2016, "Gaussian Error Linear Units".
+  /// out = x Phi(x) = x (1 + erf(x / sqrt(2))) / 2, not its approximation by tanh. x, out: [T,
+  /// dim], may alias. Source: Hendrycks & Gimpel 2016, "Gaussian Error Linear Units".
   virtual void gelu(Tensor out, Tensor x) = 0;
 
   virtual MachineLimits measure_limits(Compute compute) = 0;
