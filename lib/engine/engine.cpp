@@ -187,6 +187,7 @@ void Engine::Impl::add_rows(Sequence& sequence, StepBatch& batch) {
   const std::vector<int64_t> positions = sequence.next_rows(room, pool);
   if (positions.empty()) return;
   std::vector<int32_t> tokens;
+  tokens.reserve(positions.size());
   for (const int64_t position : positions) tokens.push_back(sequence.token_at(position));
   batch.add(sequence.view, positions, tokens, sequence.needs_logits());
 }

@@ -31,6 +31,13 @@ int64_t share_of(double share, int64_t count) {
   return std::clamp<int64_t>(static_cast<int64_t>(rows), 0, count);
 }
 
+std::vector<double> values_at(std::span<const float> values, std::span<const int64_t> positions) {
+  std::vector<double> picked(positions.size());
+  std::transform(positions.begin(), positions.end(), picked.begin(),
+                 [&](int64_t position) { return values[position]; });
+  return picked;
+}
+
 std::vector<int64_t> highest(std::span<const int64_t> positions, std::span<const double> scores,
                              int64_t count) {
   return highest_windows(positions, scores, 1, count);

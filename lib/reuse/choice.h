@@ -15,6 +15,9 @@ std::vector<int64_t> kept_positions(std::span<const PlanSpan> spans);
 /// `share` of `count`, rounded up.
 int64_t share_of(double share, int64_t count);
 
+/// values[position] of each position.
+std::vector<double> values_at(std::span<const float> values, std::span<const int64_t> positions);
+
 /// Of `positions` those with the `count` highest scores, ascending; of equal ones the first.
 /// scores: one per position.
 std::vector<int64_t> highest(std::span<const int64_t> positions, std::span<const double> scores,

@@ -23,9 +23,7 @@ class ProbeSelector final : public Selector {
     const auto count = share_of(context.options.budget, static_cast<int64_t>(kept.size()));
     if (count == 0) return {};
     const std::vector<float> mass = model.probe(query_positions(context.spans, kQueryRows));
-    std::vector<double> scores;
-    for (const int64_t position : kept) scores.push_back(mass[position]);
-    return highest_windows(kept, scores, context.options.window, count);
+    return highest_windows(kept, values_at(mass, kept), context.options.window, count);
   }
 };
 

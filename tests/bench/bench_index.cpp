@@ -70,10 +70,10 @@ std::vector<float> near_to(std::vector<float> centre, uint64_t seed, float sprea
 
 /// The donors of one size, made anew whenever they are asked for.
 struct Corpus {
-  explicit Corpus(int64_t donors) : donors(donors) {
+  explicit Corpus(int64_t count) : donors(count) {
     std::mt19937_64 random(7);
     common = kvs::test::random_tokens(random, kCommon, kVocab);
-    for (int64_t centre = 0; centre < std::max<int64_t>(1, donors / kPerCluster); ++centre)
+    for (int64_t centre = 0; centre < std::max<int64_t>(1, count / kPerCluster); ++centre)
       centres.push_back(direction(static_cast<uint64_t>(centre) << 32, 1));
   }
 
