@@ -5,26 +5,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backend/check_shape.h"
 #include "backend/cpu_levels.h"
+#include "backend/operation_rules.h"
 
 namespace kvs {
-namespace {
-
-const float* floats(const Tensor& tensor) {
-  return static_cast<const float*>(tensor.data);
-}
-float* mutable_floats(const Tensor& tensor) {
-  return static_cast<float*>(tensor.data);
-}
-
-void expect_floats(std::string_view op, std::string_view name, const Tensor& tensor, int rank) {
-  expect_rank(op, name, tensor, rank);
-  expect_type(op, name, tensor, DType::f32);
-}
-
-}  // namespace
-
 std::string CpuBackend::description() const {
   return fmt::format("CPU, {}, {} thread{}", cpu_level_name(kernels_.level), pool_.size(),
                      pool_.size() == 1 ? "" : "s");
@@ -45,12 +29,7 @@ void CpuBackend::zero(void* device, size_t bytes) {
 void CpuBackend::embed(Tensor out, const Matrix& table, std::span<const int32_t> tokens) {
   const CpuMatrix& matrix = cpu_matrix("embed", "table", table);
   const auto count = static_cast<int64_t>(tokens.size());
-  expect_shape("embed", "out", out, {count, matrix.cols()});
-  expect_type("embed", "out", out, DType::f32);
-  for (const int32_t token : tokens)
-    if (token < 0 || token >= matrix.rows())
-      fail(ErrorKind::mismatch, "embed: token {} is not in a table of {} rows", token,
-           matrix.rows());
+  check_embed(out, matrix, tokens);
 
   const int64_t cols = matrix.cols();
   pool_.parallel_ranges(count, cols, [&](int64_t begin, int64_t end) {
@@ -65,12 +44,8 @@ void CpuBackend::embed(Tensor out, const Matrix& table, std::span<const int32_t>
 }
 
 void CpuBackend::rms_norm(Tensor out, Tensor x, Tensor weight, float eps) {
-  expect_floats("rms_norm", "x", x, 2);
-  expect_floats("rms_norm", "weight", weight, 1);
+  check_rms_norm(out, x, weight);
   const int64_t rows = x.shape[0], dim = x.shape[1];
-  expect_shape("rms_norm", "out", out, x.shape);
-  expect_type("rms_norm", "out", out, DType::f32);
-  expect_shape("rms_norm", "weight", weight, {dim});
 
   pool_.parallel_ranges(rows, dim, [&](int64_t begin, int64_t end) {
     kernels_.rms_norm(mutable_floats(out) + begin * dim, floats(x) + begin * dim, floats(weight),
@@ -79,12 +54,8 @@ void CpuBackend::rms_norm(Tensor out, Tensor x, Tensor weight, float eps) {
 }
 
 void CpuBackend::head_norm(Tensor x, int64_t first, int64_t heads, Tensor weight, float eps) {
-  expect_floats("head_norm", "x", x, 2);
-  expect_floats("head_norm", "weight", weight, 1);
+  check_head_norm(x, first, heads, weight);
   const int64_t width = x.shape[1], dim = weight.shape[0];
-  if (first < 0 || heads < 0 || first > width || (dim > 0 && heads > (width - first) / dim))
-    fail(ErrorKind::mismatch, "head_norm: {} heads of {} from element {} exceed rows of {}", heads,
-         dim, first, width);
 
   pool_.parallel_ranges(x.shape[0], heads * dim, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
@@ -95,10 +66,8 @@ void CpuBackend::head_norm(Tensor x, int64_t first, int64_t heads, Tensor weight
 }
 
 void CpuBackend::swiglu(Tensor out, Tensor gate_up) {
-  expect_floats("swiglu", "out", out, 2);
+  check_swiglu(out, gate_up);
   const int64_t rows = out.shape[0], dim = out.shape[1];
-  expect_shape("swiglu", "gate_up", gate_up, {rows, 2 * dim});
-  expect_type("swiglu", "gate_up", gate_up, DType::f32);
 
   pool_.parallel_ranges(rows, dim * 4, [&](int64_t begin, int64_t end) {
     kernels_.swiglu(mutable_floats(out) + begin * dim, floats(gate_up) + begin * 2 * dim,
@@ -107,15 +76,9 @@ void CpuBackend::swiglu(Tensor out, Tensor gate_up) {
 }
 
 void CpuBackend::gather_rows(Tensor out, Tensor x, std::span<const int32_t> rows) {
-  expect_floats("gather_rows", "x", x, 2);
+  check_gather_rows(out, x, rows);
   const auto count = static_cast<int64_t>(rows.size());
   const int64_t dim = x.shape[1];
-  expect_shape("gather_rows", "out", out, {count, dim});
-  expect_type("gather_rows", "out", out, DType::f32);
-  for (const int32_t row : rows)
-    if (row < 0 || row >= x.shape[0])
-      fail(ErrorKind::mismatch, "gather_rows: row {} is not in a tensor of {} rows", row,
-           x.shape[0]);
 
   pool_.parallel_ranges(count, dim, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
@@ -124,14 +87,8 @@ void CpuBackend::gather_rows(Tensor out, Tensor x, std::span<const int32_t> rows
 }
 
 void CpuBackend::layer_norm(Tensor out, Tensor x, Tensor weight, Tensor bias, float eps) {
-  expect_floats("layer_norm", "x", x, 2);
-  expect_floats("layer_norm", "weight", weight, 1);
-  expect_floats("layer_norm", "bias", bias, 1);
+  check_layer_norm(out, x, weight, bias);
   const int64_t rows = x.shape[0], dim = x.shape[1];
-  expect_shape("layer_norm", "out", out, x.shape);
-  expect_type("layer_norm", "out", out, DType::f32);
-  expect_shape("layer_norm", "weight", weight, {dim});
-  expect_shape("layer_norm", "bias", bias, {dim});
 
   const cpu::LayerNormWeights weights{floats(weight), floats(bias), eps};
   pool_.parallel_ranges(rows, 2 * dim, [&](int64_t begin, int64_t end) {
@@ -141,9 +98,7 @@ void CpuBackend::layer_norm(Tensor out, Tensor x, Tensor weight, Tensor bias, fl
 }
 
 void CpuBackend::gelu(Tensor out, Tensor x) {
-  expect_floats("gelu", "x", x, 2);
-  expect_shape("gelu", "out", out, x.shape);
-  expect_type("gelu", "out", out, DType::f32);
+  check_gelu(out, x);
   const int64_t dim = x.shape[1];
   pool_.parallel_ranges(x.shape[0], dim * 4, [&](int64_t begin, int64_t end) {
     kernels_.gelu(mutable_floats(out) + begin * dim, floats(x) + begin * dim, (end - begin) * dim);

@@ -1,22 +1,17 @@
 #include <algorithm>
 #include <vector>
 
-#include "backend/batch_rules.h"
-#include "backend/check_shape.h"
 #include "backend/cpu_backend.h"
 #include "backend/cpu_batch_plan.h"
+#include "backend/operation_rules.h"
+#include "kvs/error.h"
 
 // What rules that choose rows want to know: attention's weights, and how far kept rows are off.
 namespace kvs {
 namespace {
 
-/// What the rows see. Throws Error(mismatch) where they are not as attention_mass() wants them.
+/// What the rows see. Throws Error(mismatch) where they are not of one sequence.
 cpu::KvTiles tiles_of(const CpuBatchPlan& plan, std::span<const int32_t> rows) {
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i] < 0 || rows[i] >= plan.rows() || (i > 0 && rows[i] <= rows[i - 1]))
-      fail(ErrorKind::mismatch, "attention_mass: row {} of a batch of {} does not ascend", rows[i],
-           plan.rows());
-  }
   const cpu::KvTiles tiles = plan.tiles_of(rows.front(), rows.back());
   if (!tiles.pieces)
     fail(ErrorKind::mismatch, "attention_mass: rows {} and {} are not of one sequence",
@@ -29,14 +24,11 @@ cpu::KvTiles tiles_of(const CpuBatchPlan& plan, std::span<const int32_t> rows) {
 void CpuBackend::attention_mass(Tensor mass, Tensor qkv, const BatchPlan& plan, int layer,
                                 std::span<const int32_t> rows) {
   const CpuBatchPlan& own = cpu_plan("attention_mass", plan, qkv, layer);
-  expect_rank("attention_mass", "mass", mass, 1);
-  expect_type("attention_mass", "mass", mass, DType::f32);
+  check_attention_mass(mass, rows, own.rows());
   if (rows.empty()) return;
   const cpu::KvTiles tiles = tiles_of(own, rows);
   const int64_t positions = own.position(rows.back()) + int64_t{1};
-  if (mass.shape[0] < positions)
-    fail(ErrorKind::mismatch, "attention_mass: mass has {} elements, its rows see {} positions",
-         mass.shape[0], positions);
+  check_mass_positions(mass, positions);
 
   cpu::AttentionCall call = own.attention_call(layer);
   call.qkv = static_cast<const float*>(qkv.data);
@@ -60,33 +52,19 @@ void CpuBackend::attention_mass(Tensor mass, Tensor qkv, const BatchPlan& plan, 
 
 void CpuBackend::kv_deviation(Tensor out, std::span<const KvPair> pairs,
                               const AttentionConfig& config, int layer) {
-  check_batch({}, config);
+  check_kv_deviation(out, pairs, config, layer);
   const KvLayout& kv = config.kv;
-  if (layer < 0 || layer >= kv.layers)
-    fail(ErrorKind::mismatch, "kv_deviation: layer {} is not in a cache of {}", layer, kv.layers);
   const auto count = static_cast<int64_t>(pairs.size());
-  expect_shape("kv_deviation", "out", out, {count, 3});
-  expect_type("kv_deviation", "out", out, DType::f32);
-
-  std::vector<int32_t> turns;  // distinct differences of homes, ascending
-  for (const KvPair& pair : pairs) {
-    for (const int32_t row : {pair.row, pair.kept_row})
-      if (row < 0 || row >= kBlockTokens || !pair.block || !pair.kept_block)
-        fail(ErrorKind::mismatch, "kv_deviation: row {} of a block of {}", row, kBlockTokens);
-    turns.push_back(pair.kept_home - pair.home);
-  }
-  std::sort(turns.begin(), turns.end());
-  turns.erase(std::unique(turns.begin(), turns.end()), turns.end());
+  const std::vector<int32_t> turns = distinct_turns(pairs);
   const std::vector<double> angles = angle_table(turns, config.inverse_frequencies);
 
   std::vector<cpu::KvRowPair> own;
   own.reserve(pairs.size());
   for (const KvPair& pair : pairs) {
-    const int32_t turn = pair.kept_home - pair.home;
-    const auto index = std::lower_bound(turns.begin(), turns.end(), turn) - turns.begin();
+    const bool turned = pair.kept_home != pair.home;
     own.push_back({static_cast<const std::byte*>(pair.block),
                    static_cast<const std::byte*>(pair.kept_block), pair.row, pair.kept_row,
-                   turn == 0 ? nullptr : angles.data() + index * kv.head_dim});
+                   turned ? angles.data() + turn_index(turns, pair) * kv.head_dim : nullptr});
   }
   cpu::KvComparison work{.pairs = own.data(), .kv_heads = kv.kv_heads, .head_dim = kv.head_dim};
   work.planes = kv_planes(kv, layer);

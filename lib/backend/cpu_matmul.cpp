@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "backend/check_shape.h"
 #include "backend/cpu_backend.h"
+#include "backend/operation_rules.h"
 
 namespace kvs {
 namespace {
@@ -28,16 +28,8 @@ Division divide(int64_t rows, int64_t panels, int threads) {
 
 void CpuBackend::matmul(Tensor out, Tensor x, const Matrix& w, const MatmulOptions& options) {
   const CpuMatrix& matrix = cpu_matrix("matmul", "w", w);
-  expect_rank("matmul", "x", x, 2);
-  expect_type("matmul", "x", x, DType::f32);
-  expect_type("matmul", "out", out, DType::f32);
+  check_matmul(out, x, matrix, options.bias);
   const int64_t rows = x.shape[0];
-  expect_shape("matmul", "x", x, {rows, matrix.cols()});
-  expect_shape("matmul", "out", out, {rows, matrix.rows()});
-  if (options.bias.data) {
-    expect_shape("matmul", "bias", options.bias, {matrix.rows()});
-    expect_type("matmul", "bias", options.bias, DType::f32);
-  }
   if (rows == 0 || matrix.rows() == 0) return;
 
   run_matmul({.out = static_cast<float*>(out.data),

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "backend/check_shape.h"
 #include "backend/cuda_backend.h"
+#include "backend/operation_rules.h"
 #include "kernels/cuda/kernels.h"
 
 namespace kvs {
@@ -15,17 +15,6 @@ void expect_sane(int64_t rows, int64_t cols) {
   if (rows < 0 || cols < 0 || (cols > 0 && rows > kMost / cols))
     fail(ErrorKind::mismatch, "make_matrix: a matrix cannot have {} rows and {} columns", rows,
          cols);
-}
-
-void expect_operands(const CudaMatrix& w, const Tensor& out, const Tensor& x, const Tensor& bias) {
-  expect_rank("matmul", "x", x, 2);
-  expect_type("matmul", "x", x, DType::f32);
-  expect_type("matmul", "out", out, DType::f32);
-  expect_shape("matmul", "x", x, {x.shape[0], w.cols()});
-  expect_shape("matmul", "out", out, {x.shape[0], w.rows()});
-  if (!bias.data) return;
-  expect_shape("matmul", "bias", bias, {w.rows()});
-  expect_type("matmul", "bias", bias, DType::f32);
 }
 
 }  // namespace
@@ -65,7 +54,7 @@ std::unique_ptr<Matrix> CudaBackend::make_matrix(int64_t rows, int64_t cols, con
 
 void CudaBackend::matmul(Tensor out, Tensor x, const Matrix& w, const MatmulOptions& options) {
   const CudaMatrix& matrix = cuda_matrix("matmul", "w", w);
-  expect_operands(matrix, out, x, options.bias);
+  check_matmul(out, x, matrix, options.bias);
   const int64_t rows = x.shape[0];
   if (rows == 0 || matrix.rows() == 0) return;
 
