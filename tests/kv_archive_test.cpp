@@ -7,6 +7,7 @@
 #include <memory>
 #include <numeric>
 
+#include "kvs/donor_store.h"
 #include "support/errors.h"
 #include "support/temporary_folder.h"
 
@@ -96,6 +97,31 @@ TEST_P(KvArchive, RowsOfALossyCodecAreApproximate) {
   EXPECT_EQ(loaded.size(), 150);
   EXPECT_EQ(loaded.exact_rows(), 0);
   EXPECT_LT(archive.read_kv(0, archive.kv_ids(0)[0]).error, 0.05);
+}
+
+TEST_P(KvArchive, ALossyArchiveGivesDonorsOfApproximateRows) {
+  if (GetParam() == DType::q8) GTEST_SKIP() << "q8 rows are stored as they are";
+  KvView view;
+  view.append_fresh(pool, 150, true);
+  for (const KvRun& run : view.runs(150).runs)
+    std::memset(const_cast<void*>(run.block), 0x3c, layout.block_bytes());
+  ArchiveWriter out = writer();
+  archive_prompt(out, "f", pool, view, prompt("p", 150), KvCodec::q8);
+  out.finish();
+  DonorStore store(pool);
+
+  store.preload(path, {.model = "m", .fingerprint = "f", .layout = layout});
+
+  const PromptRecord same = prompt("q", 150);
+  const std::vector<ReuseDonor> found = store.find({.tokens = same.tokens, .tenant = "t"});
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].tokens.size(), 150u);
+  EXPECT_EQ(found[0].exact_rows, 0);
+  const ReusePlan approximate = plan_reuse(same.tokens, found, {.policy = Policy::naive});
+  EXPECT_EQ(approximate.count(PlanSpan::Kind::exact), 0);
+  EXPECT_EQ(approximate.count(PlanSpan::Kind::shifted), 149);
+  const ReusePlan lossless = plan_reuse(same.tokens, found, {.mode = ReuseMode::exact});
+  EXPECT_EQ(lossless.count(PlanSpan::Kind::computed), 150);
 }
 
 TEST_P(KvArchive, StoresAndLoadsSharedTextOnce) {

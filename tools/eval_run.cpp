@@ -15,6 +15,7 @@
 #include "tools/model_path.h"
 #include "tools/output.h"
 #include "tools/progress.h"
+#include "tools/rule_options.h"
 #include "tools/tool.h"
 
 namespace kvs {
@@ -32,14 +33,7 @@ void add_figures(CLI::App& run, EvaluationCommand& command) {
       ->delimiter(',')
       ->type_name("SHARES")
       ->check(CLI::Range(0.0, 1.0));
-  run.add_option("--sinks", command.sinks, "First tokens of each moved span to compute (epic)")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 20));
-  run.add_option("--min-span", command.min_span, "Shorter matches are computed")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 20));
+  add_rule_options(run, command.rule);
   run.add_flag("--no-noise", command.no_noise, "Leave out the second full run (noise floor)");
 }
 
@@ -144,7 +138,7 @@ class Runner {
     return {.contestants = contestants_,
             .engine = {.max_blocks = std::max<int64_t>(2, (command_.kv_memory_mb << 20) / block),
                        .kv_type = kv_type_},
-            .reuse = {.sinks = command_.sinks, .min_span = command_.min_span},
+            .reuse = command_.rule,
             .shared = command_.isolation == "shared",
             .noise_rows = command_.no_noise ? 0 : EvaluationOptions{}.noise_rows};
   }

@@ -23,8 +23,7 @@ struct EvaluationCommand {
   std::string isolation = "shared";
   int64_t limit = 0;
   int64_t max_tokens = 64;
-  int64_t sinks = ReuseOptions{}.sinks;
-  int64_t min_span = ReuseOptions{}.min_span;
+  ReuseOptions rule;  ///< its numbers, but for the budget
   bool no_noise = false;
   std::string json;
   std::string detail;

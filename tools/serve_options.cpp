@@ -7,6 +7,7 @@
 #include "tools/message.h"
 #include "tools/model_path.h"
 #include "tools/progress.h"
+#include "tools/rule_options.h"
 
 namespace kvs {
 namespace {
@@ -31,24 +32,6 @@ void add_sampling(CLI::App& app, ServeOptions& options) {
   app.add_option("--seed", sampling.seed, "Of the random draw")->type_name("N");
 }
 
-void add_rule(CLI::App& app, ReuseOptions& rule) {
-  app.add_option("--budget", rule.budget, "Share of the kept tokens that rules compute anew")
-      ->type_name("SHARE")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
-  const auto add = [&](const char* name, int64_t& value, int least, const char* what) {
-    app.add_option(name, value, what)
-        ->type_name("N")
-        ->capture_default_str()
-        ->check(CLI::Range(least, 1 << 20));
-  };
-  add("--halo", rule.halo, 0, "Tokens behind each edit to compute (kvshare)");
-  add("--sinks", rule.sinks, 0, "First tokens of each moved span to compute (epic, kvshare)");
-  add("--window", rule.window, 1, "Neighbours that are chosen together (probe, kvshare)");
-  add("--repair-rows", rule.repair_rows, 0, "Kept tokens computed with each token of the answer");
-  add("--min-span", rule.min_span, 1, "Shorter matches are computed");
-}
-
 void add_reuse(CLI::App& app, ServeOptions& options) {
   app.add_option("--index", options.index, "Directory made by kvs-index: donors on disk")
       ->type_name("DIR");
@@ -63,7 +46,12 @@ void add_reuse(CLI::App& app, ServeOptions& options) {
                  "How: full, prefix, naive, epic, cacheblend, dhd, probe or kvshare")
       ->type_name("NAME")
       ->capture_default_str();
-  add_rule(app, options.rule);
+  app.add_option("--budget", options.rule.budget,
+                 "Share of the kept tokens that rules compute anew")
+      ->type_name("SHARE")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  add_rule_options(app, options.rule);
 }
 
 int64_t blocks_of(int64_t megabytes, const KvLayout& layout) {

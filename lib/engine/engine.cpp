@@ -50,6 +50,7 @@ struct Engine::Impl {
   void prepare(Sequence& sequence);
   void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                         std::span<const ReuseDonor> candidates, const KvView& kept);
+  bool make_room_beside_donors(const Selector& selector, const ReusePlan& plan);
   void add_rows(Sequence& sequence, StepBatch& batch);
   void consume_logits(const std::vector<Sequence*>& owners);
   void make_room(const Sequence& sequence);
@@ -149,14 +150,27 @@ void Engine::Impl::prepare(Sequence& sequence) {
     if (plan.tokens_of(static_cast<int32_t>(donor)) > 0) donors.load(candidates[donor]);
   report.load_ms = ms_since(start);
 
-  donors.make_room(blocks_for(task.tokens.size()), /*keep_candidates=*/true);
-  KvView view = build_view(plan, candidates, pool);
   const auto selector = make_selector(task.reuse.policy);
+  if (!make_room_beside_donors(*selector, plan)) {  // they go, so that the prompt can be computed
+    candidates.clear();
+    plan = plan_reuse(task.tokens, candidates, task.reuse);
+    donors.make_room(blocks_for(task.tokens.size()));
+  }
+  KvView view = build_view(plan, candidates, pool);
   if (selector->measures() && plan.count(PlanSpan::Kind::shifted) > 0)
     compute_measured(sequence, *selector, plan, candidates, view);
   else
     sequence.start(plan, candidates, std::move(view));
   sequence.allow_repair(plan, transformer);
+}
+
+// For the rows to compute; rules that measure may compute all of them beside the kept ones.
+bool Engine::Impl::make_room_beside_donors(const Selector& selector, const ReusePlan& plan) {
+  int64_t rows = 0;
+  for (const PlanSpan& span : plan.spans)
+    if (!span.shared() || (selector.measures() && span.kind == PlanSpan::Kind::shifted))
+      rows += span.count;
+  return donors.make_room(blocks_for(rows), /*keep_candidates=*/true);
 }
 
 // Rules that measure decide between passes over the whole prompt: it is computed at once, not in

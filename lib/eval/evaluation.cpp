@@ -1,23 +1,13 @@
 #include "kvs/evaluation.h"
 
 #include <algorithm>
-#include <array>
 #include <memory>
-#include <string_view>
 
 #include "eval/replay.h"
 #include "eval/summary.h"
 
 namespace kvs {
 namespace {
-
-constexpr std::array<std::string_view, 4> kWithoutBudget{"full", "prefix", "naive", "epic"};
-
-// Whether the policy's budget sets how many of the kept tokens it computes.
-bool takes_budget(Policy policy) {
-  return std::find(kWithoutBudget.begin(), kWithoutBudget.end(), policy_name(policy)) ==
-         kWithoutBudget.end();
-}
 
 // One contestant and what came of its requests.
 struct Entry {
@@ -75,7 +65,7 @@ class Evaluation {
 
   void add(const Contestant& contestant) {
     std::optional<double> budget = contestant.budget;
-    if (takes_budget(contestant.policy) && !budget) budget = options_.reuse.budget;
+    if (has_budget(contestant.policy) && !budget) budget = options_.reuse.budget;
     entries_.push_back({.name = policy_name(contestant.policy),
                         .budget = budget,
                         .replay = replay(contestant.policy, budget, options_.engine)});
@@ -136,7 +126,7 @@ std::vector<Contestant> contestants_of(const std::vector<Policy>& policies,
   std::vector<Contestant> contestants{{.policy = Policy::full}};
   for (const Policy policy : policies) {
     if (policy == Policy::full) continue;
-    if (!takes_budget(policy) || budgets.empty()) {
+    if (!has_budget(policy) || budgets.empty()) {
       contestants.push_back({.policy = policy});
       continue;
     }

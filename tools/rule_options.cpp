@@ -1,0 +1,19 @@
+#include "tools/rule_options.h"
+
+namespace kvs {
+
+void add_rule_options(CLI::App& app, ReuseOptions& rule) {
+  const auto add = [&](const char* name, int64_t& value, int least, const char* what) {
+    app.add_option(name, value, what)
+        ->type_name("N")
+        ->capture_default_str()
+        ->check(CLI::Range(least, 1 << 20));
+  };
+  add("--halo", rule.halo, 0, "Tokens behind each edit to compute (kvshare)");
+  add("--sinks", rule.sinks, 0, "First tokens of each moved span to compute (epic, kvshare)");
+  add("--window", rule.window, 1, "Neighbours that are chosen together (probe, kvshare)");
+  add("--repair-rows", rule.repair_rows, 0, "Kept tokens computed with each token of the answer");
+  add("--min-span", rule.min_span, 1, "Shorter matches are computed");
+}
+
+}  // namespace kvs

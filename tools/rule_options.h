@@ -1,0 +1,13 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "kvs/reuse.h"
+
+namespace kvs {
+
+/// Adds the numbers that rules of reuse go by, all but the budget: --halo, --sinks, --window,
+/// --repair-rows and --min-span.
+void add_rule_options(CLI::App& app, ReuseOptions& rule);
+
+}  // namespace kvs
