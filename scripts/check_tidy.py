@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# clang 14 does not know all instruction sets that GCC 12 asks for by name.
+# clang 14 does not know all instruction sets that GCC 12 asks for by name, nor CUDA 13 (sources in .cu).
 NOT_FOR_CLANG = {"kernels/cpu/levels_x86.cpp"}
 
 
@@ -22,7 +22,7 @@ def commands(build: Path, folder: str) -> list[dict]:
     for entry in json.loads((build / "compile_commands.json").read_text()):
         file = Path(os.path.normpath(Path(entry["directory"]) / entry["file"]))
         name = file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else ""
-        if not name.startswith(folder + "/") or name in NOT_FOR_CLANG:
+        if not name.startswith(folder + "/") or name in NOT_FOR_CLANG or name.endswith(".cu"):
             continue
         if name not in chosen or "/portable" in entry["command"]:
             chosen[name] = entry

@@ -31,6 +31,7 @@ class CudaGemm {
     int64_t rows, n, stride;
     int alignment;
     bool bf16, accumulate;
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means a 0 that the compiler writes
     auto operator<=>(const Key&) const = default;
   };
   /// A shape's descriptions and the algorithm found for it.
