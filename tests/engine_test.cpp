@@ -150,7 +150,7 @@ TEST_F(Stories, SharesBlocksInsteadOfCopyingThem) {
   const int64_t before = engine.pool().blocks_in_use();
 
   cold.id = "warm";
-  cold.on_prompt = [&](const KvView& view) {
+  cold.on_prompt = [&](const LayeredView& view) {
     EXPECT_EQ(view.size(), static_cast<int64_t>(cold.tokens.size()));
     EXPECT_EQ(engine.pool().blocks_in_use(), before + 1);  // for the last row
   };

@@ -126,6 +126,44 @@ TEST_F(Evaluation, MeasuresTheDivergenceFromTheFullRunsLogits) {
   EXPECT_NEAR(kl[1], sum / static_cast<double>(full.size()), 1e-6);
 }
 
+TEST_F(Evaluation, MakesDonorsOfWholePromptsBehindTheirAnswers) {
+  // The third prompt has new text in common with the second one only.
+  const char* news = "Lily found a small box under the bed and in it there was a shiny gold ring. ";
+  std::istringstream in;
+  std::string lines;
+  for (const std::string& text : {std::string(kBody), std::string("Oh! ") + kBody + news + news,
+                                  std::string("So, ") + news + news}) {
+    Json line;
+    line.set("prompt", text);
+    lines += line.dump() + "\n";
+  }
+  in.str(lines);
+  const Workload requests = read_workload(in, "w", "w", prompts, {.max_tokens = 4});
+  EvaluationOptions naive = options({Policy::naive});
+  const auto figures = [&](bool exactify) {
+    naive.exactify = exactify;
+    return run(requests, naive).get("policies").as_array()[1];
+  };
+
+  const Json without = figures(false), with = figures(true);
+
+  EXPECT_EQ(figure(without, "background_compute"), 0);
+  EXPECT_NEAR(figure(with, "background_compute"), 1 / 3.0, 0.05);  // the second of three
+  EXPECT_GT(figure(with, "hit_rate"), figure(without, "hit_rate") + 0.2);
+}
+
+TEST_F(Evaluation, NeedsNoAnswersForTheDivergence) {
+  EvaluationOptions naive = options({Policy::naive});
+  const Json with = run(workload(), naive).get("policies").as_array()[1];
+  naive.answers = false;
+  const Json without = run(workload(), naive).get("policies").as_array()[1];
+
+  EXPECT_EQ(without.get("kl").dump(), with.get("kl").dump());
+  EXPECT_TRUE(without.get("rouge_l_vs_full").is_null());
+  EXPECT_TRUE(without.get("exact_match").is_null());
+  EXPECT_TRUE(without.get("tpot_ms").is_null());
+}
+
 TEST_F(Evaluation, SetsANoiseFloorBesideThePolicies) {
   EvaluationOptions noisy = options({});
   noisy.noise_rows = 7;

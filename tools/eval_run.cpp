@@ -35,6 +35,10 @@ void add_figures(CLI::App& run, EvaluationCommand& command) {
       ->check(CLI::Range(0.0, 1.0));
   add_rule_options(run, command.rule);
   run.add_flag("--no-noise", command.no_noise, "Leave out the second full run (noise floor)");
+  run.add_flag("--no-answers", command.no_answers,
+               "Only time the first token and measure divergence: faster, no text is compared");
+  run.add_flag("--exactify", command.exactify,
+               "Compute prompts with much new text in full behind their answers");
 }
 
 void add_requests(CLI::App& run, EvaluationCommand& command) {
@@ -140,6 +144,8 @@ class Runner {
                        .kv_type = kv_type_},
             .reuse = command_.rule,
             .shared = command_.isolation == "shared",
+            .answers = !command_.no_answers,
+            .exactify = command_.exactify,
             .noise_rows = command_.no_noise ? 0 : EvaluationOptions{}.noise_rows};
   }
 

@@ -25,6 +25,8 @@ struct EvaluationCommand {
   int64_t max_tokens = 64;
   ReuseOptions rule;  ///< its numbers, but for the budget
   bool no_noise = false;
+  bool no_answers = false;
+  bool exactify = false;
   std::string json;
   std::string detail;
 };

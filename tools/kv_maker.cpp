@@ -38,8 +38,9 @@ void KvMaker::add(PromptRecord record, ArchiveWriter& writer) {
             .tenant = record.tenant,
             .max_tokens = 0,
             .reuse = {.mode = ReuseMode::exact}};
-  task.on_prompt = [&](const KvView& view) {
-    archive_prompt(writer, model_->fingerprint(), engine_->pool(), view, std::move(record), codec_);
+  task.on_prompt = [&](const LayeredView& view) {
+    archive_prompt(writer, model_->fingerprint(), engine_->pool(), view.top(), std::move(record),
+                   codec_);
   };
   const Response response = engine_->run(std::move(task));
   if (response.finish_reason == "error") fail(ErrorKind::device, "{}", response.error);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <deque>
 #include <list>
+#include <numeric>
 #include <utility>
 
 #include "engine/prompt_pass.h"
@@ -91,6 +92,28 @@ Response Engine::run(Task task) {
   submit(std::move(task), [&](Response done) { response = std::move(done); });
   while (!response) step();
   return *std::move(response);
+}
+
+std::vector<std::vector<float>> Engine::continuation_logits(const LayeredView& prompt,
+                                                            std::span<const int32_t> continuation) {
+  const auto rows = static_cast<int64_t>(continuation.size());
+  if (rows == 0) return {};
+  impl_->donors.make_room(blocks_for(rows));
+  LayeredView view = prompt;
+  view.append_fresh(impl_->pool, rows, false);
+  std::vector<int64_t> positions(rows);
+  std::iota(positions.begin(), positions.end(), prompt.size());
+
+  StepBatch batch;
+  batch.add(view, positions, continuation, rows);
+  impl_->transformer.forward(batch.finish(), impl_->options.kv_type, impl_->logits);
+  std::vector<std::vector<float>> logits;
+  const size_t vocab = impl_->transformer.config().vocab;
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto first = impl_->logits.begin() + static_cast<int64_t>(row * vocab);
+    logits.emplace_back(first, first + static_cast<int64_t>(vocab));
+  }
+  return logits;
 }
 
 void Engine::Impl::check(const Task& task) const {

@@ -46,6 +46,10 @@ Json reuse_to_json(const ReuseReport& reuse) {
 
 }  // namespace
 
+bool worth_exactifying(const ReuseReport& reuse) {
+  return reuse.computed >= 32 && 20 * reuse.computed >= reuse.prompt_tokens;
+}
+
 double ReuseReport::hit_rate() const {
   return prompt_tokens == 0
              ? 0

@@ -94,7 +94,7 @@ std::vector<int64_t> Sequence::next_rows(int64_t room, KvPool& pool) {
 void Sequence::rows_computed() {
   if (prompt_done_ || !decoding()) return;
   prompt_done_ = true;
-  if (task.on_prompt) task.on_prompt(view.top());
+  if (task.on_prompt) task.on_prompt(view);
 }
 
 int32_t Sequence::token_at(int64_t position) const {

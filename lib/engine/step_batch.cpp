@@ -5,7 +5,7 @@
 namespace kvs {
 
 void StepBatch::add(const LayeredView& view, std::span<const int64_t> positions,
-                    std::span<const int32_t> tokens, bool wants_logits) {
+                    std::span<const int32_t> tokens, int64_t logits_rows) {
   const auto sequence = static_cast<int32_t>(seen_.size());
   for (size_t row = 0; row < positions.size(); ++row) {
     const KvView::Slot slot = view.top().slot(positions[row]);
@@ -16,7 +16,8 @@ void StepBatch::add(const LayeredView& view, std::span<const int64_t> positions,
                                   .slot = slot.row});
   }
   seen_.push_back({&view, positions.back() + 1});
-  if (wants_logits) batch_.logits_rows.push_back(static_cast<int32_t>(rows()) - 1);
+  for (int64_t row = rows() - logits_rows; row < rows(); ++row)
+    batch_.logits_rows.push_back(static_cast<int32_t>(row));
 }
 
 std::vector<BatchSequence> StepBatch::sequences_at(int layer) const {

@@ -13,9 +13,9 @@ namespace kvs {
 class StepBatch {
  public:
   /// Adds rows of one sequence, which outlives the batch: their positions, ascending, and tokens,
-  /// and whether the last one's logits are wanted.
+  /// and of how many of the last ones the logits are wanted.
   void add(const LayeredView& view, std::span<const int64_t> positions,
-           std::span<const int32_t> tokens, bool wants_logits);
+           std::span<const int32_t> tokens, int64_t logits_rows);
 
   int64_t rows() const { return static_cast<int64_t>(batch_.tokens.size()); }
   size_t logits_rows() const { return batch_.logits_rows.size(); }

@@ -29,12 +29,18 @@ class Evaluation {
       noise_ = Entry{.name = "noise", .replay = replay(Policy::full, {}, engine)};
     }
   }
+  // Donors may lie in the full run's pool, which goes last.
+  ~Evaluation() {
+    while (!entries_.empty()) entries_.pop_back();
+  }
+  Evaluation(const Evaluation&) = delete;
+  Evaluation& operator=(const Evaluation&) = delete;
 
   Json run() {
     warm_up();
     for (const WorkloadRequest& request : workload_.requests) run(request);
 
-    const Results results{workload_.requests, entries_.front().outcomes, noise_.outcomes};
+    const Results results = this->results();
     Json json;
     json.set("name", workload_.name);
     json.set("requests", static_cast<int64_t>(workload_.requests.size()));
@@ -60,15 +66,23 @@ class Evaluation {
     ReuseOptions reuse = options_.reuse;
     reuse.policy = policy;
     if (budget) reuse.budget = *budget;
-    return std::make_unique<Replay>(transformer_, tokenizer_, engine, reuse, options_.shared);
+    return std::make_unique<Replay>(transformer_, tokenizer_, engine,
+                                    ReplayOptions{.reuse = reuse,
+                                                  .shared = options_.shared,
+                                                  .answers = options_.answers,
+                                                  .exactify = options_.exactify});
   }
 
   void add(const Contestant& contestant) {
     std::optional<double> budget = contestant.budget;
     if (has_budget(contestant.policy) && !budget) budget = options_.reuse.budget;
+    EngineOptions engine = options_.engine;
+    if (options_.exactify && contestant.policy == Policy::full)  // it keeps all prompts
+      for (const WorkloadRequest& request : workload_.requests)
+        engine.max_blocks += static_cast<int64_t>(request.tokens.size()) / kBlockTokens + 1;
     entries_.push_back({.name = policy_name(contestant.policy),
                         .budget = budget,
-                        .replay = replay(contestant.policy, budget, options_.engine)});
+                        .replay = replay(contestant.policy, budget, engine)});
   }
 
   // The first forward passes touch memory that later ones find in place.
@@ -82,10 +96,10 @@ class Evaluation {
   void run(const WorkloadRequest& request) {
     FullRun full;
     Entry& first = entries_.front();
-    finish(request, first, first.replay->run_full(request, full));
+    finish(first, first.replay->run_full(request, full));
     for (auto entry = entries_.begin() + 1; entry != entries_.end(); ++entry)
-      finish(request, *entry, entry->replay->run(request, full));
-    if (noise_.replay) finish(request, noise_, noise_.replay->run(request, full));
+      finish(*entry, entry->replay->run(request, full));
+    if (noise_.replay) finish(noise_, noise_.replay->run(request, full));
   }
 
   Json noise_floor(const Results& results) const {
@@ -96,14 +110,18 @@ class Evaluation {
     return noise;
   }
 
-  void finish(const WorkloadRequest& request, Entry& entry, Outcome outcome) {
+  Results results() const {
+    return {workload_.requests, entries_.front().outcomes, noise_.outcomes, options_.answers};
+  }
+
+  void finish(Entry& entry, Outcome outcome) {
     entry.outcomes.push_back(std::move(outcome));
     if (options_.on_detail) {
       Json line;
       line.set("workload", workload_.name);
       line.set("policy", entry.name);
       line.set("budget", budget_of(entry));
-      add_detail(request, entry.outcomes.back(), entries_.front().outcomes.back(), line);
+      add_detail(results(), entry.outcomes.size() - 1, entry.outcomes.back(), line);
       options_.on_detail(line);
     }
     if (options_.on_progress) options_.on_progress();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "kvs/divergence.h"
@@ -16,18 +17,32 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+void append(std::vector<std::vector<float>>& rows, std::vector<std::vector<float>> more) {
+  std::move(more.begin(), more.end(), std::back_inserter(rows));
+}
+
+void compare(const FullRun& full, std::span<const std::vector<float>> logits, Outcome& outcome) {
+  double divergence = 0, agreed = 0;
+  for (size_t step = 0; step < full.logits.size(); ++step) {
+    divergence += kl_divergence(full.logits[step], logits[step]);
+    agreed += top1_agrees(full.logits[step], logits[step]);
+  }
+  outcome.kl = divergence / static_cast<double>(full.logits.size());
+  outcome.top1 = agreed / static_cast<double>(full.logits.size());
+}
+
 }  // namespace
 
 Replay::Replay(Transformer& transformer, const Tokenizer* tokenizer, const EngineOptions& engine,
-               const ReuseOptions& reuse, bool shared)
-    : engine_(transformer, tokenizer, engine), reuse_(reuse), shared_(shared) {}
+               const ReplayOptions& options)
+    : engine_(transformer, tokenizer, engine), options_(options) {}
 
 Task Replay::task_of(const WorkloadRequest& request) const {
   return {.id = request.request.id,
           .tokens = request.tokens,
-          .tenant = shared_ ? request.group : request.request.tenant,
+          .tenant = options_.shared ? request.group : request.request.tenant,
           .max_tokens = request.request.max_tokens,
-          .reuse = reuse_,
+          .reuse = options_.reuse,
           .store = false};
 }
 
@@ -36,7 +51,7 @@ Outcome Replay::answer(Task task) {
   Response response = engine_.run(std::move(task));
   if (response.finish_reason == "error")
     fail(ErrorKind::device, "request '{}' with policy {}: {}", response.id,
-         policy_name(reuse_.policy), response.error);
+         policy_name(options_.reuse.policy), response.error);
   return {.reuse = std::move(response.reuse),
           .tokens = std::move(response.tokens),
           .text = std::move(response.text)};
@@ -45,65 +60,73 @@ Outcome Replay::answer(Task task) {
 Outcome Replay::run_full(const WorkloadRequest& request, FullRun& full) {
   Task task = task_of(request);
   task.stop = request.request.stop;
+  if (!options_.answers) task.max_tokens = std::min(task.max_tokens, FullRun::kSteps);
+  int64_t steps = 0;
   full.logits.clear();
   task.on_logits = [&](int64_t step, std::span<const float> logits) {
-    if (step < FullRun::kSteps) full.logits.emplace_back(logits.begin(), logits.end());
+    steps = std::min(step + 1, FullRun::kSteps);
+    if (step == 0) full.logits.emplace_back(logits.begin(), logits.end());
   };
+  task.on_prompt = [&](const LayeredView& view) { full.view = view; };
   const auto start = Clock::now();
   Outcome outcome = answer(std::move(task));
   outcome.total_ms = ms_since(start);
   full.tokens = outcome.tokens;
+  full.tokens.resize(steps - 1);  // those that later ones are compared behind
+  append(full.logits, engine_.continuation_logits(full.view, full.tokens));
   return outcome;
 }
 
 Outcome Replay::run(const WorkloadRequest& request, const FullRun& full) {
-  KvView view;  // of the prompt; shares the blocks, so that they outlive the task
+  LayeredView view;  // of the prompt; shares the blocks, so that they outlive the task
+  std::vector<std::vector<float>> logits;
   Task task = task_of(request);
   task.stop = request.request.stop;
-  task.on_prompt = [&](const KvView& prompt) { view = prompt; };
+  if (!options_.answers) task.max_tokens = 1;
+  task.on_prompt = [&](const LayeredView& prompt) { view = prompt; };
+  task.on_logits = [&](int64_t step, std::span<const float> row) {
+    if (step == 0) logits.emplace_back(row.begin(), row.end());
+  };
   auto start = Clock::now();
   Outcome outcome = answer(std::move(task));
   outcome.total_ms = ms_since(start);
 
-  // Exact rows are compared as they are, instead of being computed again. Approximate ones are
-  // never found by others, so the comparison makes them anew, before the prompt is a donor.
-  const bool exact = view.exact_rows() == view.size();
-  if (!exact) compare(request, reuse_, full, outcome);
+  if (options_.reuse.repair_rows > 0)
+    logits = repaired_logits(request, full);
+  else
+    append(logits, engine_.continuation_logits(view, full.tokens));
+  compare(full, logits, outcome);
   start = Clock::now();
-  store(request, view);
+  store(request, view, full, outcome);
   outcome.total_ms += ms_since(start);
-  if (exact) {
-    ReuseOptions prefix = reuse_;
-    prefix.mode = ReuseMode::exact;
-    prefix.policy = Policy::prefix;
-    compare(request, prefix, full, outcome);
-  }
-  if (reuse_.policy == Policy::full)  // nobody will look for them
-    engine_.donors().make_room(engine_.pool().max_blocks());
   return outcome;
 }
 
-void Replay::store(const WorkloadRequest& request, const KvView& view) {
-  const Task task = task_of(request);
-  engine_.donors().add(task.id, task.tenant, task.tokens, view);
-}
-
-void Replay::compare(const WorkloadRequest& request, const ReuseOptions& reuse, const FullRun& full,
-                     Outcome& outcome) {
-  const auto steps = static_cast<int64_t>(full.logits.size());
-  double divergence = 0, agreed = 0;
+// Rows that decoding repairs differ from token to token, so the answer is forced step by step.
+std::vector<std::vector<float>> Replay::repaired_logits(const WorkloadRequest& request,
+                                                        const FullRun& full) {
   Task task = task_of(request);
-  task.reuse = reuse;
-  task.max_tokens = steps;
+  task.max_tokens = static_cast<int64_t>(full.logits.size());
   task.forced = full.tokens;
-  task.on_logits = [&](int64_t step, std::span<const float> logits) {
-    if (step >= steps) return;
-    divergence += kl_divergence(full.logits[step], logits);
-    agreed += top1_agrees(full.logits[step], logits);
+  std::vector<std::vector<float>> logits;
+  task.on_logits = [&](int64_t, std::span<const float> row) {
+    logits.emplace_back(row.begin(), row.end());
   };
   answer(std::move(task));
-  outcome.kl = divergence / static_cast<double>(steps);
-  outcome.top1 = agreed / static_cast<double>(steps);
+  logits.resize(full.logits.size());
+  return logits;
+}
+
+void Replay::store(const WorkloadRequest& request, const LayeredView& view, const FullRun& full,
+                   Outcome& outcome) {
+  if (options_.reuse.policy == Policy::full) return;  // nobody will look for them
+  const Task task = task_of(request);
+  const int64_t approximate = view.size() - view.top().exact_rows();
+  const bool exactified = options_.exactify && approximate > 0 && worth_exactifying(outcome.reuse);
+  if (exactified)
+    outcome.background_compute =
+        static_cast<double>(approximate) / static_cast<double>(view.size());
+  engine_.donors().add(task.id, task.tenant, task.tokens, (exactified ? full.view : view).top());
 }
 
 }  // namespace kvs

@@ -13,25 +13,34 @@ struct Outcome {
   ReuseReport reuse;
   std::vector<int32_t> tokens;  ///< the answer
   std::string text;
-  double total_ms = 0;  ///< the answer and the storing of the prompt
-  double kl = 0;        ///< KL(full || contestant) in nats, mean over the compared tokens
-  double top1 = 1;      ///< share of them with the same most likely token
+  double total_ms = 0;            ///< the answer and the storing of the prompt
+  double kl = 0;                  ///< KL(full || contestant) in nats, mean over the compared tokens
+  double top1 = 1;                ///< share of them with the same most likely token
+  double background_compute = 0;  ///< rows x layers run behind the answer, of the whole prompt's
 };
 
-/// A full run's answer and the logits that led to it.
+/// A full run's logits and the tokens that lead to them.
 struct FullRun {
   static constexpr int64_t kSteps = 32;  ///< tokens that are compared
 
-  std::vector<int32_t> tokens;
-  std::vector<std::vector<float>> logits;  ///< of each token, [vocab], at most kSteps
+  LayeredView view;                        ///< of the prompt
+  std::vector<int32_t> tokens;             ///< of the answer, one fewer than logits
+  std::vector<std::vector<float>> logits;  ///< behind the prompt and each token, [vocab]
+};
+
+struct ReplayOptions {
+  ReuseOptions reuse;
+  bool shared = true;     ///< as EvaluationOptions
+  bool answers = true;    ///< as EvaluationOptions
+  bool exactify = false;  ///< as EvaluationOptions
 };
 
 /// One contestant: an engine with its own pool and donors, to which the requests come in order.
 class Replay {
  public:
-  /// `shared`: as EvaluationOptions. The policy full keeps no donors.
+  /// The policy full keeps no donors.
   Replay(Transformer& transformer, const Tokenizer* tokenizer, const EngineOptions& engine,
-         const ReuseOptions& reuse, bool shared);
+         const ReplayOptions& options);
 
   /// Answers as the full run that the others are compared with.
   Outcome run_full(const WorkloadRequest& request, FullRun& full);
@@ -41,13 +50,13 @@ class Replay {
  private:
   Task task_of(const WorkloadRequest& request) const;
   Outcome answer(Task task);
-  void store(const WorkloadRequest& request, const KvView& view);
-  void compare(const WorkloadRequest& request, const ReuseOptions& reuse, const FullRun& full,
-               Outcome& outcome);
+  std::vector<std::vector<float>> repaired_logits(const WorkloadRequest& request,
+                                                  const FullRun& full);
+  void store(const WorkloadRequest& request, const LayeredView& view, const FullRun& full,
+             Outcome& outcome);
 
   Engine engine_;
-  ReuseOptions reuse_;
-  bool shared_;
+  ReplayOptions options_;
 };
 
 }  // namespace kvs

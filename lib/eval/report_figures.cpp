@@ -37,7 +37,7 @@ PolicyFigures read_policy(const Json& json) {
   policy.kl_mean = json.get("kl").get("mean").as_number();
   policy.kl_p95 = json.get("kl").get("p95").as_number();
   policy.top1_agreement = json.get("top1_agreement").as_number();
-  policy.exact_match = json.get("exact_match").as_number();
+  policy.exact_match = optional_number(json, "exact_match");
   policy.rouge_l_vs_full = optional_number(json, "rouge_l_vs_full");
   policy.rouge_l_vs_reference = optional_number(json, "rouge_l_vs_reference");
   return policy;

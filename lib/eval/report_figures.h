@@ -26,7 +26,8 @@ struct PolicyFigures {
   double speedup = 0;
   Interval speedup_interval;
   double kl_mean = 0, kl_p95 = 0;
-  double top1_agreement = 0, exact_match = 0;
+  double top1_agreement = 0;
+  std::optional<double> exact_match;
   std::optional<double> rouge_l_vs_full, rouge_l_vs_reference;
   std::vector<double> ttft_ms;  ///< of each request, sorted; empty without details
 

@@ -27,7 +27,7 @@ Row row_of(const PolicyFigures& policy, const std::string& name) {
           fmt::format("{:.2f} ({:.2f}-{:.2f})", policy.speedup, interval.low, interval.high),
           fmt::format("{:.4f}", policy.kl_mean),
           fmt::format("{:.1f}", policy.top1_agreement * 100),
-          fmt::format("{:.1f}", policy.exact_match * 100),
+          optional_text(policy.exact_match, 1, 100),
           optional_text(policy.rouge_l_vs_full, 3)};
 }
 

@@ -102,7 +102,8 @@ void add_times(const Results& results, std::span<const Outcome> outcomes, Json& 
            })));
   json.set("tpot_ms", tpot.empty() ? Json() : rounded(median(tpot)));
   json.set("throughput_tokens_per_s", rounded(tokens / seconds));
-  json.set("background_compute", 0);  // nothing is computed behind the requests' backs yet
+  json.set("background_compute",
+           rounded(mean(each(outcomes, [](const auto& o) { return o.background_compute; }))));
 }
 
 // Texts beside those that they are compared with.
@@ -146,7 +147,19 @@ Json difference(const std::vector<double>& left, const std::vector<double>& righ
   return json;
 }
 
+constexpr std::array kScores{"bleu_vs_full",
+                             "rouge_l_vs_full",
+                             "bleu_vs_reference",
+                             "rouge_l_vs_reference",
+                             "rouge_l_vs_full_minus_noise",
+                             "rouge_l_vs_reference_minus_full",
+                             "exact_match"};
+
 void add_scores(const Results& results, std::span<const Outcome> outcomes, Json& json) {
+  if (!results.answers) {
+    for (const char* score : kScores) json.set(score, Json());
+    return;
+  }
   const Pairs full = with_full(results, outcomes);
   const Pairs reference = with_reference(results, outcomes);
   const bool compared = !reference.found.empty();
@@ -160,9 +173,13 @@ void add_scores(const Results& results, std::span<const Outcome> outcomes, Json&
                       with_full(results, results.noise).rouge_l()));
   json.set("rouge_l_vs_reference_minus_full",
            difference(reference.rouge_l(), with_reference(results, results.full).rouge_l()));
+  double same = 0;
+  for (size_t index = 0; index < outcomes.size(); ++index)
+    same += outcomes[index].tokens == results.full[index].tokens;
+  json.set("exact_match", rounded(same / static_cast<double>(outcomes.size())));
 }
 
-void add_divergence(const Results& results, std::span<const Outcome> outcomes, Json& json) {
+void add_divergence(std::span<const Outcome> outcomes, Json& json) {
   const std::vector<double> kl = each(outcomes, [](const Outcome& outcome) { return outcome.kl; });
   Json divergence;
   divergence.set("mean", rounded(mean(kl)));
@@ -172,10 +189,6 @@ void add_divergence(const Results& results, std::span<const Outcome> outcomes, J
   json.set("kl", std::move(divergence));
   json.set("top1_agreement",
            rounded(mean(each(outcomes, [](const Outcome& outcome) { return outcome.top1; }))));
-  double same = 0;
-  for (size_t index = 0; index < outcomes.size(); ++index)
-    same += outcomes[index].tokens == results.full[index].tokens;
-  json.set("exact_match", rounded(same / static_cast<double>(outcomes.size())));
 }
 
 // Whether the cost model or the guard refused a reuse that was there.
@@ -201,12 +214,13 @@ void add_summary(const Results& results, std::span<const Outcome> outcomes, Json
   add_reuse(results, outcomes, json);
   add_times(results, outcomes, json);
   add_scores(results, outcomes, json);
-  add_divergence(results, outcomes, json);
+  add_divergence(outcomes, json);
   add_reasons(outcomes, json);
 }
 
-void add_detail(const WorkloadRequest& request, const Outcome& outcome, const Outcome& full,
-                Json& json) {
+void add_detail(const Results& results, size_t index, const Outcome& outcome, Json& json) {
+  const WorkloadRequest& request = results.requests[index];
+  const Outcome& full = results.full[index];
   const ReuseReport& reuse = outcome.reuse;
   json.set("id", request.request.id);
   json.set("tenant", request.request.tenant);
@@ -229,9 +243,12 @@ void add_detail(const WorkloadRequest& request, const Outcome& outcome, const Ou
   json.set("tpot_ms", rounded(reuse.tpot_ms));
   json.set("kl", rounded(outcome.kl));
   json.set("top1", rounded(outcome.top1));
-  json.set("exact_match", outcome.tokens == full.tokens);
-  json.set("rouge_l_vs_full", rounded(rouge_l(outcome.text, full.text)));
-  json.set("text", outcome.text);
+  json.set("background_compute", rounded(outcome.background_compute));
+  if (results.answers) {
+    json.set("exact_match", outcome.tokens == full.tokens);
+    json.set("rouge_l_vs_full", rounded(rouge_l(outcome.text, full.text)));
+    json.set("text", outcome.text);
+  }
 }
 
 }  // namespace kvs

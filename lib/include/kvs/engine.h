@@ -11,6 +11,7 @@
 #include "kvs/donor_store.h"
 #include "kvs/export.h"
 #include "kvs/kv_pool.h"
+#include "kvs/layered_view.h"
 #include "kvs/response.h"
 #include "kvs/reuse.h"
 #include "kvs/sampler.h"
@@ -42,7 +43,7 @@ struct Task {
   std::function<void(int64_t step, std::span<const float> logits)> on_logits;
 
   /// Called once, when all of the prompt's rows are computed: with a view that covers the prompt.
-  std::function<void(const KvView& view)> on_prompt;
+  std::function<void(const LayeredView& view)> on_prompt;
 
   /// Called with each piece of text as it becomes final; whole characters only. Returning false
   /// ends the answer ("cancelled").
@@ -75,6 +76,12 @@ class KVS_API Engine {
 
   /// Submits one task and runs until it is done.
   Response run(Task task);
+
+  /// The logits behind a prompt (all its rows computed, by this engine) and each token of a
+  /// continuation, at most Transformer::kMaxLogitsRows of them, in one forward pass: as many rows
+  /// of [vocab]. The prompt's view stays as it is. Throws Error(device) where the pool is full.
+  std::vector<std::vector<float>> continuation_logits(const LayeredView& prompt,
+                                                      std::span<const int32_t> continuation);
 
   DonorStore& donors();
   KvPool& pool();

@@ -28,6 +28,11 @@ struct EvaluationOptions {
   EngineOptions engine;                 ///< of each contestant; one task at a time
   ReuseOptions reuse;                   ///< but for policy and budget
   bool shared = true;                   ///< donors are seen by the share group, or by the tenant
+  bool answers = true;  ///< without them only the first token is timed, and no text is compared
+  /// Prompts worth it (worth_exactifying) are computed in full behind their answers, so that all
+  /// their rows are donors. What that costs is counted; the rows, the same bits, are those of the
+  /// full run, which all contestants share.
+  bool exactify = false;
   int noise_rows = 320;  ///< rows in a forward pass of the noise floor's full run; 0: none is made
 
   /// A line of the details for each request and contestant (kvs-eval(1)).
@@ -40,8 +45,9 @@ struct EvaluationOptions {
 /// drifts on the machine meets all alike. A contestant has an engine and donors of its own; every
 /// request may reuse the earlier ones. Per request and contestant:
 /// - an answer, greedy, which is timed (look-up, alignment, selection and loading included);
-/// - the same prompt along the tokens of the full run (teacher forcing) for KL(full || contestant)
-///   in nats and the agreement of the most likely token, over the first 32 tokens.
+/// - the logits behind its prompt along the tokens of the full run (teacher forcing), in one pass
+///   for both unless decoding repairs rows, for KL(full || contestant) in nats and the agreement of
+///   the most likely token, over the first 32 tokens.
 /// Prompts become donors, answers do not: they differ between contestants. The noise floor is a
 /// second full run with another number of rows in a forward pass.
 /// Returns {"name","requests","policies":[...],"noise_floor":{...}} as kvs-eval(1) describes it.

@@ -42,6 +42,10 @@ struct KVS_API ReuseReport {
   double hit_rate() const;
 };
 
+/// Whether a prompt holds enough new text to be worth a prefill behind its answer, so that all of
+/// its rows can be donors: a twentieth of its tokens had no source, and at least 32.
+KVS_API bool worth_exactifying(const ReuseReport& reuse);
+
 /// What became of a task.
 struct Response {
   std::string id;
