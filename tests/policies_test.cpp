@@ -32,6 +32,7 @@ class Recorder final : public PromptModel {
   std::vector<RowDeviation> deviation(std::span<const int64_t> rows) override {
     return model_.deviation(rows);
   }
+  ReuseEvidence evidence() override { return model_.evidence(); }
   std::vector<float> last_row_mass() override { return model_.last_row_mass(); }
 
   std::vector<Positions> chosen;
@@ -73,7 +74,7 @@ class Policies : public testing::Test {
   Outcome run(const ReusePlan& plan) {
     const ReuseDonor donors[] = {donor()};
     const KvView kept = build_view(plan, donors, pool);
-    PromptPass pass(model.transformer, pool, tokens, plan, kept);
+    PromptPass pass(model.transformer, pool, tokens, plan, donors, kept);
     Recorder recorder(pass);
     Outcome out;
     const auto selector = make_selector(options.policy);

@@ -201,13 +201,14 @@ bool Engine::Impl::make_room_beside_donors(const Selector& selector, const Reuse
 void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                                     std::span<const ReuseDonor> candidates, const KvView& kept) {
   const Task& task = sequence.task;
-  PromptPass pass(transformer, pool, task.tokens, plan, kept);
+  PromptPass pass(transformer, pool, task.tokens, plan, candidates, kept);
   pass.finish(selector.select_measured({task.tokens, plan.spans, task.reuse}, pass));
 
   const double all = static_cast<double>(task.tokens.size()) * transformer.config().layers;
   const double share = static_cast<double>(pass.rows_run()) / all;
   const std::vector<float> first_logits = pass.logits();
   mark_recomputed(plan, pass.mostly_computed());
+  sequence.report.evidence = pass.evidence();
   sequence.start_computed(plan, candidates, pass.view(), share);
   sequence.rows_computed();
   if (sequence.needs_logits()) sequence.accept(first_logits);

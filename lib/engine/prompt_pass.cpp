@@ -46,18 +46,40 @@ std::vector<int32_t> rows_at(const ForwardPass& pass, const ForwardPass::Chunk& 
   return rows;
 }
 
+KvPair pair_of(const KvView::Slot& own, const KvView::Slot& kept) {
+  return {.block = own.block,
+          .kept_block = kept.block,
+          .row = own.row,
+          .kept_row = kept.row,
+          .home = static_cast<int32_t>(own.home),
+          .kept_home = static_cast<int32_t>(kept.home)};
+}
+
+// Rows behind an edit that are computed although they have a source, and ask nothing.
+std::vector<int64_t> halo_rows(const ReusePlan& plan, std::span<const int64_t> queries) {
+  std::vector<int64_t> rows;
+  for (const PlanSpan& span : plan.spans)
+    for (int64_t row = span.first; row < span.first + span.count; ++row)
+      if (span.kind == Kind::recomputed && !std::binary_search(queries.begin(), queries.end(), row))
+        rows.push_back(row);
+  return rows;
+}
+
 }  // namespace
 
 PromptPass::PromptPass(Transformer& transformer, KvPool& pool, std::span<const int32_t> tokens,
-                       const ReusePlan& plan, const KvView& kept)
+                       const ReusePlan& plan, std::span<const ReuseDonor> donors,
+                       const KvView& kept)
     : transformer_(transformer),
       pool_(pool),
       tokens_(tokens),
       plan_(plan),
+      donors_(donors),
       kept_(kept),
       required_(plan.rows_to_compute()),
       layers_run_(tokens.size()),
-      view_(kept) {}
+      view_(kept),
+      evidence_(evidence_of(plan)) {}
 
 void PromptPass::start(std::vector<int64_t> positions) {
   if (pass_) rows_run_before_ += pass_->rows_run();
@@ -114,32 +136,73 @@ std::vector<float> PromptPass::probe(std::span<const int64_t> queries) {
   assert(!pass_);
   probed_ = true;
   start(required_);
-  MassSum sum(transformer_.backend(), static_cast<int64_t>(tokens_.size()));
-  run(layers(),
-      [&](const ForwardPass::Chunk& chunk) { sum.add(chunk, rows_at(*pass_, chunk, queries)); });
-  std::vector<float> mass = sum.read();
+  const auto size = static_cast<int64_t>(tokens_.size());
+  const std::vector<int64_t> halos = halo_rows(plan_, queries);
+  MassSum query_sum(transformer_.backend(), size), halo_sum(transformer_.backend(), size);
+  run(layers(), [&](const ForwardPass::Chunk& chunk) {
+    query_sum.add(chunk, rows_at(*pass_, chunk, queries));
+    halo_sum.add(chunk, rows_at(*pass_, chunk, halos));
+  });
+  std::vector<float> mass = query_sum.read();
   for (float& share : mass) share /= static_cast<float>(layers());
+  measure(mass, static_cast<int64_t>(queries.size()), halo_sum.read(),
+          static_cast<int64_t>(halos.size()) * layers());
   return mass;
+}
+
+void PromptPass::measure(std::span<const float> query_mass, int64_t queries,
+                         std::span<const float> halo_mass, int64_t halos) {
+  evidence_.measured = true;
+  const auto last_kept = std::find_if(plan_.spans.rbegin(), plan_.spans.rend(),
+                                      [](const auto& span) { return span.kind == Kind::shifted; });
+  for (const PlanSpan& span : plan_.spans) {
+    const bool edit = span.kind == Kind::computed && last_kept != plan_.spans.rend() &&
+                      span.first < last_kept->first;
+    for (int64_t row = span.first; row < span.first + span.count; ++row) {
+      if (span.kind == Kind::shifted) evidence_.kept_mass += query_mass[row];
+      if (edit) evidence_.edit_mass += query_mass[row];
+      if (edit) evidence_.halo_mass += halo_mass[row];
+    }
+  }
+  evidence_.kept_mass /= static_cast<double>(std::max<int64_t>(queries, 1));
+  evidence_.edit_mass /= static_cast<double>(std::max<int64_t>(queries, 1));
+  evidence_.halo_mass /= static_cast<double>(std::max<int64_t>(halos, 1));
+  measure_drift();
+}
+
+// Of rows that have a source and are computed all the same, against their source.
+void PromptPass::measure_drift() {
+  std::vector<KvPair> pairs;
+  for (const PlanSpan& span : plan_.spans) {
+    if (span.kind != Kind::recomputed) continue;
+    for (int64_t row = 0; row < span.count; ++row)
+      pairs.push_back(pair_of(kept_.slot(span.first + row),
+                              donors_[span.donor].view->slot(span.donor_first + row)));
+  }
+  const double count = static_cast<double>(pairs.size()) * layers();
+  for (int layer = 0; layer < layers(); ++layer)
+    for (const RowDeviation& row : deviation_of(pairs, layer)) {
+      evidence_.key_drift += row.key_squares / count;
+      evidence_.value_drift += row.value_squares / count;
+    }
 }
 
 std::vector<RowDeviation> PromptPass::deviation(std::span<const int64_t> positions) {
   std::vector<KvPair> pairs;
   for (const int64_t position : positions) {
-    const KvView::Slot own = fresh_.slot(position), kept = kept_.slot(position);
-    pairs.push_back({.block = own.block,
-                     .kept_block = kept.block,
-                     .row = own.row,
-                     .kept_row = kept.row,
-                     .home = static_cast<int32_t>(own.home),
-                     .kept_home = static_cast<int32_t>(kept.home)});
+    pairs.push_back(pair_of(fresh_.slot(position), kept_.slot(position)));
   }
+  return deviation_of(pairs, pass_->layer() - 1);
+}
+
+std::vector<RowDeviation> PromptPass::deviation_of(std::span<const KvPair> pairs, int layer) {
   std::vector<RowDeviation> rows(pairs.size());
   if (rows.empty()) return rows;
   static_assert(sizeof(RowDeviation) == 3 * sizeof(float));
   Backend& backend = transformer_.backend();
   const Buffer out(backend, DType::f32, {static_cast<int64_t>(rows.size()), 3});
   backend.kv_deviation(out.tensor(), pairs, transformer_.attention_config(pool_.layout().type),
-                       pass_->layer() - 1);
+                       layer);
   backend.download(rows.data(), out.tensor().data, rows.size() * sizeof(RowDeviation));
   return rows;
 }

@@ -16,15 +16,16 @@ namespace kvs {
 /// are fresh, and lists of ranges of layers say who sees which.
 class PromptPass final : public PromptModel {
  public:
-  /// `kept`: the view that the plan describes, whose required rows are still to be computed. All
-  /// must outlive the pass.
+  /// `kept`: the view that the plan describes, whose required rows are still to be computed;
+  /// `donors`: those of the plan, with their views. All must outlive the pass.
   PromptPass(Transformer& transformer, KvPool& pool, std::span<const int32_t> tokens,
-             const ReusePlan& plan, const KvView& kept);
+             const ReusePlan& plan, std::span<const ReuseDonor> donors, const KvView& kept);
 
   int layers() const override { return transformer_.config().layers; }
   void compute_all(int end) override;
   void go_on(std::span<const int64_t> positions, int end) override;
   std::vector<float> probe(std::span<const int64_t> queries) override;
+  ReuseEvidence evidence() override { return evidence_; }
   std::vector<RowDeviation> deviation(std::span<const int64_t> positions) override;
   std::vector<float> last_row_mass() override { return last_row_mass_; }
 
@@ -42,6 +43,10 @@ class PromptPass final : public PromptModel {
   void start(std::vector<int64_t> positions);
   void run(int end, const ForwardPass::Observer& observer = {});
   std::vector<int64_t> with_required(std::span<const int64_t> positions) const;
+  void measure(std::span<const float> query_mass, int64_t queries, std::span<const float> halo_mass,
+               int64_t halos);
+  void measure_drift();
+  std::vector<RowDeviation> deviation_of(std::span<const KvPair> pairs, int layer);
   void finish_probed(std::span<const int64_t> positions);
   void count(std::span<const int64_t> positions, int layers);
 
@@ -49,6 +54,7 @@ class PromptPass final : public PromptModel {
   KvPool& pool_;
   std::span<const int32_t> tokens_;
   const ReusePlan& plan_;
+  std::span<const ReuseDonor> donors_;
   const KvView& kept_;
   std::vector<int64_t> required_;
   std::vector<int> layers_run_;  // [tokens], of rows that were kept
@@ -57,6 +63,7 @@ class PromptPass final : public PromptModel {
   std::optional<ForwardPass> pass_;
   int64_t rows_run_before_ = 0;  // of passes that are over
   std::vector<float> last_row_mass_;
+  ReuseEvidence evidence_;
   bool probed_ = false;
 };
 

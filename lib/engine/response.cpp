@@ -26,7 +26,7 @@ Json reuse_to_json(const ReuseReport& reuse) {
   Json json;
   json.set("mode", reuse_mode_name(reuse.mode));
   json.set("policy", policy_name(reuse.policy));
-  json.set("budget", reuse.budget < 0 ? Json() : Json(reuse.budget));
+  json.set("budget", reuse.budget ? Json(*reuse.budget) : Json());
   json.set("prompt_tokens", reuse.prompt_tokens);
   json.set("exact", reuse.exact);
   json.set("shifted", reuse.shifted);

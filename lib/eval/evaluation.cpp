@@ -65,7 +65,7 @@ class Evaluation {
                                  const EngineOptions& engine) {
     ReuseOptions reuse = options_.reuse;
     reuse.policy = policy;
-    if (budget) reuse.budget = *budget;
+    reuse.budget = budget;
     return std::make_unique<Replay>(transformer_, tokenizer_, engine,
                                     ReplayOptions{.reuse = reuse,
                                                   .shared = options_.shared,
@@ -74,15 +74,13 @@ class Evaluation {
   }
 
   void add(const Contestant& contestant) {
-    std::optional<double> budget = contestant.budget;
-    if (has_budget(contestant.policy) && !budget) budget = options_.reuse.budget;
     EngineOptions engine = options_.engine;
     if (options_.exactify && contestant.policy == Policy::full)  // it keeps all prompts
       for (const WorkloadRequest& request : workload_.requests)
         engine.max_blocks += static_cast<int64_t>(request.tokens.size()) / kBlockTokens + 1;
     entries_.push_back({.name = policy_name(contestant.policy),
-                        .budget = budget,
-                        .replay = replay(contestant.policy, budget, engine)});
+                        .budget = contestant.budget,
+                        .replay = replay(contestant.policy, contestant.budget, engine)});
   }
 
   // The first forward passes touch memory that later ones find in place.
@@ -144,10 +142,14 @@ std::vector<Contestant> contestants_of(const std::vector<Policy>& policies,
   std::vector<Contestant> contestants{{.policy = Policy::full}};
   for (const Policy policy : policies) {
     if (policy == Policy::full) continue;
-    if (!has_budget(policy) || budgets.empty()) {
+    if (!has_budget(policy)) {
       contestants.push_back({.policy = policy});
       continue;
     }
+    if (policy == Policy::kvshare)  // its budget is the guard's
+      contestants.push_back({.policy = policy});
+    else if (budgets.empty())
+      contestants.push_back({policy, ReuseOptions::kDefaultBudget});
     for (const double budget : budgets) contestants.push_back({policy, budget});
   }
   return contestants;

@@ -244,6 +244,7 @@ void add_detail(const Results& results, size_t index, const Outcome& outcome, Js
   json.set("kl", rounded(outcome.kl));
   json.set("top1", rounded(outcome.top1));
   json.set("background_compute", rounded(outcome.background_compute));
+  json.set("evidence", reuse.evidence.kept > 0 ? evidence_to_json(reuse.evidence) : Json());
   if (results.answers) {
     json.set("exact_match", outcome.tokens == full.tokens);
     json.set("rouge_l_vs_full", rounded(rouge_l(outcome.text, full.text)));

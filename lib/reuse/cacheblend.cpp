@@ -29,7 +29,8 @@ class CacheBlendSelector final : public Selector {
     std::vector<int64_t> chosen = kept;
     for (int step = 0; step <= kFilterSteps && layer < model.layers(); ++step) {
       const double excess = (kFirstShare - 1) * (kFilterSteps - step) / kFilterSteps;
-      const double share = context.options.budget * (1 + excess);
+      const double share =
+          context.options.budget.value_or(ReuseOptions::kDefaultBudget) * (1 + excess);
       chosen = highest(chosen, deviations(model, chosen), share_of(share, count));
       if (step < kFilterSteps) model.go_on(chosen, ++layer);
     }

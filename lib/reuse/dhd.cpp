@@ -27,7 +27,8 @@ class DhdSelector final : public Selector {
     for (size_t row = 0; row < kept.size(); ++row)
       scores.push_back(static_cast<double>(mass[kept[row]]) * deviation[row].value_magnitudes);
     const auto count = static_cast<int64_t>(kept.size());
-    return highest(kept, scores, share_of(context.options.budget, count));
+    return highest(kept, scores,
+                   share_of(context.options.budget.value_or(ReuseOptions::kDefaultBudget), count));
   }
 };
 

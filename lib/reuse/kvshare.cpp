@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "kvs/guard.h"
 #include "reuse/choice.h"
 #include "reuse/rules.h"
 
@@ -39,14 +40,22 @@ class KvshareSelector final : public Selector {
                                        PromptModel& model) const override {
     const std::vector<int64_t> kept = kept_positions(context.spans);
     const auto left = static_cast<int64_t>(kept.size());
-    const int64_t structural = recomputed(context.spans);
-    const int64_t count = share_of(context.options.budget, left + structural) - structural;
-    if (count <= 0) return {};
     const std::vector<float> mass = model.probe(query_positions(context.spans, kQueryRows));
+    const std::optional<double> budget = budget_of(context.options, model);
+    if (!budget) return kept;  // the guard refuses to keep any
+    const int64_t structural = recomputed(context.spans);
+    const int64_t count = share_of(*budget, left + structural) - structural;
+    if (count <= 0) return {};
     return highest_windows(kept, values_at(mass, kept), context.options.window, count);
   }
 
  private:
+  static std::optional<double> budget_of(const ReuseOptions& options, PromptModel& model) {
+    if (options.budget || !options.guard)
+      return options.budget.value_or(ReuseOptions::kDefaultBudget);
+    return options.guard->budget_for(model.evidence());
+  }
+
   static int64_t recomputed(std::span<const PlanSpan> spans) {
     int64_t rows = 0;
     for (const PlanSpan& span : spans)

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cassert>
 
+#include "kvs/cost_model.h"
 #include "kvs/cover.h"
+#include "kvs/guard.h"
 #include "kvs/reuse.h"
 #include "kvs/selector.h"
 
@@ -123,6 +125,38 @@ ReuseReason reason_for(std::span<const int32_t> tokens, std::span<const ReuseDon
   return donors.empty() ? ReuseReason::no_donor : ReuseReason::none;
 }
 
+ReusePlan plan_all(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
+                   const ReuseOptions& options) {
+  ReusePlan plan;
+  plan.reason = reason_for(tokens, donors, options);
+  const auto size = static_cast<int64_t>(tokens.size());
+  std::vector<SourceSpan> sources;
+  if (plan.reason == ReuseReason::none) {
+    const bool lossless = options.mode == ReuseMode::exact || options.policy == Policy::prefix;
+    sources =
+        lossless ? prefix_source(tokens, donors) : all_sources(tokens, donors, options.min_span);
+    if (sources.empty())
+      plan.reason = lossless ? ReuseReason::no_donor : ReuseReason::below_threshold;
+  }
+
+  plan.spans = tile(size, sources, donors);
+  const auto selector = make_selector(options.policy);
+  std::vector<int64_t> chosen = selector->select({tokens, plan.spans, options});
+  if (size > 0 && (chosen.empty() || chosen.back() != size - 1)) chosen.push_back(size - 1);
+  plan.spans = recompute(plan.spans, chosen);
+  return plan;
+}
+
+// Why kvshare keeps nothing but a lossless prefix.
+ReuseReason declined(const ReusePlan& plan, std::span<const ReuseDonor> donors,
+                     const ReuseOptions& options) {
+  if (options.policy != Policy::kvshare || plan.count(Kind::shifted) == 0) return ReuseReason::none;
+  if (options.costs && !pays(*options.costs, plan, donors)) return ReuseReason::unprofitable;
+  if (options.guard && !options.budget && options.guard->refuses(evidence_of(plan)))
+    return ReuseReason::guard;
+  return ReuseReason::none;
+}
+
 }  // namespace
 
 int64_t ReusePlan::count(Kind kind) const {
@@ -149,23 +183,13 @@ std::vector<int64_t> ReusePlan::rows_to_compute() const {
 
 ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
                      const ReuseOptions& options) {
-  ReusePlan plan;
-  plan.reason = reason_for(tokens, donors, options);
-  const auto size = static_cast<int64_t>(tokens.size());
-  std::vector<SourceSpan> sources;
-  if (plan.reason == ReuseReason::none) {
-    const bool lossless = options.mode == ReuseMode::exact || options.policy == Policy::prefix;
-    sources =
-        lossless ? prefix_source(tokens, donors) : all_sources(tokens, donors, options.min_span);
-    if (sources.empty())
-      plan.reason = lossless ? ReuseReason::no_donor : ReuseReason::below_threshold;
-  }
-
-  plan.spans = tile(size, sources, donors);
-  const auto selector = make_selector(options.policy);
-  std::vector<int64_t> chosen = selector->select({tokens, plan.spans, options});
-  if (size > 0 && (chosen.empty() || chosen.back() != size - 1)) chosen.push_back(size - 1);
-  plan.spans = recompute(plan.spans, chosen);
+  ReusePlan plan = plan_all(tokens, donors, options);
+  const ReuseReason reason = declined(plan, donors, options);
+  if (reason == ReuseReason::none) return plan;
+  ReuseOptions lossless = options;
+  lossless.policy = Policy::prefix;
+  plan = plan_all(tokens, donors, lossless);
+  plan.reason = reason;
   return plan;
 }
 

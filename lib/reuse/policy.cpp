@@ -12,7 +12,8 @@ namespace {
 constexpr std::array kPolicies{"full",       "prefix", "naive", "epic",
                                "cacheblend", "dhd",    "probe", "kvshare"};
 constexpr std::array kModes{"off", "exact", "approx"};
-constexpr std::array kReasons{"", "off", "short", "no_donor", "below_threshold"};
+constexpr std::array kReasons{"",     "off", "short", "no_donor", "below_threshold", "unprofitable",
+                              "guard"};
 
 template <size_t N>
 int index_of(const char* what, std::string_view name, const std::array<const char*, N>& names) {

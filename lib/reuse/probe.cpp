@@ -20,7 +20,8 @@ class ProbeSelector final : public Selector {
   std::vector<int64_t> select_measured(const SelectionContext& context,
                                        PromptModel& model) const override {
     const std::vector<int64_t> kept = kept_positions(context.spans);
-    const auto count = share_of(context.options.budget, static_cast<int64_t>(kept.size()));
+    const auto count = share_of(context.options.budget.value_or(ReuseOptions::kDefaultBudget),
+                                static_cast<int64_t>(kept.size()));
     if (count == 0) return {};
     const std::vector<float> mass = model.probe(query_positions(context.spans, kQueryRows));
     return highest_windows(kept, values_at(mass, kept), context.options.window, count);

@@ -18,8 +18,8 @@ struct Contestant {
 };
 
 /// Every policy once for each budget, policies without a budget once; `full` comes first, asked for
-/// or not, since everything is measured against it. An empty list of budgets stands for the
-/// policies' default.
+/// or not, since everything is measured against it. `kvshare` comes once more without a budget, as
+/// it is by default; an empty list of budgets stands for the other policies' default.
 KVS_API std::vector<Contestant> contestants_of(const std::vector<Policy>& policies,
                                                const std::vector<double>& budgets);
 

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "kvs/evidence.h"
 #include "kvs/export.h"
 #include "kvs/json.h"
 #include "kvs/reuse.h"
@@ -22,7 +24,7 @@ struct DonorUse {
 struct KVS_API ReuseReport {
   ReuseMode mode = ReuseMode::approx;
   Policy policy = Policy::full;
-  double budget = -1;  ///< share of the kept rows to compute anew; below 0: it has none
+  std::optional<double> budget;  ///< as asked for
   int64_t prompt_tokens = 0;
   int64_t exact = 0;          ///< rows of a lossless prefix
   int64_t shifted = 0;        ///< a donor's rows as they were
@@ -32,11 +34,12 @@ struct KVS_API ReuseReport {
   double computed_share = 0;  ///< rows x layers run / (prompt_tokens x layers)
   std::vector<DonorUse> donors;
   ReuseReason reason = ReuseReason::none;
-  double lookup_ms = 0;  ///< finding donors
-  double plan_ms = 0;    ///< aligning and selecting
-  double load_ms = 0;    ///< bringing donors' KV into the pool
-  double ttft_ms = 0;    ///< from the start of work on the task to its first token
-  double tpot_ms = 0;    ///< mean time per further token; 0 where there is none
+  ReuseEvidence evidence;  ///< where rows were kept
+  double lookup_ms = 0;    ///< finding donors
+  double plan_ms = 0;      ///< aligning and selecting
+  double load_ms = 0;      ///< bringing donors' KV into the pool
+  double ttft_ms = 0;      ///< from the start of work on the task to its first token
+  double tpot_ms = 0;      ///< mean time per further token; 0 where there is none
 
   /// (exact + shifted + fuzzy) / prompt_tokens.
   double hit_rate() const;

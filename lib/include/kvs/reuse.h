@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,16 +34,27 @@ KVS_API bool has_budget(Policy policy);
 KVS_API ReuseMode reuse_mode_from_name(std::string_view name);
 KVS_API const char* reuse_mode_name(ReuseMode mode);
 
+class Guard;
+struct CostModel;
+
 struct ReuseOptions {
+  static constexpr double kDefaultBudget = 0.2;
+
   ReuseMode mode = ReuseMode::approx;
   Policy policy = Policy::epic;
-  double budget = 0.2;      ///< share of the kept rows to compute anew, [0, 1], of rules with one
+  /// Share of the kept rows to compute anew, [0, 1], of rules with a budget. None: what the guard
+  /// says under `kvshare`, where there is one; else kDefaultBudget.
+  std::optional<double> budget;
   int64_t sinks = 4;        ///< first tokens of each moved span that `epic` and `kvshare` compute
   int64_t halo = 8;         ///< tokens right of each edit that `kvshare` computes
   int64_t window = 8;       ///< neighbours that `probe` and `kvshare` choose together
   int64_t repair_rows = 0;  ///< kept rows computed anew in each step of decoding, at most
   int64_t min_span = 8;     ///< shorter matches are computed, a common prefix excepted
   int64_t min_tokens = 16;  ///< shorter prompts reuse nothing
+
+  // Both may be null, and must outlive the tasks; only `kvshare` asks them.
+  const CostModel* costs = nullptr;  ///< declines what would not pay
+  const Guard* guard = nullptr;      ///< without a budget: says how much to compute, or declines
 };
 
 /// An earlier prompt whose rows may be reused. What it points to must outlive the plan's use.
@@ -59,7 +71,7 @@ struct ReuseDonor {
 };
 
 /// Why not more was reused. `none` where everything that could be was.
-enum class ReuseReason { none, off, too_short, no_donor, below_threshold };
+enum class ReuseReason { none, off, too_short, no_donor, below_threshold, unprofitable, guard };
 
 /// As in a response's "reason"; "" for none.
 KVS_API const char* reuse_reason_name(ReuseReason reason);
@@ -95,7 +107,8 @@ struct KVS_API ReusePlan {
 
 /// Aligns `tokens` with the donors and decides for every row. The last row is always computed,
 /// since its logits are needed. Where there are pieces of an edited prompt, ascending, nothing is
-/// aligned: they say which rows are kept; lossless reuse looks at all donors' prefixes.
+/// aligned: they say which rows are kept; lossless reuse looks at all donors' prefixes. Under
+/// `kvshare` the cost model and the guard may decline all but lossless reuse.
 KVS_API ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
                              const ReuseOptions& options);
 

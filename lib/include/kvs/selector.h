@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "kvs/evidence.h"
 #include "kvs/export.h"
 #include "kvs/reuse.h"
 
@@ -22,8 +23,8 @@ struct RowDeviation {
   float key_squares = 0, value_squares = 0, value_magnitudes = 0;
 };
 
-/// A prompt being computed, as far as a selector may act on it. Every call but the last two
-/// computes rows, which the report counts. *Required* rows are those with no source and those
+/// A prompt being computed, as far as a selector may act on it. Every call but the last
+/// three computes rows, which the report counts. *Required* rows are those with no source and those
 /// chosen before anything was computed. Positions ascend.
 class KVS_API PromptModel {
  public:
@@ -42,6 +43,9 @@ class KVS_API PromptModel {
   /// rows at `queries` (of the required ones) give to each position of the prompt, mean over heads
   /// and layers, summed over the rows. At most once, and not with compute_all().
   virtual std::vector<float> probe(std::span<const int64_t> queries) = 0;
+
+  /// What is known of the reuse; measured behind probe().
+  virtual ReuseEvidence evidence() = 0;
 
   /// Of kept rows, in the layer that was run last, between the computed row and the donor's.
   virtual std::vector<RowDeviation> deviation(std::span<const int64_t> positions) = 0;

@@ -1,0 +1,55 @@
+#include "kvs/evidence.h"
+
+#include <cmath>
+
+namespace kvs {
+namespace {
+
+using Kind = PlanSpan::Kind;
+
+// Small figures keep their digits.
+Json rounded(double value) {
+  if (value == 0) return 0.0;
+  const double scale = std::pow(10, 4 - std::ceil(std::log10(std::abs(value))));
+  return std::round(value * scale) / scale;
+}
+
+}  // namespace
+
+ReuseEvidence evidence_of(const ReusePlan& plan) {
+  ReuseEvidence evidence;
+  int64_t computed = 0;  // in front of the span
+  const PlanSpan* before = nullptr;
+  for (const PlanSpan& span : plan.spans) {
+    evidence.tokens += span.count;
+    if (span.kind == Kind::computed) computed += span.count;
+    if (span.donor >= 0) evidence.computed = computed;
+    const bool goes_on = before && before->donor == span.donor &&
+                         before->donor_first + before->count == span.donor_first;
+    if (span.kind != Kind::exact && span.donor >= 0 && !goes_on) ++evidence.seams;
+    if (span.kind == Kind::shifted) {
+      evidence.kept += span.count;
+      if (span.first != span.donor_first) evidence.moved += span.count;
+    }
+    before = &span;
+  }
+  return evidence;
+}
+
+Json evidence_to_json(const ReuseEvidence& evidence) {
+  Json json;
+  json.set("tokens", evidence.tokens);
+  json.set("kept", evidence.kept);
+  json.set("moved", evidence.moved);
+  json.set("computed", evidence.computed);
+  json.set("seams", evidence.seams);
+  if (!evidence.measured) return json;
+  json.set("kept_mass", rounded(evidence.kept_mass));
+  json.set("edit_mass", rounded(evidence.edit_mass));
+  json.set("halo_mass", rounded(evidence.halo_mass));
+  json.set("key_drift", rounded(evidence.key_drift));
+  json.set("value_drift", rounded(evidence.value_drift));
+  return json;
+}
+
+}  // namespace kvs

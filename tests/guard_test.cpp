@@ -1,0 +1,143 @@
+#include "kvs/guard.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "kvs/error.h"
+
+namespace kvs::test {
+namespace {
+
+/// Prompts whose divergence falls with the budget and grows with the attention to kept rows, up to
+/// noise: what a guard can learn.
+std::vector<GuardSample> samples(int count, unsigned seed, double scale = 1) {
+  std::mt19937 random(seed);
+  std::lognormal_distribution<double> mass(-3, 1), noise(0, 0.3);
+  std::uniform_int_distribution<int64_t> edits(5, 60);
+  std::vector<GuardSample> made;
+  for (int i = 0; i < count; ++i) {
+    const double kept_mass = mass(random);
+    GuardSample sample{.evidence = {.tokens = 1000,
+                                    .kept = 900,
+                                    .computed = edits(random),
+                                    .seams = 2,
+                                    .measured = true,
+                                    .kept_mass = kept_mass,
+                                    .edit_mass = 0.01,
+                                    .halo_mass = 0.1,
+                                    .key_drift = 0.5,
+                                    .value_drift = 0.2}};
+    for (const double share : {0.2, 0.05})
+      sample.kl.push_back(scale * share * kept_mass * noise(random));
+    made.push_back(sample);
+  }
+  return made;
+}
+
+Guard guard_for(const std::vector<GuardSample>& calibration, const GuardPromise& promise = {}) {
+  return {{0, 0.2}, calibration, promise};
+}
+
+TEST(Guard, KeepsItsPromiseOnPromptsItHasNotSeen) {
+  int kept = 0;
+  constexpr int kRuns = 40;
+  for (unsigned run = 0; run < kRuns; ++run) {
+    const Guard guard = guard_for(samples(300, run));
+    const Guard::Verdict verdict = guard.judge(samples(2000, 1000 + run), 0.05);
+    EXPECT_GT(verdict.share_accepted(), 0.4);
+    kept += verdict.share_broken() <= 0.05;
+  }
+  // At a risk of a tenth; 32 of 40 leaves room for chance.
+  EXPECT_GE(kept, 32);
+}
+
+TEST(Guard, ComputesMoreWhereItExpectsMore) {
+  const Guard guard = guard_for(samples(400, 1));
+  ReuseEvidence evidence = samples(1, 2)[0].evidence;
+
+  evidence.kept_mass = 0.005;
+  EXPECT_EQ(guard.budget_for(evidence), 0);
+  evidence.kept_mass = 0.5;
+  EXPECT_EQ(guard.budget_for(evidence), 0.2);
+  evidence.kept_mass = 50;
+  EXPECT_EQ(guard.budget_for(evidence), std::nullopt);
+  EXPECT_GT(guard.predict(evidence, 0), guard.predict(evidence, 1));
+}
+
+TEST(Guard, RefusesAllWhereNothingKeepsThePromise) {
+  const Guard guard = guard_for(samples(400, 3, /*scale=*/1e4));
+  const auto unseen = samples(50, 4);
+
+  EXPECT_EQ(guard.limit(), -std::numeric_limits<double>::infinity());
+  EXPECT_TRUE(guard.refuses(unseen[0].evidence));
+  EXPECT_EQ(guard.judge(unseen, 0.05).accepted, 0);
+}
+
+TEST(Guard, AcceptsAllWhereNothingDrifts) {
+  const Guard guard = guard_for(samples(400, 5, /*scale=*/1e-4));
+
+  for (const GuardSample& sample : samples(50, 6)) {
+    EXPECT_FALSE(guard.refuses(sample.evidence));
+  }
+  EXPECT_GT(guard.judge(samples(500, 7), 0.05).share_accepted(), 0.97);
+}
+
+TEST(Guard, IsStricterWhereMoreIsPromised) {
+  const auto calibration = samples(600, 8);
+  const double usual = guard_for(calibration).limit();
+
+  EXPECT_LT(guard_for(calibration, {.confidence = 0.99}).limit(), usual);
+  EXPECT_LT(guard_for(calibration, {.max_kl = 0.005}).limit(), usual);
+}
+
+TEST(Guard, SurvivesItsFile) {
+  const Guard guard = guard_for(samples(200, 9));
+  const Json json = Json::parse(guard.to_json().dump(), "policy.json");
+
+  const Guard read = Guard::from_json(json, "policy.json", {});
+  const Guard stricter = Guard::from_json(json, "policy.json", {.max_kl = 0.01});
+
+  EXPECT_NEAR(read.limit(), guard.limit(), 1e-5);
+  EXPECT_LT(stricter.limit(), read.limit());
+  const ReuseEvidence evidence = samples(1, 10)[0].evidence;
+  EXPECT_NEAR(read.predict(evidence, 1), guard.predict(evidence, 1), 1e-4);
+}
+
+std::string refusal(const std::string& text) {
+  try {
+    Guard::from_json(Json::parse(text, "p.json"), "p.json", {});
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Guard, NamesWhatItsFileLacks) {
+  EXPECT_EQ(refusal("{}"), "p.json: guard: field 'budgets' is missing");
+  EXPECT_EQ(refusal(R"({"budgets":[]})"),
+            "p.json: guard: field 'budgets': expected 1 to 16 of them, found 0");
+  EXPECT_EQ(refusal(R"({"budgets":[0.1],"of_counts":[[1]]})"),
+            "p.json: guard: field 'of_counts': expected 6 numbers in a row, found 1");
+  EXPECT_EQ(refusal(R"({"budgets":[0.1],"of_counts":[]})"),
+            "p.json: guard: field 'of_counts': expected 1 rows, found 0");
+}
+
+TEST(Guard, NeedsEnoughSamples) {
+  EXPECT_THROW(guard_for(samples(39, 1)), Error);
+  auto uneven = samples(80, 1);
+  uneven[3].kl.pop_back();
+  EXPECT_THROW(guard_for(uneven), Error);
+}
+
+TEST(Binomial, AddsUpItsTerms) {
+  EXPECT_NEAR(binomial_cdf(0, 10, 0.05), std::pow(0.95, 10), 1e-12);
+  EXPECT_NEAR(binomial_cdf(1, 2, 0.25), 1 - 0.0625, 1e-12);
+  EXPECT_NEAR(binomial_cdf(10, 10, 0.3), 1, 1e-12);
+  EXPECT_EQ(binomial_cdf(-1, 10, 0.3), 0);
+}
+
+}  // namespace
+}  // namespace kvs::test
