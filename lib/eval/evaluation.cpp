@@ -12,7 +12,7 @@ namespace {
 // One contestant and what came of its requests.
 struct Entry {
   std::string name;
-  std::optional<double> budget;
+  Contestant contestant;
   std::unique_ptr<Replay> replay;
   std::vector<Outcome> outcomes;
 };
@@ -79,7 +79,7 @@ class Evaluation {
       for (const WorkloadRequest& request : workload_.requests)
         engine.max_blocks += static_cast<int64_t>(request.tokens.size()) / kBlockTokens + 1;
     entries_.push_back({.name = policy_name(contestant.policy),
-                        .budget = contestant.budget,
+                        .contestant = contestant,
                         .replay = replay(contestant.policy, contestant.budget, engine)});
   }
 
@@ -122,10 +122,14 @@ class Evaluation {
       add_detail(results(), entry.outcomes.size() - 1, entry.outcomes.back(), line);
       options_.on_detail(line);
     }
+    const Outcome& last = entry.outcomes.back();
+    if (options_.on_result) options_.on_result(entry.contestant, last.reuse, last.kl);
     if (options_.on_progress) options_.on_progress();
   }
 
-  static Json budget_of(const Entry& entry) { return entry.budget ? Json(*entry.budget) : Json(); }
+  static Json budget_of(const Entry& entry) {
+    return entry.contestant.budget ? Json(*entry.contestant.budget) : Json();
+  }
 
   Transformer& transformer_;
   const Tokenizer* tokenizer_;

@@ -12,7 +12,6 @@
 namespace kvs {
 namespace {
 
-constexpr size_t kFewestSamples = 40;
 constexpr double kLeastKl = 1e-6;  // smaller ones are equal: the arithmetic's own noise
 constexpr double kRidge = 1;
 constexpr size_t kMostBudgets = 16;

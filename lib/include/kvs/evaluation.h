@@ -37,6 +37,8 @@ struct EvaluationOptions {
 
   /// A line of the details for each request and contestant (kvs-eval(1)).
   std::function<void(const Json& detail)> on_detail;
+  /// Called with each request's divergence under each contestant.
+  std::function<void(const Contestant&, const ReuseReport&, double kl)> on_result;
   /// Called after each request and contestant; may throw.
   std::function<void()> on_progress;
 };

@@ -33,6 +33,7 @@ struct GuardPromise {
 class KVS_API Guard {
  public:
   static constexpr double kRisk = 0.1;
+  static constexpr size_t kFewestSamples = 40;
 
   /// Fits to half of the samples and finds the limit with the other half, every other one each.
   /// `budgets` ascend. Throws Error(argument) where there are fewer than 40 samples, or one has
