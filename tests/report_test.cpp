@@ -17,6 +17,10 @@ std::string policy_json(const std::string& name, const std::string& budget, doub
       name, budget, speedup, speedup * 0.9, speedup * 1.1);
 }
 
+std::string with_parts(const std::string& policy, const std::string& parts) {
+  return policy.substr(0, policy.size() - 1) + R"(,"reused_by_position":)" + parts + "}";
+}
+
 EvaluationFile file_of(const std::string& workload = "rag") {
   const std::string text = fmt::format(
       R"({{"model":"m","machine":"box","workloads":[{{"name":"{}","requests":8,"policies":[{},{},{}],)"
@@ -92,6 +96,42 @@ TEST(Report, DrawsNoTimesWithoutDetails) {
 
   EXPECT_EQ(count(page, "<svg "), 3U);
   EXPECT_EQ(page.find("Time to first token"), std::string::npos);
+}
+
+TEST(Report, ShowsWhereTokensAreReused) {
+  const EvaluationFile file{
+      .source = "run.json",
+      .evaluation =
+          Json::parse(R"({"workloads":[{"name":"rag","requests":8,"policies":[)" +
+                          with_parts(policy_json("epic", "0.1", 5),
+                                     R"({"exact":[0.5,0],"shifted":[0.25,0],"recomputed":[0,0.1],)"
+                                     R"("computed":[0.25,0.9]})") +
+                          "]}]}",
+                      "run.json")};
+
+  const std::string page = make_report({&file, 1}, ReportFormat::html);
+
+  EXPECT_EQ(count(page, "<svg "), 4U);  // quality, hit rates, shares, places
+  EXPECT_NE(page.find("epic 0.1: 50 % exact, 25 % shifted, 0 % recomputed, 25 % computed</title>"),
+            std::string::npos);
+}
+
+TEST(Report, RefusesPlacesThatDoNotFitTogether) {
+  const EvaluationFile file{
+      .source = "run.json",
+      .evaluation =
+          Json::parse(R"({"workloads":[{"name":"rag","requests":8,"policies":[)" +
+                          with_parts(policy_json("epic", "0.1", 5),
+                                     R"({"exact":[0.5,0],"shifted":[0.25],"recomputed":[0,0],)"
+                                     R"("computed":[0.25,1]})") +
+                          "]}]}",
+                      "run.json")};
+
+  const Error error = test::error_of([&] { make_report({&file, 1}, ReportFormat::html); });
+
+  EXPECT_STREQ(error.what(),
+               "run.json: workloads[0].policies[0]: field 'reused_by_position': field 'shifted': "
+               "expected 2 shares, found 1");
 }
 
 TEST(Report, JoinsTheBudgetsOfAPolicyInOrder) {

@@ -20,6 +20,25 @@ std::string text_of(const Json& json, std::string_view key) {
   return value != nullptr && value->is_string() ? value->as_string() : std::string();
 }
 
+// A list of shares for each way in which tokens can come about; all of one length.
+std::vector<PartFigures> read_parts(const Json& json) {
+  std::vector<PartFigures> parts;
+  const auto read = [&](const char* key, double PartFigures::*share) {
+    const Json::Array& shares = json.get(key).as_array();
+    if (parts.empty()) parts.resize(shares.size());
+    if (parts.size() != shares.size())
+      fail(ErrorKind::format,
+           "field 'reused_by_position': field '{}': expected {} shares, found {}", key,
+           parts.size(), shares.size());
+    for (size_t at = 0; at < shares.size(); ++at) parts[at].*share = shares[at].as_number();
+  };
+  read("exact", &PartFigures::exact);
+  read("shifted", &PartFigures::shifted);
+  read("recomputed", &PartFigures::recomputed);
+  read("computed", &PartFigures::computed);
+  return parts;
+}
+
 PolicyFigures read_policy(const Json& json) {
   PolicyFigures policy;
   policy.name = text_of(json, "name");
@@ -28,6 +47,8 @@ PolicyFigures read_policy(const Json& json) {
   policy.hit_rate_similar = optional_number(json, "hit_rate_similar");
   for (size_t step = 0; step < kReuseSteps.size(); ++step)
     policy.reused_over[step] = json.get("reused_over").get(kReuseSteps[step]).as_number();
+  if (const Json* parts = json.find("reused_by_position"); parts && parts->is_object())
+    policy.reused_by_position = read_parts(*parts);
   policy.ttft_median_ms = json.get("ttft_ms").get("median").as_number();
   policy.ttft_p95_ms = json.get("ttft_ms").get("p95").as_number();
   policy.speedup = json.get("speedup").as_number();

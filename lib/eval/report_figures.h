@@ -15,6 +15,13 @@ namespace kvs {
 
 inline constexpr std::array<const char*, 5> kReuseSteps{"10", "30", "50", "70", "90"};
 
+/// How the tokens of one part of the prompts came about; shares.
+struct PartFigures {
+  double exact = 0, shifted = 0, recomputed = 0, computed = 0;
+
+  double reused() const { return exact + shifted; }
+};
+
 /// One policy at one budget; what the evaluation does not know (null) is empty.
 struct PolicyFigures {
   std::string name;
@@ -22,6 +29,7 @@ struct PolicyFigures {
   double hit_rate = 0;
   std::optional<double> hit_rate_similar;
   std::array<double, kReuseSteps.size()> reused_over{};
+  std::vector<PartFigures> reused_by_position;  ///< from the prompts' beginning; empty if unknown
   double ttft_median_ms = 0, ttft_p95_ms = 0;
   double speedup = 0;
   Interval speedup_interval;
