@@ -216,6 +216,7 @@ TEST_F(Evaluation, TellsOfEachRequestAndPolicy) {
   EvaluationOptions told = options({Policy::naive});
   told.on_detail = [&](const Json& line) {
     lines.push_back(line.get("id").as_string() + " " + line.get("policy").as_string());
+    EXPECT_EQ(line.get("isolation").as_string(), "shared");
     EXPECT_EQ(line.get("prompt_tokens").as_int(),
               line.get("exact").as_int() + line.get("shifted").as_int() +
                   line.get("fuzzy").as_int() + line.get("recomputed").as_int() +

@@ -56,9 +56,11 @@ void add_requests(CLI::App& run, EvaluationCommand& command) {
   run.add_option("--tenants", command.tenants,
                  "Share groups; otherwise tenants.json beside the workload, where there is one")
       ->type_name("FILE");
-  run.add_option("--isolation", command.isolation,
-                 "Whose earlier prompts may be reused: shared (the group's) or private (the "
-                 "tenant's)")
+  run.add_option("--isolation", command.isolations,
+                 "Whose earlier prompts may be reused: shared (the group's), private (the "
+                 "tenant's), or both, separated by a comma")
+      ->delimiter(',')
+      ->type_name("NAMES")
       ->check(CLI::IsMember({"shared", "private"}))
       ->capture_default_str();
 }
@@ -88,12 +90,22 @@ std::vector<Policy> policies_of(const EvaluationCommand& command) {
   return policies;
 }
 
+// Each once, in the order in which they are asked for.
+std::vector<std::string> isolations_of(const EvaluationCommand& command) {
+  std::vector<std::string> isolations;
+  for (const std::string& name : command.isolations)
+    if (std::find(isolations.begin(), isolations.end(), name) == isolations.end())
+      isolations.push_back(name);
+  return isolations;
+}
+
 // A model on a backend, the workloads in its tokens, and what came of them so far.
 class Runner {
  public:
   explicit Runner(const EvaluationCommand& command)
       : command_(command),
         contestants_(contestants_of(policies_of(command), command.budgets)),
+        isolations_(isolations_of(command)),
         kv_type_(kv_type_from_name(command.kv_type)),
         backend_(make_backend(command.compute.backend)) {
     explain("{}", backend_->description());
@@ -109,13 +121,14 @@ class Runner {
     report_.set("device", backend_->description());
     report_.set("machine", machine_description());
     report_.set("commit", source_commit());
-    for (const Workload& workload : workloads_) {
-      done.push(replay(workload));
-      report_.set("workloads", done);
-      if (command_.json != "-") write_out(table_of(done.as_array().back()));
-      flush_out();
-      if (command_.json != "-") save();
-    }
+    for (const Workload& workload : workloads_)
+      for (const std::string& isolation : isolations_) {
+        done.push(replay(workload, isolation == "shared"));
+        report_.set("workloads", done);
+        if (command_.json != "-") write_out(table_of(done.as_array().back()));
+        flush_out();
+        if (command_.json != "-") save();
+      }
     if (command_.json == "-") save();
   }
 
@@ -143,14 +156,14 @@ class Runner {
             .engine = {.max_blocks = std::max<int64_t>(2, (command_.kv_memory_mb << 20) / block),
                        .kv_type = kv_type_},
             .reuse = command_.rule,
-            .shared = command_.isolation == "shared",
             .answers = !command_.no_answers,
             .exactify = command_.exactify,
             .noise_rows = command_.no_noise ? 0 : EvaluationOptions{}.noise_rows};
   }
 
-  Json replay(const Workload& workload) {
+  Json replay(const Workload& workload, bool shared) {
     EvaluationOptions options = this->options();
+    options.shared = shared;
     const auto runs = static_cast<int64_t>(contestants_.size()) + (command_.no_noise ? 0 : 1);
     Progress progress(workload.name, "runs", runs * static_cast<int64_t>(workload.requests.size()));
     options.on_progress = [&] {
@@ -176,6 +189,7 @@ class Runner {
 
   const EvaluationCommand& command_;
   std::vector<Contestant> contestants_;
+  std::vector<std::string> isolations_;
   DType kv_type_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;

@@ -20,7 +20,7 @@ struct EvaluationCommand {
   std::vector<std::string> policies{"full", "prefix", "naive", "epic"};
   std::vector<double> budgets;
   std::string tenants;
-  std::string isolation = "shared";
+  std::vector<std::string> isolations{"shared"};
   int64_t limit = 0;
   int64_t max_tokens = 64;
   ReuseOptions rule;  ///< its numbers, but for the budget

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "eval/report_tables.h"
 #include "kvs/error.h"
 
 namespace kvs {
@@ -79,6 +80,8 @@ WorkloadFigures read_workload(const Json& json, const std::string& where) {
   const Json::Array& policies = read_at(where, [&]() -> const Json::Array& {
     workload.name = json.get("name").as_string();
     workload.requests = json.get("requests").as_int();
+    workload.isolation = text_of(json, "isolation");
+    if (workload.isolation.empty()) workload.isolation = "shared";
     return json.get("policies").as_array();
   });
   for (size_t at = 0; at < policies.size(); ++at)
@@ -94,12 +97,14 @@ WorkloadFigures read_workload(const Json& json, const std::string& where) {
 
 void add_detail(const Json& detail, std::vector<WorkloadFigures>& workloads) {
   const std::string name = detail.get("workload").as_string();
+  const std::string isolation = text_of(detail, "isolation");
   const std::string policy_name = detail.get("policy").as_string();
   const std::optional<double> budget = optional_number(detail, "budget");
   const double ttft_ms = detail.get("ttft_ms").as_number();
   for (WorkloadFigures& workload : workloads)
     for (PolicyFigures& policy : workload.policies)
-      if (workload.name == name && policy.name == policy_name && policy.budget == budget)
+      if (workload.name == name && (isolation.empty() || workload.isolation == isolation) &&
+          policy.name == policy_name && policy.budget == budget)
         policy.ttft_ms.push_back(ttft_ms);
 }
 
@@ -129,6 +134,10 @@ std::string PolicyFigures::label() const {
   return budget ? fmt::format("{} {:g}", name, *budget) : name;
 }
 
+std::string WorkloadFigures::label() const {
+  return isolation == "private" ? name + " (private)" : name;
+}
+
 std::vector<WorkloadFigures> read_figures(std::span<const EvaluationFile> files) {
   if (files.empty()) fail(ErrorKind::argument, "report: no evaluations");
   std::vector<WorkloadFigures> all;
@@ -149,7 +158,8 @@ ReportFormat report_format_from_name(std::string_view name) {
 
 std::string make_report(std::span<const EvaluationFile> files, ReportFormat format) {
   const std::vector<WorkloadFigures> workloads = read_figures(files);
-  return format == ReportFormat::html ? report_page(workloads) : report_tables(workloads, format);
+  return format == ReportFormat::html ? report_page(workloads)
+                                      : text_of_tables(workload_tables(workloads), format);
 }
 
 }  // namespace kvs

@@ -44,18 +44,20 @@ struct PolicyFigures {
 };
 
 struct WorkloadFigures {
-  std::string name;    ///< with the file's name where there are several files
-  std::string origin;  ///< model, machine, commit
+  std::string name;       ///< with the file's name where there are several files
+  std::string isolation;  ///< "shared" or "private"
+  std::string origin;     ///< model, machine, commit
   int64_t requests = 0;
   std::vector<PolicyFigures> policies;
   std::optional<PolicyFigures> noise_floor;
+
+  /// "rag" or "rag (private)".
+  std::string label() const;
 };
 
 /// Throws as make_report does.
 std::vector<WorkloadFigures> read_figures(std::span<const EvaluationFile> files);
 
-/// A table for each workload.
-std::string report_tables(std::span<const WorkloadFigures> workloads, ReportFormat format);
 std::string report_page(std::span<const WorkloadFigures> workloads);
 
 }  // namespace kvs

@@ -4,7 +4,7 @@
 
 #include "eval/report_figures.h"
 #include "eval/report_plots.h"
-#include "eval/report_rows.h"
+#include "eval/report_tables.h"
 
 namespace kvs {
 namespace {
@@ -29,18 +29,6 @@ std::string legend(const Palette& palette) {
     html += fmt::format("<span><i style=\"background:{}\"></i>{}</span>", palette.colour(name),
                         html_text(name));
   return html + "</p>\n";
-}
-
-std::string html_table(const std::vector<Row>& rows) {
-  std::string html = "<div class=\"wide\"><table>\n";
-  for (size_t at = 0; at < rows.size(); ++at) {
-    const std::string_view tag = at == 0 ? "th" : "td";
-    html += "<tr>";
-    for (const std::string& cell : rows[at])
-      html += fmt::format("<{0}>{1}</{0}>", tag, html_text(cell));
-    html += "</tr>\n";
-  }
-  return html + "</table></div>\n";
 }
 
 template <typename MakePlot>
@@ -88,9 +76,8 @@ std::string report_page(std::span<const WorkloadFigures> workloads) {
     html += plots(workloads, [&](const auto& w) { return ttft_plot(w, palette, ranges); });
   }
   html += "<h2>Figures</h2>\n";
-  for (const WorkloadFigures& workload : workloads)
-    html += fmt::format("<h3>{}, {} requests</h3>\n", html_text(workload.name), workload.requests) +
-            html_table(table_rows(workload));
+  for (const Table& table : workload_tables(workloads))
+    html += "<h3>" + html_text(table.title) + "</h3>\n" + html_table(table);
   return html + "</body></html>\n";
 }
 

@@ -68,7 +68,7 @@ void Ranges::add_kl(double kl) {
 }
 
 Plot quality_plot(const WorkloadFigures& workload, const Palette& palette, const Ranges& ranges) {
-  Plot plot{.title = workload.name,
+  Plot plot{.title = workload.label(),
             .x = {"speed-up of the median TTFT", ranges.speedup_low, ranges.speedup_high, true},
             .y = {"KL to full, nats", ranges.kl_low, ranges.kl_high, true}};
   if (workload.noise_floor) {
@@ -93,7 +93,7 @@ Plot quality_plot(const WorkloadFigures& workload, const Palette& palette, const
 }
 
 Plot reuse_plot(const WorkloadFigures& workload, const Palette& palette) {
-  Plot plot{.title = workload.name,
+  Plot plot{.title = workload.label(),
             .x = {"more than this part of the prompt reused", 0.1, 0.9, false, true},
             .y = {"requests", 0, 1, false, true}};
   for (const std::string& name : palette.names()) {
@@ -113,7 +113,7 @@ Plot reuse_plot(const WorkloadFigures& workload, const Palette& palette) {
 }
 
 Plot ttft_plot(const WorkloadFigures& workload, const Palette& palette, const Ranges& ranges) {
-  Plot plot{.title = workload.name,
+  Plot plot{.title = workload.label(),
             .x = {"TTFT, ms", ranges.ttft_low, ranges.ttft_high, true},
             .y = {"requests answered by then", 0, 1, false, true}};
   for (const std::string& name : palette.names()) {
@@ -131,7 +131,7 @@ Plot ttft_plot(const WorkloadFigures& workload, const Palette& palette, const Ra
 }
 
 Plot position_plot(const WorkloadFigures& workload, const Palette& palette) {
-  Plot plot{.title = workload.name,
+  Plot plot{.title = workload.label(),
             .x = {"place in the prompt", 0, 1, false, true},
             .y = {"tokens reused", 0, 1, false, true}};
   for (const std::string& name : palette.names()) {
@@ -150,7 +150,7 @@ Plot position_plot(const WorkloadFigures& workload, const Palette& palette) {
 std::vector<BarGroup> hit_bars(std::span<const WorkloadFigures> workloads, const Palette& palette) {
   std::vector<BarGroup> groups;
   for (const WorkloadFigures& workload : workloads) {
-    BarGroup group{.name = workload.name};
+    BarGroup group{.name = workload.label()};
     for (const std::string& name : palette.names()) {
       const auto policies = named(workload, name);
       if (name == "full" || policies.empty()) continue;
