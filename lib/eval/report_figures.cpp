@@ -4,22 +4,10 @@
 
 #include <algorithm>
 
-#include "eval/report_tables.h"
-#include "kvs/error.h"
+#include "eval/report_json.h"
 
 namespace kvs {
 namespace {
-
-std::optional<double> optional_number(const Json& json, std::string_view key) {
-  const Json* value = json.find(key);
-  if (value == nullptr || value->is_null()) return std::nullopt;
-  return value->as_number();
-}
-
-std::string text_of(const Json& json, std::string_view key) {
-  const Json* value = json.find(key);
-  return value != nullptr && value->is_string() ? value->as_string() : std::string();
-}
 
 // A list of shares for each way in which tokens can come about; all of one length.
 std::vector<PartFigures> read_parts(const Json& json) {
@@ -65,16 +53,6 @@ PolicyFigures read_policy(const Json& json) {
   return policy;
 }
 
-// Calls `read` and puts where it was in front of what is wrong.
-template <typename Read>
-auto read_at(const std::string& where, Read read) {
-  try {
-    return read();
-  } catch (const Error& error) {
-    throw Error(error.kind(), where + ": " + error.what());
-  }
-}
-
 WorkloadFigures read_workload(const Json& json, const std::string& where) {
   WorkloadFigures workload;
   const Json::Array& policies = read_at(where, [&]() -> const Json::Array& {
@@ -108,26 +86,6 @@ void add_detail(const Json& detail, std::vector<WorkloadFigures>& workloads) {
         policy.ttft_ms.push_back(ttft_ms);
 }
 
-std::vector<WorkloadFigures> read_file(const EvaluationFile& file) {
-  std::vector<WorkloadFigures> workloads;
-  const Json::Array& list = read_at(file.source, [&]() -> const Json::Array& {
-    return file.evaluation.get("workloads").as_array();
-  });
-  for (size_t at = 0; at < list.size(); ++at)
-    workloads.push_back(read_workload(list[at], fmt::format("{}: workloads[{}]", file.source, at)));
-  for (size_t at = 0; at < file.details.size(); ++at)
-    read_at(fmt::format("{}: detail {}", file.source, at + 1),
-            [&] { add_detail(file.details[at], workloads); });
-  for (WorkloadFigures& workload : workloads) {
-    for (const char* key : {"model", "device", "machine", "commit"})
-      if (const std::string text = text_of(file.evaluation, key); !text.empty())
-        workload.origin += (workload.origin.empty() ? "" : " · ") + text;
-    for (PolicyFigures& policy : workload.policies)
-      std::sort(policy.ttft_ms.begin(), policy.ttft_ms.end());
-  }
-  return workloads;
-}
-
 }  // namespace
 
 std::string PolicyFigures::label() const {
@@ -138,28 +96,22 @@ std::string WorkloadFigures::label() const {
   return isolation == "private" ? name + " (private)" : name;
 }
 
-std::vector<WorkloadFigures> read_figures(std::span<const EvaluationFile> files) {
-  if (files.empty()) fail(ErrorKind::argument, "report: no evaluations");
-  std::vector<WorkloadFigures> all;
-  for (const EvaluationFile& file : files)
-    for (WorkloadFigures& workload : read_file(file)) {
-      if (files.size() > 1) workload.name += " (" + file.source + ")";
-      all.push_back(std::move(workload));
-    }
-  return all;
-}
-
-ReportFormat report_format_from_name(std::string_view name) {
-  if (name == "terminal") return ReportFormat::terminal;
-  if (name == "markdown") return ReportFormat::markdown;
-  if (name == "html") return ReportFormat::html;
-  fail(ErrorKind::argument, "unknown format '{}', expected terminal, markdown or html", name);
-}
-
-std::string make_report(std::span<const EvaluationFile> files, ReportFormat format) {
-  const std::vector<WorkloadFigures> workloads = read_figures(files);
-  return format == ReportFormat::html ? report_page(workloads)
-                                      : text_of_tables(workload_tables(workloads), format);
+std::vector<WorkloadFigures> read_workload_figures(const EvaluationFile& file) {
+  std::vector<WorkloadFigures> workloads;
+  const Json::Array& list = read_at(file.source, [&]() -> const Json::Array& {
+    return file.evaluation.get("workloads").as_array();
+  });
+  for (size_t at = 0; at < list.size(); ++at)
+    workloads.push_back(read_workload(list[at], fmt::format("{}: workloads[{}]", file.source, at)));
+  for (size_t at = 0; at < file.details.size(); ++at)
+    read_at(fmt::format("{}: detail {}", file.source, at + 1),
+            [&] { add_detail(file.details[at], workloads); });
+  for (WorkloadFigures& workload : workloads) {
+    workload.origin = origin_of(file.evaluation);
+    for (PolicyFigures& policy : workload.policies)
+      std::sort(policy.ttft_ms.begin(), policy.ttft_ms.end());
+  }
+  return workloads;
 }
 
 }  // namespace kvs

@@ -55,9 +55,7 @@ struct WorkloadFigures {
   std::string label() const;
 };
 
-/// Throws as make_report does.
-std::vector<WorkloadFigures> read_figures(std::span<const EvaluationFile> files);
-
-std::string report_page(std::span<const WorkloadFigures> workloads);
+/// The figures of one file, with the times that its details give. Throws as make_report does.
+std::vector<WorkloadFigures> read_workload_figures(const EvaluationFile& file);
 
 }  // namespace kvs

@@ -1,10 +1,10 @@
+#include "eval/report_page.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "eval/report_figures.h"
 #include "eval/report_plots.h"
-#include "eval/report_tables.h"
 
 namespace kvs {
 namespace {
@@ -31,30 +31,34 @@ std::string legend(const Palette& palette) {
   return html + "</p>\n";
 }
 
-template <typename MakePlot>
-std::string plots(std::span<const WorkloadFigures> workloads, MakePlot make) {
+template <typename Figures, typename MakePlot>
+std::string plots(const std::vector<Figures>& all, MakePlot make) {
   std::string html = "<div class=\"plots\">\n";
-  for (const WorkloadFigures& workload : workloads) html += draw_plot(make(workload));
+  for (const Figures& figures : all) html += draw_plot(make(figures));
   return html + "</div>\n";
 }
 
-std::string origins(std::span<const WorkloadFigures> workloads) {
+Palette palette_of(const ReportFigures& figures) {
+  Palette palette;
+  for (const WorkloadFigures& workload : figures.workloads)
+    for (const PolicyFigures& policy : workload.policies) palette.add(policy.name);
+  return palette;
+}
+
+std::string origins(const std::vector<Table>& tables) {
   std::vector<std::string> seen;
-  for (const WorkloadFigures& workload : workloads)
-    if (std::find(seen.begin(), seen.end(), workload.origin) == seen.end())
-      seen.push_back(workload.origin);
+  for (const Table& table : tables)
+    if (!table.origin.empty() && std::find(seen.begin(), seen.end(), table.origin) == seen.end())
+      seen.push_back(table.origin);
   std::string html;
   for (const std::string& origin : seen) html += "<p>" + html_text(origin) + "</p>\n";
   return html;
 }
 
-}  // namespace
-
-std::string report_page(std::span<const WorkloadFigures> workloads) {
-  const Palette palette(workloads);
+std::string workload_sections(const std::vector<WorkloadFigures>& workloads,
+                              const Palette& palette) {
   const Ranges ranges(workloads);
-  std::string html = std::string(kHead) + origins(workloads) + legend(palette);
-  html +=
+  std::string html =
       "<h2>Quality against speed-up</h2>\n<p>Right and down is better. A curve joins the "
       "budgets of a policy; bars are the intervals of the speed-up; the dashed line is one "
       "full run against another. What lies on the lower edge is below 1e-5.</p>\n";
@@ -75,8 +79,31 @@ std::string report_page(std::span<const WorkloadFigures> workloads) {
     html += "<h2>Time to first token</h2>\n<p>Left is better.</p>\n";
     html += plots(workloads, [&](const auto& w) { return ttft_plot(w, palette, ranges); });
   }
+  return html;
+}
+
+// Its rules for what goes first are no policies of reuse: they have colours of their own.
+std::string trace_section(const std::vector<TraceFigures>& traces) {
+  Palette palette;
+  for (const TraceFigures& trace : traces)
+    for (const TraceStoreFigures& store : trace.stores) palette.add(store.policy);
+  return "<h2>Traces: hit rate against memory</h2>\n<p>Tokens found at the beginning of the "
+         "requests, by what goes first when there is no room; the dashed line is a store that "
+         "nothing leaves.</p>\n" +
+         legend(palette) + plots(traces, [&](const auto& t) { return trace_plot(t, palette); });
+}
+
+}  // namespace
+
+std::string report_page(const ReportFigures& figures) {
+  const Palette palette = palette_of(figures);
+  const std::vector<Table> tables = tables_of(figures);
+  std::string html = std::string(kHead) + origins(tables);
+  if (!palette.names().empty()) html += legend(palette);
+  if (!figures.workloads.empty()) html += workload_sections(figures.workloads, palette);
+  if (!figures.traces.empty()) html += trace_section(figures.traces);
   html += "<h2>Figures</h2>\n";
-  for (const Table& table : workload_tables(workloads))
+  for (const Table& table : tables)
     html += "<h3>" + html_text(table.title) + "</h3>\n" + html_table(table);
   return html + "</body></html>\n";
 }

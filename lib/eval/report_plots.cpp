@@ -31,11 +31,8 @@ std::string position_title(const PolicyFigures& policy, const PartFigures& part)
 
 }  // namespace
 
-Palette::Palette(std::span<const WorkloadFigures> workloads) {
-  for (const WorkloadFigures& workload : workloads)
-    for (const PolicyFigures& policy : workload.policies)
-      if (std::find(names_.begin(), names_.end(), policy.name) == names_.end())
-        names_.push_back(policy.name);
+void Palette::add(const std::string& name) {
+  if (std::find(names_.begin(), names_.end(), name) == names_.end()) names_.push_back(name);
 }
 
 std::string Palette::colour(const std::string& name) const {

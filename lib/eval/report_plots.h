@@ -12,7 +12,7 @@ namespace kvs {
 /// Policies in order of appearance; the same policy has one colour on the whole page.
 class Palette {
  public:
-  explicit Palette(std::span<const WorkloadFigures> workloads);
+  void add(const std::string& name);
 
   const std::vector<std::string>& names() const { return names_; }
   std::string colour(const std::string& name) const;
