@@ -12,6 +12,11 @@ ReportFigures read_all(std::span<const EvaluationFile> files) {
   ReportFigures all;
   for (const EvaluationFile& file : files) {
     const std::string suffix = files.size() > 1 ? " (" + file.source + ")" : "";
+    if (file.evaluation.find("traps")) {
+      all.traps.push_back(read_trap_figures(file));
+      all.traps.back().name += suffix;
+      continue;
+    }
     if (file.evaluation.find("trace")) {
       all.traces.push_back(read_trace_figures(file));
       all.traces.back().name += suffix;
@@ -29,6 +34,7 @@ ReportFigures read_all(std::span<const EvaluationFile> files) {
 
 std::vector<Table> tables_of(const ReportFigures& figures) {
   std::vector<Table> tables = workload_tables(figures.workloads);
+  for (const TrapFigures& traps : figures.traps) tables.push_back(trap_table(traps));
   for (const TraceFigures& trace : figures.traces) tables.push_back(trace_table(trace));
   return tables;
 }

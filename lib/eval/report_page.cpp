@@ -42,6 +42,8 @@ Palette palette_of(const ReportFigures& figures) {
   Palette palette;
   for (const WorkloadFigures& workload : figures.workloads)
     for (const PolicyFigures& policy : workload.policies) palette.add(policy.name);
+  for (const TrapFigures& traps : figures.traps)
+    for (const TrapPolicyFigures& policy : traps.policies) palette.add(policy.name);
   return palette;
 }
 
@@ -82,6 +84,13 @@ std::string workload_sections(const std::vector<WorkloadFigures>& workloads,
   return html;
 }
 
+std::string trap_section(const std::vector<TrapFigures>& traps, const Palette& palette) {
+  return "<h2>Traps: one decisive word or number</h2>\n<p>Up and left is better. The donor differs "
+         "from the prompt in what is asked for; a choice other than the full run's is the "
+         "donor's.</p>\n" +
+         plots(traps, [&](const auto& t) { return trap_plot(t, palette); });
+}
+
 // Its rules for what goes first are no policies of reuse: they have colours of their own.
 std::string trace_section(const std::vector<TraceFigures>& traces) {
   Palette palette;
@@ -101,6 +110,7 @@ std::string report_page(const ReportFigures& figures) {
   std::string html = std::string(kHead) + origins(tables);
   if (!palette.names().empty()) html += legend(palette);
   if (!figures.workloads.empty()) html += workload_sections(figures.workloads, palette);
+  if (!figures.traps.empty()) html += trap_section(figures.traps, palette);
   if (!figures.traces.empty()) html += trace_section(figures.traces);
   html += "<h2>Figures</h2>\n";
   for (const Table& table : tables)

@@ -6,12 +6,14 @@
 #include "eval/report_figures.h"
 #include "eval/report_tables.h"
 #include "eval/trace_report.h"
+#include "eval/trap_report.h"
 
 namespace kvs {
 
 /// All that a report shows.
 struct ReportFigures {
   std::vector<WorkloadFigures> workloads;
+  std::vector<TrapFigures> traps;
   std::vector<TraceFigures> traces;
 };
 
