@@ -73,6 +73,23 @@ TEST_F(Evaluation, ComparesPoliciesSideBySide) {
   EXPECT_EQ(figure(naive.get("reused_over_similar"), "70"), 1);
 }
 
+TEST_F(Evaluation, SaysWhereInThePromptsTokensWereReused) {
+  const Json json = run(workload(), options({Policy::naive}));
+  const auto share = [&](int policy, const char* kind, int part) {
+    const Json& shares = json.get("policies").as_array()[policy].get("reused_by_position");
+    return shares.get(kind).as_array().at(part).as_number();
+  };
+
+  EXPECT_EQ(share(0, "computed", 10), 1);
+  // The first prompt has no donor; the second and third share all but their beginning, which the
+  // fourth shares too.
+  EXPECT_NEAR(share(1, "exact", 10), 0.25, 1e-6);
+  EXPECT_NEAR(share(1, "shifted", 10), 0.5, 1e-6);
+  EXPECT_NEAR(share(1, "computed", 10), 0.25, 1e-6);
+  EXPECT_LT(share(1, "shifted", 0), 0.3);
+  EXPECT_GT(share(1, "computed", 0), 0.4);
+}
+
 TEST_F(Evaluation, FindsLosslessReuseEqualAndShiftedReuseNot) {
   const Json json = run(workload(), options({Policy::prefix, Policy::naive}));
   const Json& prefix = json.get("policies").as_array()[1];
@@ -199,6 +216,7 @@ TEST_F(Evaluation, TellsOfEachRequestAndPolicy) {
   EvaluationOptions told = options({Policy::naive});
   told.on_detail = [&](const Json& line) {
     lines.push_back(line.get("id").as_string() + " " + line.get("policy").as_string());
+    EXPECT_EQ(line.get("isolation").as_string(), "shared");
     EXPECT_EQ(line.get("prompt_tokens").as_int(),
               line.get("exact").as_int() + line.get("shifted").as_int() +
                   line.get("fuzzy").as_int() + line.get("recomputed").as_int() +

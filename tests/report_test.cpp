@@ -17,6 +17,10 @@ std::string policy_json(const std::string& name, const std::string& budget, doub
       name, budget, speedup, speedup * 0.9, speedup * 1.1);
 }
 
+std::string with_parts(const std::string& policy, const std::string& parts) {
+  return policy.substr(0, policy.size() - 1) + R"(,"reused_by_position":)" + parts + "}";
+}
+
 EvaluationFile file_of(const std::string& workload = "rag") {
   const std::string text = fmt::format(
       R"({{"model":"m","machine":"box","workloads":[{{"name":"{}","requests":8,"policies":[{},{},{}],)"
@@ -35,24 +39,56 @@ size_t count(const std::string& text, const std::string& part) {
 TEST(Report, WritesTablesForTerminals) {
   const EvaluationFile file = file_of();
 
-  EXPECT_EQ(make_report({&file, 1}, ReportFormat::terminal),
-            "m · box\n\n"
-            "rag, 8 requests\n"
-            "policy         budget  hit %  similar %  TTFT ms  p95 ms          speed-up      KL  "
-            "top-1 %  "
-            "exact %  ROUGE-L/full\n"
-            "full                -   75.0          -      120     300  1.00 (0.90-1.10)  0.0125    "
-            " 99.0  "
-            "   50.0         0.875\n"
-            "epic             0.30   75.0          -      120     300  3.00 (2.70-3.30)  0.0125    "
-            " 99.0  "
-            "   50.0         0.875\n"
-            "epic             0.10   75.0          -      120     300  5.00 (4.50-5.50)  0.0125    "
-            " 99.0  "
-            "   50.0         0.875\n"
-            "(noise floor)       -   75.0          -      120     300  1.00 (0.90-1.10)  0.0125    "
-            " 99.0  "
-            "   50.0         0.875\n");
+  EXPECT_EQ(
+      make_report({&file, 1}, ReportFormat::terminal),
+      "m · box\n\n"
+      "rag, 8 requests\n"
+      "policy         budget  hit %  similar %  TTFT ms  p95 ms          speed-up      KL  "
+      "top-1 %  "
+      "exact %  ROUGE-L/full\n"
+      "full                -   75.0          -      120     300  1.00 (0.90-1.10)  0.0125    "
+      " 99.0  "
+      "   50.0         0.875\n"
+      "epic             0.30   75.0          -      120     300  3.00 (2.70-3.30)  0.0125    "
+      " 99.0  "
+      "   50.0         0.875\n"
+      "epic             0.10   75.0          -      120     300  5.00 (4.50-5.50)  0.0125    "
+      " 99.0  "
+      "   50.0         0.875\n"
+      "(noise floor)       -   75.0          -      120     300  1.00 (0.90-1.10)  0.0125    "
+      " 99.0  "
+      "   50.0         0.875\n\n"
+      "rag, share of the requests that reuse more\n"
+      "policy  budget  isolation  hit %  similar %  > 10 %  > 30 %  > 50 %  > 70 %  > 90 %\n"
+      "epic      0.30     shared   75.0          -   100.0    90.0    80.0    50.0    25.0\n"
+      "epic      0.10     shared   75.0          -   100.0    90.0    80.0    50.0    25.0\n");
+}
+
+TEST(Report, SetsIsolationsSideBySide) {
+  EvaluationFile file = file_of();
+  const std::string shared = file.evaluation.get("workloads").as_array()[0].dump();
+  Json workloads{Json::Array{}};
+  for (const char* isolation : {"shared", "private"}) {
+    Json workload = Json::parse(shared, "x");
+    workload.set("isolation", isolation);
+    workloads.push(workload);
+  }
+  file.evaluation.set("workloads", workloads);
+  file.details.push_back(Json::parse(
+      R"({"workload":"rag","isolation":"private","policy":"epic","budget":0.1,"ttft_ms":7})", "d"));
+
+  const std::string text = make_report({&file, 1}, ReportFormat::terminal);
+  const std::string page = make_report({&file, 1}, ReportFormat::html);
+
+  EXPECT_NE(text.find("\nrag (private), 8 requests\n"), std::string::npos);
+  EXPECT_NE(text.find("\nepic      0.30     shared   75.0          -   100.0    90.0    80.0    "
+                      "50.0    25.0\nepic      0.30    private   75.0"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(count(text, "share of the requests"), 1U);
+  EXPECT_EQ(count(page, ">rag (private)</text>"), 4U);  // three plots and the bars
+  EXPECT_EQ(count(page, "<title>epic 0.1</title>"), 1U);  // the detail is the private one
+  EXPECT_EQ(count(page, "<td>private</td>"), 2U);
 }
 
 TEST(Report, WritesTablesInMarkdown) {
@@ -92,6 +128,42 @@ TEST(Report, DrawsNoTimesWithoutDetails) {
 
   EXPECT_EQ(count(page, "<svg "), 3U);
   EXPECT_EQ(page.find("Time to first token"), std::string::npos);
+}
+
+TEST(Report, ShowsWhereTokensAreReused) {
+  const EvaluationFile file{
+      .source = "run.json",
+      .evaluation =
+          Json::parse(R"({"workloads":[{"name":"rag","requests":8,"policies":[)" +
+                          with_parts(policy_json("epic", "0.1", 5),
+                                     R"({"exact":[0.5,0],"shifted":[0.25,0],"recomputed":[0,0.1],)"
+                                     R"("computed":[0.25,0.9]})") +
+                          "]}]}",
+                      "run.json")};
+
+  const std::string page = make_report({&file, 1}, ReportFormat::html);
+
+  EXPECT_EQ(count(page, "<svg "), 4U);  // quality, hit rates, shares, places
+  EXPECT_NE(page.find("epic 0.1: 50 % exact, 25 % shifted, 0 % recomputed, 25 % computed</title>"),
+            std::string::npos);
+}
+
+TEST(Report, RefusesPlacesThatDoNotFitTogether) {
+  const EvaluationFile file{
+      .source = "run.json",
+      .evaluation =
+          Json::parse(R"({"workloads":[{"name":"rag","requests":8,"policies":[)" +
+                          with_parts(policy_json("epic", "0.1", 5),
+                                     R"({"exact":[0.5,0],"shifted":[0.25],"recomputed":[0,0],)"
+                                     R"("computed":[0.25,1]})") +
+                          "]}]}",
+                      "run.json")};
+
+  const Error error = test::error_of([&] { make_report({&file, 1}, ReportFormat::html); });
+
+  EXPECT_STREQ(error.what(),
+               "run.json: workloads[0].policies[0]: field 'reused_by_position': field 'shifted': "
+               "expected 2 shares, found 1");
 }
 
 TEST(Report, JoinsTheBudgetsOfAPolicyInOrder) {

@@ -109,6 +109,27 @@ TEST_P(Gates, ChunksOfAnySizeGiveTheSameLogits) {
   expect_same(got, want);
 }
 
+// The noise floor of kvs-eval run needs no run with other threads because of this.
+TEST_P(Gates, AnyNumberOfThreadsGivesTheSameLogits) {
+  if (model.backend->name() != "cpu") GTEST_SKIP() << "threads are the CPU's";
+  const auto tokens = random_prompt(700, 512, 9);
+  const auto logits = [&](Compute compute, int threads, size_t chunk) {
+    TinyModel other(data_path("stories260K.gguf"), compute, {.device = "cpu", .threads = threads});
+    KvPool blocks(*other.backend, other.transformer.kv_layout(GetParam()), 12);
+    KvView view;
+    view.append_fresh(blocks, 700, true);
+    return compute_rows(other.transformer, view, tokens, all_positions(700), GetParam(), chunk);
+  };
+
+  for (const Compute compute : {Compute::f32, Compute::bf16}) {
+    const auto want = logits(compute, 1, Transformer::kMaxLogitsRows);
+    for (const int threads : {2, 5, 16}) {
+      EXPECT_EQ(logits(compute, threads, Transformer::kMaxLogitsRows), want) << threads;
+      EXPECT_EQ(logits(compute, threads, 3), want) << threads;  // decoding's few rows
+    }
+  }
+}
+
 TEST_P(Gates, KeptRowsComeCloseToTheFullRun) {
   // A moved body behind another line: not equal, but far from unrelated.
   const auto body = random_prompt(200, 512, 6), line = random_prompt(10, 512, 7);

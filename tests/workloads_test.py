@@ -163,6 +163,8 @@ class Workloads(unittest.TestCase):
             self.assertEqual(len(words[0]), len(words[1]))
             self.assertEqual(sum(map(str.__ne__, *words)), 1, pair["question"])
             self.assertNotEqual(*pair["answers"])
+            if pair["answers"][0].isdigit():
+                self.assertEqual(*map(len, pair["answers"]))
 
 
 if __name__ == "__main__":

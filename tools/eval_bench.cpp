@@ -88,9 +88,7 @@ int run_bench_command(const BenchCommand& command) {
     flush_out();
     return kExitOk;
   }
-  Output output(command.json, Content::text);
-  output.stream() << bench.dump(1) << "\n";
-  output.commit();
+  write_file(command.json, bench.dump(1) + "\n");
   return kExitOk;
 }
 

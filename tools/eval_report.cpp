@@ -75,10 +75,7 @@ int run_report_command(const ReportCommand& command) {
     file.evaluation = Json::parse(read_text(input), input.name());
     if (at < command.details.size()) file.details = read_lines(command.details[at]);
   }
-  const std::string report = make_report(files, report_format_from_name(command.format));
-  Output output(command.output, Content::text);
-  output.stream() << report;
-  output.commit();
+  write_file(command.output, make_report(files, report_format_from_name(command.format)));
   return kExitOk;
 }
 

@@ -35,9 +35,11 @@ std::string row(std::string_view name, const Json& budget, const Json& figures) 
 }  // namespace
 
 std::string table_of(const Json& workload) {
-  std::string text = fmt::format(
-      "{}: {} requests, {} with a similar earlier one\n", workload.get("name").as_string(),
-      workload.get("requests").as_int(), workload.get("similar").as_int());
+  const bool isolated = workload.get("isolation").as_string() == "private";
+  std::string text =
+      fmt::format("{}{}: {} requests, {} with a similar earlier one\n",
+                  workload.get("name").as_string(), isolated ? " (private)" : "",
+                  workload.get("requests").as_int(), workload.get("similar").as_int());
   text += fmt::format(kRow, "policy", "budget", "hit %", "similar", "comp %", "TTFT ms", "p95",
                       "faster", "interval", "KL", "p95", "top-1", "same", "ROUGE-L");
   for (const Json& policy : workload.get("policies").as_array())

@@ -3,6 +3,8 @@
 #include "tools/eval_bench.h"
 #include "tools/eval_report.h"
 #include "tools/eval_run.h"
+#include "tools/eval_trace.h"
+#include "tools/eval_traps.h"
 #include "tools/tool.h"
 
 int main(int argc, char** argv) {
@@ -13,10 +15,17 @@ int main(int argc, char** argv) {
   const CLI::App* bench_command = kvs::add_bench_command(app, bench);
   kvs::ReportCommand report;
   const CLI::App* report_command = kvs::add_report_command(app, report);
+  kvs::TrapsCommand traps;
+  const CLI::App* traps_command = kvs::add_traps_command(app, traps);
+  kvs::TraceCommand trace;
+  const CLI::App* trace_command = kvs::add_trace_command(app, trace);
   return kvs::run_tool(app, argc, argv, [&] {
     if (*run_command) return kvs::run_evaluation_command(evaluation);
     if (*bench_command) return kvs::run_bench_command(bench);
     if (*report_command) return kvs::run_report_command(report);
-    kvs::fail(kvs::ErrorKind::argument, "no subcommand: run, bench or report (see --help)");
+    if (*traps_command) return kvs::run_traps_command(traps);
+    if (*trace_command) return kvs::run_trace_command(trace);
+    kvs::fail(kvs::ErrorKind::argument,
+              "no subcommand: run, traps, trace, bench or report (see --help)");
   });
 }

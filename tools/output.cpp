@@ -117,4 +117,10 @@ void Output::commit() {
   temporary_.clear();
 }
 
+void write_file(const std::string& path, std::string_view text) {
+  Output output(path, Content::text);
+  output.stream() << text;
+  output.commit();
+}
+
 }  // namespace kvs

@@ -43,4 +43,7 @@ class Output {
   std::unique_ptr<std::ostream> stream_;
 };
 
+/// Writes a text as Output does.
+void write_file(const std::string& path, std::string_view text);
+
 }  // namespace kvs

@@ -14,6 +14,7 @@ void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor
   report.shifted = plan.count(Kind::shifted);
   report.recomputed = plan.count(Kind::recomputed);
   report.computed = plan.count(Kind::computed);
+  report.spans = plan.spans;
   report.reason = plan.reason;
   // What a rule computes in all layers or in none; start_computed() knows better.
   report.computed_share = static_cast<double>(report.recomputed + report.computed) /

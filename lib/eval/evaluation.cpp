@@ -46,7 +46,7 @@ class Evaluation {
     json.set("requests", static_cast<int64_t>(workload_.requests.size()));
     json.set("similar", std::count_if(workload_.requests.begin(), workload_.requests.end(),
                                       [](const auto& request) { return request.similar; }));
-    json.set("isolation", options_.shared ? "shared" : "private");
+    json.set("isolation", isolation());
     Json policies{Json::Array{}};
     for (const Entry& entry : entries_) {
       Json figures;
@@ -117,6 +117,7 @@ class Evaluation {
     if (options_.on_detail) {
       Json line;
       line.set("workload", workload_.name);
+      line.set("isolation", isolation());
       line.set("policy", entry.name);
       line.set("budget", budget_of(entry));
       add_detail(results(), entry.outcomes.size() - 1, entry.outcomes.back(), line);
@@ -126,6 +127,8 @@ class Evaluation {
     if (options_.on_result) options_.on_result(entry.contestant, last.reuse, last.kl);
     if (options_.on_progress) options_.on_progress();
   }
+
+  const char* isolation() const { return options_.shared ? "shared" : "private"; }
 
   static Json budget_of(const Entry& entry) {
     return entry.contestant.budget ? Json(*entry.contestant.budget) : Json();

@@ -4,20 +4,28 @@
 
 #include <algorithm>
 
-#include "kvs/error.h"
+#include "eval/report_json.h"
 
 namespace kvs {
 namespace {
 
-std::optional<double> optional_number(const Json& json, std::string_view key) {
-  const Json* value = json.find(key);
-  if (value == nullptr || value->is_null()) return std::nullopt;
-  return value->as_number();
-}
-
-std::string text_of(const Json& json, std::string_view key) {
-  const Json* value = json.find(key);
-  return value != nullptr && value->is_string() ? value->as_string() : std::string();
+// A list of shares for each way in which tokens can come about; all of one length.
+std::vector<PartFigures> read_parts(const Json& json) {
+  std::vector<PartFigures> parts;
+  const auto read = [&](const char* key, double PartFigures::*share) {
+    const Json::Array& shares = json.get(key).as_array();
+    if (parts.empty()) parts.resize(shares.size());
+    if (parts.size() != shares.size())
+      fail(ErrorKind::format,
+           "field 'reused_by_position': field '{}': expected {} shares, found {}", key,
+           parts.size(), shares.size());
+    for (size_t at = 0; at < shares.size(); ++at) parts[at].*share = shares[at].as_number();
+  };
+  read("exact", &PartFigures::exact);
+  read("shifted", &PartFigures::shifted);
+  read("recomputed", &PartFigures::recomputed);
+  read("computed", &PartFigures::computed);
+  return parts;
 }
 
 PolicyFigures read_policy(const Json& json) {
@@ -28,6 +36,8 @@ PolicyFigures read_policy(const Json& json) {
   policy.hit_rate_similar = optional_number(json, "hit_rate_similar");
   for (size_t step = 0; step < kReuseSteps.size(); ++step)
     policy.reused_over[step] = json.get("reused_over").get(kReuseSteps[step]).as_number();
+  if (const Json* parts = json.find("reused_by_position"); parts && parts->is_object())
+    policy.reused_by_position = read_parts(*parts);
   policy.ttft_median_ms = json.get("ttft_ms").get("median").as_number();
   policy.ttft_p95_ms = json.get("ttft_ms").get("p95").as_number();
   policy.speedup = json.get("speedup").as_number();
@@ -43,21 +53,13 @@ PolicyFigures read_policy(const Json& json) {
   return policy;
 }
 
-// Calls `read` and puts where it was in front of what is wrong.
-template <typename Read>
-auto read_at(const std::string& where, Read read) {
-  try {
-    return read();
-  } catch (const Error& error) {
-    throw Error(error.kind(), where + ": " + error.what());
-  }
-}
-
 WorkloadFigures read_workload(const Json& json, const std::string& where) {
   WorkloadFigures workload;
   const Json::Array& policies = read_at(where, [&]() -> const Json::Array& {
     workload.name = json.get("name").as_string();
     workload.requests = json.get("requests").as_int();
+    workload.isolation = text_of(json, "isolation");
+    if (workload.isolation.empty()) workload.isolation = "shared";
     return json.get("policies").as_array();
   });
   for (size_t at = 0; at < policies.size(); ++at)
@@ -73,16 +75,28 @@ WorkloadFigures read_workload(const Json& json, const std::string& where) {
 
 void add_detail(const Json& detail, std::vector<WorkloadFigures>& workloads) {
   const std::string name = detail.get("workload").as_string();
+  const std::string isolation = text_of(detail, "isolation");
   const std::string policy_name = detail.get("policy").as_string();
   const std::optional<double> budget = optional_number(detail, "budget");
   const double ttft_ms = detail.get("ttft_ms").as_number();
   for (WorkloadFigures& workload : workloads)
     for (PolicyFigures& policy : workload.policies)
-      if (workload.name == name && policy.name == policy_name && policy.budget == budget)
+      if (workload.name == name && (isolation.empty() || workload.isolation == isolation) &&
+          policy.name == policy_name && policy.budget == budget)
         policy.ttft_ms.push_back(ttft_ms);
 }
 
-std::vector<WorkloadFigures> read_file(const EvaluationFile& file) {
+}  // namespace
+
+std::string PolicyFigures::label() const {
+  return budget ? fmt::format("{} {:g}", name, *budget) : name;
+}
+
+std::string WorkloadFigures::label() const {
+  return isolation == "private" ? name + " (private)" : name;
+}
+
+std::vector<WorkloadFigures> read_workload_figures(const EvaluationFile& file) {
   std::vector<WorkloadFigures> workloads;
   const Json::Array& list = read_at(file.source, [&]() -> const Json::Array& {
     return file.evaluation.get("workloads").as_array();
@@ -93,42 +107,11 @@ std::vector<WorkloadFigures> read_file(const EvaluationFile& file) {
     read_at(fmt::format("{}: detail {}", file.source, at + 1),
             [&] { add_detail(file.details[at], workloads); });
   for (WorkloadFigures& workload : workloads) {
-    for (const char* key : {"model", "device", "machine", "commit"})
-      if (const std::string text = text_of(file.evaluation, key); !text.empty())
-        workload.origin += (workload.origin.empty() ? "" : " · ") + text;
+    workload.origin = origin_of(file.evaluation);
     for (PolicyFigures& policy : workload.policies)
       std::sort(policy.ttft_ms.begin(), policy.ttft_ms.end());
   }
   return workloads;
-}
-
-}  // namespace
-
-std::string PolicyFigures::label() const {
-  return budget ? fmt::format("{} {:g}", name, *budget) : name;
-}
-
-std::vector<WorkloadFigures> read_figures(std::span<const EvaluationFile> files) {
-  if (files.empty()) fail(ErrorKind::argument, "report: no evaluations");
-  std::vector<WorkloadFigures> all;
-  for (const EvaluationFile& file : files)
-    for (WorkloadFigures& workload : read_file(file)) {
-      if (files.size() > 1) workload.name += " (" + file.source + ")";
-      all.push_back(std::move(workload));
-    }
-  return all;
-}
-
-ReportFormat report_format_from_name(std::string_view name) {
-  if (name == "terminal") return ReportFormat::terminal;
-  if (name == "markdown") return ReportFormat::markdown;
-  if (name == "html") return ReportFormat::html;
-  fail(ErrorKind::argument, "unknown format '{}', expected terminal, markdown or html", name);
-}
-
-std::string make_report(std::span<const EvaluationFile> files, ReportFormat format) {
-  const std::vector<WorkloadFigures> workloads = read_figures(files);
-  return format == ReportFormat::html ? report_page(workloads) : report_tables(workloads, format);
 }
 
 }  // namespace kvs

@@ -15,6 +15,13 @@ namespace kvs {
 
 inline constexpr std::array<const char*, 5> kReuseSteps{"10", "30", "50", "70", "90"};
 
+/// How the tokens of one part of the prompts came about; shares.
+struct PartFigures {
+  double exact = 0, shifted = 0, recomputed = 0, computed = 0;
+
+  double reused() const { return exact + shifted; }
+};
+
 /// One policy at one budget; what the evaluation does not know (null) is empty.
 struct PolicyFigures {
   std::string name;
@@ -22,6 +29,7 @@ struct PolicyFigures {
   double hit_rate = 0;
   std::optional<double> hit_rate_similar;
   std::array<double, kReuseSteps.size()> reused_over{};
+  std::vector<PartFigures> reused_by_position;  ///< from the prompts' beginning; empty if unknown
   double ttft_median_ms = 0, ttft_p95_ms = 0;
   double speedup = 0;
   Interval speedup_interval;
@@ -36,18 +44,18 @@ struct PolicyFigures {
 };
 
 struct WorkloadFigures {
-  std::string name;    ///< with the file's name where there are several files
-  std::string origin;  ///< model, machine, commit
+  std::string name;       ///< with the file's name where there are several files
+  std::string isolation;  ///< "shared" or "private"
+  std::string origin;     ///< model, machine, commit
   int64_t requests = 0;
   std::vector<PolicyFigures> policies;
   std::optional<PolicyFigures> noise_floor;
+
+  /// "rag" or "rag (private)".
+  std::string label() const;
 };
 
-/// Throws as make_report does.
-std::vector<WorkloadFigures> read_figures(std::span<const EvaluationFile> files);
-
-/// A table for each workload.
-std::string report_tables(std::span<const WorkloadFigures> workloads, ReportFormat format);
-std::string report_page(std::span<const WorkloadFigures> workloads);
+/// The figures of one file, with the times that its details give. Throws as make_report does.
+std::vector<WorkloadFigures> read_workload_figures(const EvaluationFile& file);
 
 }  // namespace kvs

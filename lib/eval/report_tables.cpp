@@ -1,38 +1,16 @@
+#include "eval/report_tables.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "eval/report_figures.h"
-#include "eval/report_rows.h"
+#include "eval/svg_plot.h"
 
 namespace kvs {
 namespace {
 
-constexpr std::array<const char*, 11> kHeads{"policy",  "budget",  "hit %",       "similar %",
-                                             "TTFT ms", "p95 ms",  "speed-up",    "KL",
-                                             "top-1 %", "exact %", "ROUGE-L/full"};
-
-std::string optional_text(const std::optional<double>& value, int digits, double scale = 1) {
-  return value ? fmt::format("{:.{}f}", *value * scale, digits) : "-";
-}
-
-Row row_of(const PolicyFigures& policy, const std::string& name) {
-  const Interval& interval = policy.speedup_interval;
-  return {name,
-          optional_text(policy.budget, 2),
-          fmt::format("{:.1f}", policy.hit_rate * 100),
-          optional_text(policy.hit_rate_similar, 1, 100),
-          fmt::format("{:.0f}", policy.ttft_median_ms),
-          fmt::format("{:.0f}", policy.ttft_p95_ms),
-          fmt::format("{:.2f} ({:.2f}-{:.2f})", policy.speedup, interval.low, interval.high),
-          fmt::format("{:.4f}", policy.kl_mean),
-          fmt::format("{:.1f}", policy.top1_agreement * 100),
-          optional_text(policy.exact_match, 1, 100),
-          optional_text(policy.rouge_l_vs_full, 3)};
-}
-
 std::string terminal_table(const std::vector<Row>& rows) {
-  std::vector<size_t> widths(kHeads.size());
+  std::vector<size_t> widths(rows.front().size());
   for (const Row& row : rows)
     for (size_t column = 0; column < row.size(); ++column)
       widths[column] = std::max(widths[column], row[column].size());
@@ -62,7 +40,7 @@ std::string markdown_table(const std::vector<Row>& rows) {
     for (const std::string& cell : rows[at]) text += "| " + markdown_text(cell) + " ";
     text += "|\n";
     if (at > 0) continue;
-    for (size_t column = 0; column < kHeads.size(); ++column)
+    for (size_t column = 0; column < rows[at].size(); ++column)
       text += column == 0 ? "|---" : "|---:";
     text += "|\n";
   }
@@ -71,30 +49,31 @@ std::string markdown_table(const std::vector<Row>& rows) {
 
 }  // namespace
 
-std::vector<Row> table_rows(const WorkloadFigures& workload) {
-  std::vector<Row> rows{Row(kHeads.begin(), kHeads.end())};
-  for (const PolicyFigures& policy : workload.policies) rows.push_back(row_of(policy, policy.name));
-  if (workload.noise_floor) rows.push_back(row_of(*workload.noise_floor, "(noise floor)"));
-  return rows;
-}
-
-std::string report_tables(std::span<const WorkloadFigures> workloads, ReportFormat format) {
+std::string text_of_tables(std::span<const Table> tables, ReportFormat format) {
   std::string text;
   std::string origin;
-  for (const WorkloadFigures& workload : workloads) {
+  for (const Table& table : tables) {
     if (!text.empty()) text += '\n';
-    if (!workload.origin.empty() && workload.origin != origin) text += workload.origin + "\n\n";
-    origin = workload.origin;
-    const std::vector<Row> rows = table_rows(workload);
+    if (!table.origin.empty() && table.origin != origin) text += table.origin + "\n\n";
+    origin = table.origin;
     if (format == ReportFormat::markdown)
-      text +=
-          fmt::format("### {}, {} requests\n\n", markdown_text(workload.name), workload.requests) +
-          markdown_table(rows);
+      text += "### " + markdown_text(table.title) + "\n\n" + markdown_table(table.rows);
     else
-      text +=
-          fmt::format("{}, {} requests\n", workload.name, workload.requests) + terminal_table(rows);
+      text += table.title + "\n" + terminal_table(table.rows);
   }
   return text;
+}
+
+std::string html_table(const Table& table) {
+  std::string html = "<div class=\"wide\"><table>\n";
+  for (size_t at = 0; at < table.rows.size(); ++at) {
+    const std::string_view tag = at == 0 ? "th" : "td";
+    html += "<tr>";
+    for (const std::string& cell : table.rows[at])
+      html += fmt::format("<{0}>{1}</{0}>", tag, html_text(cell));
+    html += "</tr>\n";
+  }
+  return html + "</table></div>\n";
 }
 
 }  // namespace kvs

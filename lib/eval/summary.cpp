@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "eval/reuse_by_position.h"
 #include "kvs/bootstrap.h"
 #include "kvs/text_scores.h"
 
@@ -79,6 +80,7 @@ void add_reuse(const Results& results, std::span<const Outcome> outcomes, Json& 
   json.set("hit_rate_similar", hit_rate(similar));
   json.set("reused_over", reused_over(outcomes));
   json.set("reused_over_similar", reused_over(similar));
+  json.set("reused_by_position", reuse_by_position(outcomes));
   json.set("computed_share",
            rounded(mean(each(outcomes, [](const auto& o) { return o.reuse.computed_share; }))));
 }

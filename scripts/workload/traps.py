@@ -12,6 +12,7 @@ DRUGS = "penicillin aspirin ibuprofen codeine latex iodine sulfa morphine".split
 
 
 def two(rng: random.Random, low: int, high: int, step: int = 1) -> tuple[str, str]:
+    """Of as many digits each, so that neither answer is likelier for being shorter."""
     first, second = rng.sample(range(low, high, step), 2)
     return f"{first}", f"{second}"
 
@@ -19,7 +20,7 @@ def two(rng: random.Random, low: int, high: int, step: int = 1) -> tuple[str, st
 # Each gives (sentence with {} for what is decisive, its two readings, question, two answers).
 def dose(rng: random.Random) -> tuple:
     name = f"{rng.choice(FIRST)} {rng.choice(LAST)}"
-    values = two(rng, 5, 100, 5)
+    values = two(rng, 10, 100, 5)
     return (f"{name} takes {{}} mg of the medicine a day.", values,
             f"How many mg of the medicine does {name} take a day?", values)
 
@@ -53,7 +54,7 @@ def permission(rng: random.Random) -> tuple:
 
 def fee(rng: random.Random) -> tuple:
     name = f"{rng.choice(FIRST)} {rng.choice(LAST)}"
-    values = two(rng, 2, 90)
+    values = two(rng, 10, 90)
     return (f"The transfer of {name} costs {{}} euros.", values,
             f"How many euros does the transfer of {name} cost?", values)
 

@@ -51,7 +51,8 @@ struct EvaluationOptions {
 ///   for both unless decoding repairs rows, for KL(full || contestant) in nats and the agreement of
 ///   the most likely token, over the first 32 tokens.
 /// Prompts become donors, answers do not: they differ between contestants. The noise floor is a
-/// second full run with another number of rows in a forward pass.
+/// second full run with another number of rows in a forward pass. It needs none with other threads:
+/// on the CPU no result depends on their number (transformer_test).
 /// Returns {"name","requests","policies":[...],"noise_floor":{...}} as kvs-eval(1) describes it.
 /// Throws Error(argument) where a prompt does not fit the context or the pool, Error(device) where
 /// a request fails. Source: design, sections 6 and 8.

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <istream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include "kvs/sampling.h"
 
 namespace kvs {
+
+class LineReader;
 
 /// What a user asks for: raw text, a conversation for the model's chat template, or token ids.
 using Prompt = std::variant<std::string, std::vector<ChatMessage>, std::vector<int32_t>>;
@@ -38,6 +41,7 @@ class KVS_API RequestReader {
   /// `in` must outlive the reader; `source` names it in messages. What a request does not say, it
   /// takes from `defaults`.
   RequestReader(std::istream& in, std::string source, Request defaults = {});
+  ~RequestReader();
 
   /// The next request, or nothing at the end. Throws Error(format) "file:7: field 'top_p': expected
   /// a number in (0, 1], found 2" where a line is no request; the next call goes on behind it.
@@ -45,17 +49,14 @@ class KVS_API RequestReader {
   std::optional<Request> next();
 
   /// The number of the line that next() last read, from 1.
-  int64_t line() const { return line_; }
+  int64_t line() const;
 
  private:
-  bool read_line();
   Request read_request() const;
 
-  std::istream& in_;
-  std::string source_;
+  std::unique_ptr<LineReader> lines_;
   Request defaults_;
   std::string text_;
-  int64_t line_ = 0;
 };
 
 }  // namespace kvs

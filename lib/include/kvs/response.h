@@ -33,6 +33,7 @@ struct KVS_API ReuseReport {
   int64_t computed = 0;       ///< had no source
   double computed_share = 0;  ///< rows x layers run / (prompt_tokens x layers)
   std::vector<DonorUse> donors;
+  std::vector<PlanSpan> spans;  ///< which rows these are; they tile the prompt in order
   ReuseReason reason = ReuseReason::none;
   ReuseEvidence evidence;  ///< where rows were kept
   double lookup_ms = 0;    ///< finding donors

@@ -1,0 +1,75 @@
+#include <fmt/format.h>
+
+#include "eval/report_tables.h"
+
+namespace kvs {
+namespace {
+
+std::string optional_text(const std::optional<double>& value, int digits, double scale = 1) {
+  return value ? fmt::format("{:.{}f}", *value * scale, digits) : "-";
+}
+
+Row quality_row(const PolicyFigures& policy, const std::string& name) {
+  const Interval& interval = policy.speedup_interval;
+  return {name,
+          optional_text(policy.budget, 2),
+          fmt::format("{:.1f}", policy.hit_rate * 100),
+          optional_text(policy.hit_rate_similar, 1, 100),
+          fmt::format("{:.0f}", policy.ttft_median_ms),
+          fmt::format("{:.0f}", policy.ttft_p95_ms),
+          fmt::format("{:.2f} ({:.2f}-{:.2f})", policy.speedup, interval.low, interval.high),
+          fmt::format("{:.4f}", policy.kl_mean),
+          fmt::format("{:.1f}", policy.top1_agreement * 100),
+          optional_text(policy.exact_match, 1, 100),
+          optional_text(policy.rouge_l_vs_full, 3)};
+}
+
+Table quality_table(const WorkloadFigures& workload) {
+  Table table{.title = fmt::format("{}, {} requests", workload.label(), workload.requests),
+              .origin = workload.origin,
+              .rows = {{"policy", "budget", "hit %", "similar %", "TTFT ms", "p95 ms", "speed-up",
+                        "KL", "top-1 %", "exact %", "ROUGE-L/full"}}};
+  for (const PolicyFigures& policy : workload.policies)
+    table.rows.push_back(quality_row(policy, policy.name));
+  if (workload.noise_floor)
+    table.rows.push_back(quality_row(*workload.noise_floor, "(noise floor)"));
+  return table;
+}
+
+Row reuse_row(const PolicyFigures& policy, const std::string& isolation) {
+  Row row{policy.name, optional_text(policy.budget, 2), isolation,
+          fmt::format("{:.1f}", policy.hit_rate * 100),
+          optional_text(policy.hit_rate_similar, 1, 100)};
+  for (const double share : policy.reused_over) row.push_back(fmt::format("{:.1f}", share * 100));
+  return row;
+}
+
+// `same`: one workload under one isolation or several; the policies are the same.
+Table reuse_table(std::span<const WorkloadFigures> same) {
+  Table table{.title = same.front().name + ", share of the requests that reuse more",
+              .origin = same.front().origin,
+              .rows = {{"policy", "budget", "isolation", "hit %", "similar %"}}};
+  for (const char* step : kReuseSteps) table.rows.front().push_back(fmt::format("> {} %", step));
+  for (size_t at = 0; at < same.front().policies.size(); ++at)
+    for (const WorkloadFigures& workload : same)
+      if (at < workload.policies.size() && workload.policies[at].name != "full")
+        table.rows.push_back(reuse_row(workload.policies[at], workload.isolation));
+  return table;
+}
+
+}  // namespace
+
+std::vector<Table> workload_tables(std::span<const WorkloadFigures> workloads) {
+  std::vector<Table> tables;
+  for (size_t begin = 0; begin < workloads.size();) {
+    size_t end = begin;
+    for (; end < workloads.size() && workloads[end].name == workloads[begin].name; ++end)
+      tables.push_back(quality_table(workloads[end]));
+    Table reuse = reuse_table(workloads.subspan(begin, end - begin));
+    if (reuse.rows.size() > 1) tables.push_back(std::move(reuse));
+    begin = end;
+  }
+  return tables;
+}
+
+}  // namespace kvs
