@@ -8,6 +8,7 @@
 #include "kvs/align.h"
 #include "kvs/donor_store.h"
 #include "kvs/kv_archive.h"
+#include "support/archive_prompt.h"
 #include "support/errors.h"
 #include "support/temporary_folder.h"
 

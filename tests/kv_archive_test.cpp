@@ -1,6 +1,8 @@
 #include "kvs/kv_archive.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -8,6 +10,7 @@
 #include <numeric>
 
 #include "kvs/donor_store.h"
+#include "support/archive_prompt.h"
 #include "support/errors.h"
 #include "support/temporary_folder.h"
 
@@ -144,6 +147,63 @@ TEST_P(KvArchive, StoresAndLoadsSharedTextOnce) {
 
   EXPECT_EQ(pool.blocks_in_use(), before + 4);
   EXPECT_EQ(p.slot(100).block, q.slot(100).block);
+}
+
+// Texts 0 to 2 have 100 tokens in common, which end inside a record of the first.
+TEST_P(KvArchive, StoresTheRowsOfACommonStartOnce) {
+  const KvView common = filled(100);
+  std::vector<KvView> views(3);
+  std::vector<PromptRecord> prompts;
+  ArchiveWriter out = writer();
+  KvArchiver archiver(out, "f", KvCodec::raw);
+  for (int32_t at = 0; at < 3; ++at) {
+    views[at].append_shared(common, 0, 100, true);
+    views[at].append_shared(filled(50), 0, 50, true);
+    PromptRecord& record = prompts.emplace_back(prompt(std::to_string(at), 150));
+    for (int32_t position = 100; position < 150; ++position) record.tokens[position] += 1000 * at;
+    archiver.add(pool, views[at], record);
+  }
+  EXPECT_TRUE(archiver.finish().empty());
+  out.finish();
+
+  const ArchiveFile archive(path);
+  int64_t stored = 0;
+  for (const Hash128& id : archive.kv_ids(0)) stored += archive.find_kv(0, id)->count;
+  EXPECT_EQ(stored, 150 + (36 + 50) + 50);
+  ArchivedRows rows(pool);
+  for (size_t at = 0; at < 3; ++at) {
+    const KvView loaded = rows.load(archive, 0, archive.read_prompt(at));
+    ASSERT_EQ(loaded.size(), 150);
+    EXPECT_EQ(rows.load_pieces(archive, 0, archive.read_prompt(at)).size(), 1u);
+    for (int64_t position = 0; position < 150; ++position)
+      ASSERT_EQ(row(loaded, position), row(views[at], position)) << at << ' ' << position;
+  }
+}
+
+TEST_P(KvArchive, GoesOnWithoutAPromptThatCannotBeWritten) {
+  ArchiveWriter out = writer();
+  KvArchiver archiver(out, "f", KvCodec::raw);
+  for (const char* id : {"p", "p", "q"}) archiver.add(pool, filled(70), prompt(id, 70));
+
+  const std::vector<Error> errors = archiver.finish();
+  out.finish();
+
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].kind(), ErrorKind::argument);
+  EXPECT_EQ(ArchiveFile(path).prompt_count(), 2u);
+}
+
+TEST_P(KvArchive, SaysWhyNothingMoreCanBeWritten) {
+  const int full = open("/dev/full", O_WRONLY);
+  const KvView view = filled(70);
+  EXPECT_EQ(error_of([&] {
+              ArchiveWriter out(full, "full", {.model = "m", .fingerprint = "f", .layout = layout});
+              KvArchiver archiver(out, "f", KvCodec::raw);
+              for (const char* id : {"p", "q"}) archiver.add(pool, view, prompt(id, 70));
+              for (const Error& error : archiver.finish()) throw Error(error);
+            }).kind(),
+            ErrorKind::io);
+  close(full);
 }
 
 TEST_P(KvArchive, KeepsTenantsRecordsApart) {

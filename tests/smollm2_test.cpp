@@ -1,29 +1,16 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "kvs/json.h"
 #include "kvs/sampler.h"
+#include "support/installed_model.h"
 #include "support/tiny_model.h"
 
 namespace kvs::test {
 namespace {
-
-// Where scripts/get-model puts the model, as the tools look for it.
-std::string model_path() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value ? value : "");
-  };
-  std::string folder = variable("KVS_MODELS");
-  if (folder.empty() && !variable("XDG_CACHE_HOME").empty())
-    folder = variable("XDG_CACHE_HOME") + "/kvshare/models";
-  if (folder.empty()) folder = variable("HOME") + "/.cache/kvshare/models";
-  return folder + "/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
-}
 
 std::vector<int32_t> tokens_of(const Json& list) {
   std::vector<int32_t> tokens;
@@ -37,7 +24,7 @@ std::vector<int32_t> tokens_of(const Json& list) {
 constexpr double kTie = 1e-2;
 
 TEST(SmolLm2, TakesTheReferencesTokensInF32) {
-  const std::string path = model_path();
+  const std::string path = installed_smollm2();
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no model, run scripts/get-model smollm2";
   std::ifstream file(data_path("smollm2_golden.json"));
   const std::string text(std::istreambuf_iterator<char>(file), {});

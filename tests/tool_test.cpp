@@ -12,17 +12,24 @@ TEST(Tool, NamesTheVariableOfAnOption) {
 }
 
 TEST(Tool, ShowsHowFarARunIs) {
-  EXPECT_EQ(progress_line("embedding", "prompts", 0, 400, 0), "embedding  0/400");
-  EXPECT_EQ(progress_line("embedding", "prompts", 100, 400, 20),
+  EXPECT_EQ(progress_line("embedding", "prompts", 0, 400, 0, 80),
+            "embedding  [                              ]  0/400");
+  EXPECT_EQ(progress_line("embedding", "prompts", 100, 400, 20, 80),
+            "embedding  [=======                       ]  100/400  5 prompts/s  1:00 left");
+  EXPECT_EQ(progress_line("embedding", "prompts", 1, 7201, 1, 120),
+            "embedding  [                              ]  1/7201  1 prompts/s  2:00:00 left");
+  EXPECT_EQ(progress_line("embedding", "prompts", 400, 400, 20, 80),
+            "embedding  [==============================]  400/400  20 prompts/s");
+}
+
+TEST(Tool, KeepsProgressOnOneLineOfANarrowTerminal) {
+  EXPECT_EQ(progress_line("embedding", "prompts", 100, 400, 20, 60),
             "embedding  100/400  5 prompts/s  1:00 left");
-  EXPECT_EQ(progress_line("embedding", "prompts", 1, 7201, 1),
-            "embedding  1/7201  1 prompts/s  2:00:00 left");
-  EXPECT_EQ(progress_line("embedding", "prompts", 400, 400, 20),
-            "embedding  400/400  20 prompts/s");
+  EXPECT_EQ(progress_line("embedding", "prompts", 100, 400, 20, 20), "embedding  100/400 ");
 }
 
 TEST(Tool, ShowsNoTimeLeftWhereTheEndIsUnknown) {
-  EXPECT_EQ(progress_line("reading", "lines", 3, 0, 2), "reading  3  1.5 lines/s");
+  EXPECT_EQ(progress_line("reading", "lines", 3, 0, 2, 80), "reading  3  1.5 lines/s");
 }
 
 TEST(Tool, WritesNoEscapesWhereColoursAreNotWanted) {

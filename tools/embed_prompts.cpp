@@ -78,6 +78,7 @@ class Job {
                                           .resume = options.resume,
                                           .threads = options.compute.backend.threads},
                      header);
+    if (maker_) archiver_ = maker_->archiver(archive_->writer());
   }
 
   // Prompts that are finished when Ctrl-C comes stay.
@@ -89,7 +90,9 @@ class Job {
         add(make_record(options_, request, std::move(tokens)));
       });
       write_batch();
+      settle();
     } catch (const Interrupted&) {
+      settle();
       if (done_ > 0) finish();
       throw;
     }
@@ -143,11 +146,27 @@ class Job {
 
   void write(PromptRecord record) {
     if (maker_)
-      maker_->add(std::move(record), archive_->writer());
+      maker_->add(std::move(record), *archiver_);
     else
       archive_->writer().add(record);
     progress_.add();
     ++done_;
+    if (archiver_) note(archiver_->take_errors());
+  }
+
+  // Waits for what is being written.
+  void settle() {
+    if (archiver_) note(archiver_->finish());
+  }
+
+  void note(const std::vector<Error>& errors) {
+    for (const Error& error : errors) {
+      if (!options_.keep_going || error.kind() == ErrorKind::io) throw Error(error);
+      progress_.clear();
+      say(error.what());
+      ++failed_;
+      --done_;
+    }
   }
 
   void finish() {
@@ -163,6 +182,7 @@ class Job {
   std::optional<PromptEncoder> own_;  // without a KvMaker
   std::unique_ptr<ChosenEmbedder> embedder_;
   std::optional<PromptArchive> archive_;
+  std::unique_ptr<KvArchiver> archiver_;  // with a KvMaker
   Progress progress_;
   std::vector<PromptRecord> batch_;
   size_t batch_tokens_ = 0;

@@ -32,15 +32,18 @@ KvMaker::KvMaker(const KvMakerOptions& options)
                     .kv_type = kv_type_});
 }
 
-void KvMaker::add(PromptRecord record, ArchiveWriter& writer) {
+std::unique_ptr<KvArchiver> KvMaker::archiver(ArchiveWriter& writer) const {
+  return std::make_unique<KvArchiver>(writer, model_->fingerprint(), codec_);
+}
+
+void KvMaker::add(PromptRecord record, KvArchiver& archiver) {
   Task task{.id = record.id,
             .tokens = record.tokens,
             .tenant = record.tenant,
             .max_tokens = 0,
             .reuse = {.mode = ReuseMode::exact}};
   task.on_prompt = [&](const LayeredView& view) {
-    archive_prompt(writer, model_->fingerprint(), engine_->pool(), view.top(), std::move(record),
-                   codec_);
+    archiver.add(engine_->pool(), view.top(), std::move(record));
   };
   const Response response = engine_->run(std::move(task));
   if (response.finish_reason == "error") fail(ErrorKind::device, "{}", response.error);

@@ -28,7 +28,9 @@ class KvMaker {
 
   const Model& model() const { return *model_; }
   ArchiveHeader header() const { return model_->archive_header(kv_type_, "kvs-embed"); }
-  void add(PromptRecord record, ArchiveWriter& writer);
+  /// Writes what add() makes; the writer must outlive it.
+  std::unique_ptr<KvArchiver> archiver(ArchiveWriter& writer) const;
+  void add(PromptRecord record, KvArchiver& archiver);
 
  private:
   DType kv_type_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -14,6 +15,14 @@ namespace {
 
 constexpr auto kRedraw = std::chrono::milliseconds(100);
 
+constexpr size_t kBar = 30;  // columns between the brackets
+
+std::string bar(int64_t done, int64_t total) {
+  const double share = std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0);
+  const auto full = static_cast<size_t>(share * static_cast<double>(kBar));
+  return std::string(full, '=') + std::string(kBar - full, ' ');
+}
+
 std::string clock_time(double seconds) {
   const int64_t whole = std::llround(seconds);
   return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60)
@@ -23,14 +32,17 @@ std::string clock_time(double seconds) {
 }  // namespace
 
 std::string progress_line(const std::string& what, const std::string& unit, int64_t done,
-                          int64_t total, double seconds) {
+                          int64_t total, double seconds, int columns) {
   const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
-  std::string line =
-      total > 0 ? fmt::format("{}  {}/{}", what, done, total) : fmt::format("{}  {}", what, done);
-  if (rate > 0) line += fmt::format("  {:.3g} {}/s", rate, unit);
+  std::string figures = total > 0 ? fmt::format("{}/{}", done, total) : fmt::format("{}", done);
+  if (rate > 0) figures += fmt::format("  {:.3g} {}/s", rate, unit);
   if (rate > 0 && total > done)
-    line += fmt::format("  {} left", clock_time(static_cast<double>(total - done) / rate));
-  return line;
+    figures += fmt::format("  {} left", clock_time(static_cast<double>(total - done) / rate));
+  std::string line = fmt::format("{}  {}", what, figures);
+  const size_t room = static_cast<size_t>(std::max(columns, 1)) - 1;  // the cursor's
+  if (total > 0 && line.size() + kBar + 4 <= room)
+    line = fmt::format("{}  [{}]  {}", what, bar(done, total), figures);
+  return line.substr(0, room);
 }
 
 Progress::Progress(std::string what, std::string unit, int64_t total)
@@ -41,6 +53,11 @@ Progress::Progress(std::string what, std::string unit, int64_t total)
 
 Progress::~Progress() {
   clear();
+}
+
+void Progress::expect(int64_t total) {
+  total_ = total;
+  start_ = Clock::now();
 }
 
 void Progress::add(int64_t count) {
@@ -56,7 +73,9 @@ void Progress::clear() {
 
 void Progress::draw(Clock::time_point now) {
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  const std::string line = "\r" + progress_line(what_, unit_, done_, total_, seconds) + "\033[K";
+  const std::string line =
+      "\r" + progress_line(what_, unit_, done_, total_, seconds, terminal_columns(STDERR_FILENO)) +
+      "\033[K";
   std::fwrite(line.data(), 1, line.size(), stderr);
   last_ = now;
   drawn_ = true;

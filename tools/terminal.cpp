@@ -1,5 +1,6 @@
 #include "tools/terminal.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -8,6 +9,11 @@ namespace kvs {
 
 bool is_terminal(int file) {
   return isatty(file) == 1;
+}
+
+int terminal_columns(int file) {
+  winsize size{};
+  return ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 bool wants_colour(int file) {

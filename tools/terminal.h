@@ -6,6 +6,9 @@ namespace kvs {
 
 bool is_terminal(int file);
 
+/// The width of the terminal `file`; 80 where it does not say.
+int terminal_columns(int file);
+
 /// True where `file` is a terminal that understands colours and NO_COLOR is not set (no-color.org).
 bool wants_colour(int file);
 

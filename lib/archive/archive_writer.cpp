@@ -19,14 +19,6 @@ namespace {
 constexpr int kRawLevel = -100;
 constexpr int kMaxThreads = 64;
 
-TableEntry entry_of(const KvRecord& record) {
-  return {.kind = EntryKind::kv,
-          .exact = record.exact,
-          .count = static_cast<int32_t>(record.tokens.size()),
-          .home = record.home,
-          .id = record.id};
-}
-
 void require(const std::optional<std::string>& fault, const std::string& name) {
   if (fault) fail(ErrorKind::argument, "{}: {}", name, *fault);
 }
@@ -116,7 +108,7 @@ int64_t ArchiveWriter::State::write_parallel(std::span<const KvRecord* const> re
         content, level, packed[static_cast<size_t>(index)]);
   });
   for (size_t index = 0; index < records.size(); ++index) {
-    write(done[index], entry_of(*records[index]));
+    write(done[index], kv_entry(*records[index]));
     rules->accept(*records[index]);
   }
   return std::ssize(records);
@@ -187,7 +179,7 @@ bool ArchiveWriter::copy(const KvRecord& record, std::span<const std::byte> fram
   state_->require_open();
   if (state_->is_known(record)) return false;
   require(state_->rules->find_fault(record), state_->output->name());
-  state_->write(frame, entry_of(record));
+  state_->write(frame, kv_entry(record));
   state_->rules->accept(record);
   return true;
 }

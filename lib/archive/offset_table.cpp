@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "archive/little_endian.h"
-#include "kvs/archive.h"
 
 namespace kvs {
 namespace {
@@ -63,6 +62,14 @@ bool is_member(const OffsetTable& table, int64_t frame_bytes) {
 }
 
 }  // namespace
+
+TableEntry kv_entry(const KvRecord& record) {
+  return {.kind = EntryKind::kv,
+          .exact = record.exact,
+          .count = static_cast<int32_t>(record.tokens.size()),
+          .home = record.home,
+          .id = record.id};
+}
 
 bool fits_table(size_t entries) {
   return entries <= (std::numeric_limits<uint32_t>::max() - kTableFooter) / kEntry;

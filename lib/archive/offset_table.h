@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "kvs/archive.h"
 #include "kvs/hash.h"
 
 namespace kvs {
@@ -20,7 +21,12 @@ struct TableEntry {
   int32_t count = 0;
   int64_t home = 0;
   Hash128 id{};
+
+  bool operator==(const TableEntry&) const = default;
 };
+
+/// What a table says of a kv record, without its offset.
+TableEntry kv_entry(const KvRecord& record);
 
 struct OffsetTable {
   std::vector<TableEntry> entries;  ///< all frames of the member, in order

@@ -4,7 +4,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "archive/offset_table.h"
 #include "archive/record_read.h"
 #include "kvs/error.h"
 
@@ -71,24 +70,34 @@ std::optional<ArchiveItem> RecordStream::read_item() {
 }
 
 void RecordStream::verify(const ArchiveRecord& record, std::span<const std::byte> frame) {
+  TableEntry entry = accept(record);
+  entry.offset = source_.position() - member_start_;
+  entries_.push_back(entry);
+  hasher_.add(frame.data(), frame.size());
+}
+
+TableEntry RecordStream::accept(const ArchiveRecord& record) {
   if (const auto* header = std::get_if<ArchiveHeader>(&record)) {
     if (rules_) fail(ErrorKind::format, "a header before the end record of its member");
     require(find_fault(*header));
     rules_.emplace(*header);
     hasher_.reset();
     member_start_ = source_.position();
-    member_frames_ = 0;
-  } else if (const auto* kv = std::get_if<KvRecord>(&record)) {
+    entries_.clear();
+    return {.kind = EntryKind::header};
+  }
+  if (const auto* kv = std::get_if<KvRecord>(&record)) {
     require(rules_->find_fault(*kv));
     rules_->accept(*kv);
-  } else if (const auto* prompt = std::get_if<PromptRecord>(&record)) {
+    return kv_entry(*kv);
+  }
+  if (const auto* prompt = std::get_if<PromptRecord>(&record)) {
     require(rules_->find_fault(*prompt));
     rules_->accept(*prompt);
-  } else {
-    verify_end(std::get<ArchiveEnd>(record));
+    return {.kind = EntryKind::prompt};
   }
-  hasher_.add(frame.data(), frame.size());
-  ++member_frames_;
+  verify_end(std::get<ArchiveEnd>(record));
+  return {.kind = EntryKind::end};
 }
 
 void RecordStream::verify_end(const ArchiveEnd& end) {
@@ -105,13 +114,13 @@ void RecordStream::verify_end(const ArchiveEnd& end) {
 
 void RecordStream::read_table() {
   const auto bytes = table_frame_bytes(source_.peek(kSkippableHeader));
-  const size_t expected = table_bytes(static_cast<size_t>(member_frames_));
+  const size_t expected = table_bytes(entries_.size());
   if (!bytes || *bytes != expected) fail(ErrorKind::format, "no whole table of offsets");
   const auto frame = source_.peek(expected);
   if (frame.size() < expected) fail(ErrorKind::format, "cut off within the table of offsets");
   const auto table = kvs::read_table(frame.first(expected));
   const int64_t member_bytes = source_.position() + static_cast<int64_t>(expected) - member_start_;
-  if (!table || table->member_bytes != member_bytes)
+  if (!table || table->member_bytes != member_bytes || table->entries != entries_)
     fail(ErrorKind::format, "the table of offsets is wrong");
   source_.consume(expected);
 }

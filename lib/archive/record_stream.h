@@ -4,9 +4,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "archive/byte_source.h"
 #include "archive/member_rules.h"
+#include "archive/offset_table.h"
 #include "archive/zstd_frame.h"
 #include "kvs/archive_reader.h"
 #include "kvs/error.h"
@@ -28,6 +30,8 @@ class RecordStream {
   void refuse_other_files();
   std::optional<ArchiveItem> read_item();
   void verify(const ArchiveRecord& record, std::span<const std::byte> frame);
+  /// Returns what a table says of the record.
+  TableEntry accept(const ArchiveRecord& record);
   void verify_end(const ArchiveEnd& end);
   void read_table();
   void pass_table();
@@ -38,7 +42,7 @@ class RecordStream {
   std::optional<MemberRules> rules_;  // of the member being read
   Hasher hasher_;                     // of its bytes so far
   int64_t member_start_ = 0;
-  int64_t member_frames_ = 0;
+  std::vector<TableEntry> entries_;  // of its frames so far
   bool any_member_ = false;
   bool table_follows_ = false;
   bool ended_ = false;

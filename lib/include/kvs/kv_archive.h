@@ -3,12 +3,13 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string_view>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "kvs/archive.h"
 #include "kvs/archive_reader.h"
+#include "kvs/error.h"
 #include "kvs/export.h"
 #include "kvs/kv_view.h"
 
@@ -16,12 +17,34 @@ namespace kvs {
 
 class ThreadPool;
 
-/// Adds a prompt and its KV to an archive: the exact rows of `view`, in records of 64 tokens, those
-/// that the archive does not hold yet. `prompt.spans` is filled in; tokens behind the exact rows
-/// become a hole. With a lossy codec
-/// the rows are approximate in the archive. Throws what ArchiveWriter throws.
-KVS_API void archive_prompt(ArchiveWriter& writer, std::string_view fingerprint, const KvPool& pool,
-                            const KvView& view, PromptRecord prompt, KvCodec codec);
+/// Puts prompts and their KV into an archive. Text that a prompt has in common with an earlier one,
+/// from the start on, is stored once: rows go into records of 64 tokens, shorter where two prompts
+/// part. Compresses and writes in a thread of its own, while the next prompt is computed; what
+/// waits for it is bounded. Until finish() the writer is this object's alone. Not thread-safe.
+class KVS_API KvArchiver {
+ public:
+  /// `writer` must outlive this object. With a lossy codec rows are approximate in the archive.
+  KvArchiver(ArchiveWriter& writer, std::string fingerprint, KvCodec codec);
+  /// Leaves out what is not written yet.
+  ~KvArchiver();
+  KvArchiver(const KvArchiver&) = delete;
+  KvArchiver& operator=(const KvArchiver&) = delete;
+
+  /// Takes a copy of the exact rows of `view`, those that no earlier prompt brought; tokens behind
+  /// them become a hole. `prompt.spans` is filled in. Waits where too much waits to be written.
+  void add(const KvPool& pool, const KvView& view, PromptRecord prompt);
+
+  /// Why prompts are not in the archive, an Error each, since the last call: what ArchiveWriter
+  /// threw. After an Error(io) nothing more is written.
+  std::vector<Error> take_errors();
+
+  /// Waits until all is written; then what take_errors() returns.
+  [[nodiscard]] std::vector<Error> finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 /// Rows of a prompt that stood together where they were computed.
 struct ArchivedPiece {
