@@ -7,6 +7,7 @@
 #include "engine/prompt_pass.h"
 #include "kvs/gguf.h"
 #include "support/double_model.h"
+#include "support/prompt_recorder.h"
 #include "support/tiny_model.h"
 
 namespace kvs::test {
@@ -14,33 +15,6 @@ namespace {
 
 using Kind = PlanSpan::Kind;
 using Positions = std::vector<int64_t>;
-
-/// Passes calls on, and notes with how many rows each range of layers went on.
-class Recorder final : public PromptModel {
- public:
-  explicit Recorder(PromptModel& model) : model_(model) {}
-  int layers() const override { return model_.layers(); }
-  void compute_all(int end) override { model_.compute_all(end); }
-  void go_on(std::span<const int64_t> positions, int end) override {
-    chosen.emplace_back(positions.begin(), positions.end());
-    model_.go_on(positions, end);
-  }
-  std::vector<float> probe(std::span<const int64_t> rows) override {
-    queries.assign(rows.begin(), rows.end());
-    return model_.probe(rows);
-  }
-  std::vector<RowDeviation> deviation(std::span<const int64_t> rows) override {
-    return model_.deviation(rows);
-  }
-  ReuseEvidence evidence() override { return model_.evidence(); }
-  std::vector<float> last_row_mass() override { return model_.last_row_mass(); }
-
-  std::vector<Positions> chosen;
-  Positions queries;
-
- private:
-  PromptModel& model_;
-};
 
 /// A prompt whose first line differs from an earlier one's, and ends in new words.
 class Policies : public testing::Test {
@@ -52,7 +26,8 @@ class Policies : public testing::Test {
   }
 
   ReusePlan plan_for(Policy policy, double budget, int64_t window = 8) {
-    options = {.policy = policy, .budget = budget, .window = window};
+    options = {
+        .policy = policy, .budget = budget, .sinks = 4, .halo = 8, .last = 16, .window = window};
     const ReuseDonor donors[] = {donor()};
     return plan_reuse(tokens, donors, options);
   }
@@ -75,7 +50,7 @@ class Policies : public testing::Test {
     const ReuseDonor donors[] = {donor()};
     const KvView kept = build_view(plan, donors, pool);
     PromptPass pass(model.transformer, pool, tokens, plan, donors, kept);
-    Recorder recorder(pass);
+    PromptRecorder recorder(pass);
     Outcome out;
     const auto selector = make_selector(options.policy);
     out.chosen = selector->select_measured({tokens, plan.spans, options}, recorder);
@@ -288,6 +263,9 @@ TEST_F(Policies, KvshareAddsWindowsToItsStructure) {
   };
   const size_t count = ceil_share(0.3, kept.size() + structural) - structural;
   EXPECT_EQ(got.chosen, top(kept, count, window_mean));
+  // Behind the chosen rows only those that ask run again.
+  const size_t asking = got.queries.size();
+  EXPECT_EQ(got.rows_run, 5 * static_cast<int64_t>(plan.rows_to_compute().size() + count + asking));
 }
 
 class EveryBudgetedPolicy : public Policies, public testing::WithParamInterface<Policy> {};
@@ -379,7 +357,7 @@ TEST_F(Policies, TheEngineReportsAndAnswers) {
         engine.run({.id = "full", .tokens = tokens, .tenant = "other", .max_tokens = 12});
     engine.run({.id = "old", .tokens = old_tokens, .max_tokens = 0});
     Task task{.id = "new", .tokens = tokens, .max_tokens = 12};
-    task.reuse = {.policy = policy, .budget = 0.25};
+    task.reuse = {.policy = policy, .budget = 0.25, .halo = 8, .last = 16};
 
     const Response response = engine.run(task);
 

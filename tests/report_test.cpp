@@ -86,7 +86,7 @@ TEST(Report, SetsIsolationsSideBySide) {
             std::string::npos)
       << text;
   EXPECT_EQ(count(text, "share of the requests"), 1U);
-  EXPECT_EQ(count(page, ">rag (private)</text>"), 4U);  // three plots and the bars
+  EXPECT_EQ(count(page, ">rag (private)</text>"), 4U);    // three plots and the bars
   EXPECT_EQ(count(page, "<title>epic 0.1</title>"), 1U);  // the detail is the private one
   EXPECT_EQ(count(page, "<td>private</td>"), 2U);
 }

@@ -23,8 +23,9 @@ Positions selected(Policy policy, const ReuseOptions& options) {
 
 TEST(Selector, TakesHalosAndSinksByStructure) {
   // A halo behind the edit at 3; the span at 15 moved, but no edit is in front of it.
-  EXPECT_EQ(selected(Policy::kvshare, {.sinks = 2, .halo = 4}), (Positions{5, 6, 7, 8, 15, 16}));
-  EXPECT_EQ(selected(Policy::kvshare, {.sinks = 0, .halo = 0}), Positions{});
+  EXPECT_EQ(selected(Policy::kvshare, {.sinks = 2, .halo = 4, .last = 0}),
+            (Positions{5, 6, 7, 8, 15, 16}));
+  EXPECT_EQ(selected(Policy::kvshare, {.sinks = 0, .halo = 0, .last = 0}), Positions{});
   EXPECT_EQ(selected(Policy::epic, {.sinks = 1}), (Positions{5, 15}));
   EXPECT_EQ(selected(Policy::naive, {}), Positions{});
 }
@@ -32,7 +33,7 @@ TEST(Selector, TakesHalosAndSinksByStructure) {
 TEST(Selector, TakesThePromptsLastTokens) {
   const std::vector<PlanSpan> spans{{.kind = Kind::computed, .first = 0, .count = 4},
                                     {.kind = Kind::shifted, .first = 4, .count = 40, .donor = 0}};
-  const ReuseOptions options{.sinks = 0, .halo = 0};
+  const ReuseOptions options{.sinks = 0, .halo = 0, .last = 16};
   for (const Policy policy : {Policy::probe, Policy::kvshare}) {
     const Positions last = make_selector(policy)->select({{}, spans, options});
     ASSERT_EQ(last.size(), 16u);

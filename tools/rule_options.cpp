@@ -11,6 +11,7 @@ void add_rule_options(CLI::App& app, ReuseOptions& rule) {
   };
   add("--halo", rule.halo, 0, "Tokens behind each edit to compute (kvshare)");
   add("--sinks", rule.sinks, 0, "First tokens of each moved span to compute (epic, kvshare)");
+  add("--last", rule.last, 0, "Last tokens of the prompt to compute (kvshare)");
   add("--window", rule.window, 1, "Neighbours that are chosen together (probe, kvshare)");
   add("--repair-rows", rule.repair_rows, 0, "Kept tokens computed with each token of the answer");
   add("--min-span", rule.min_span, 1, "Shorter matches are computed");

@@ -55,6 +55,12 @@ KvPair pair_of(const KvView::Slot& own, const KvView::Slot& kept) {
           .kept_home = static_cast<int32_t>(kept.home)};
 }
 
+std::vector<int64_t> union_of(std::span<const int64_t> a, std::span<const int64_t> b) {
+  std::vector<int64_t> rows;
+  std::set_union(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(rows));
+  return rows;
+}
+
 // Rows behind an edit that are computed although they have a source, and ask nothing.
 std::vector<int64_t> halo_rows(const ReusePlan& plan, std::span<const int64_t> queries) {
   std::vector<int64_t> rows;
@@ -118,23 +124,17 @@ void PromptPass::compute_all(int end) {
   run(end);
 }
 
-std::vector<int64_t> PromptPass::with_required(std::span<const int64_t> positions) const {
-  std::vector<int64_t> rows;
-  std::set_union(positions.begin(), positions.end(), required_.begin(), required_.end(),
-                 std::back_inserter(rows));
-  return rows;
-}
-
 void PromptPass::go_on(std::span<const int64_t> positions, int end) {
   view_.differ_from(pass_->layer(), mixed_view(kept_, fresh_, positions));
   count(positions, end - pass_->layer());
-  pass_->keep(with_required(positions));
+  pass_->keep(union_of(positions, required_));
   run(end);
 }
 
 std::vector<float> PromptPass::probe(std::span<const int64_t> queries) {
   assert(!pass_);
   probed_ = true;
+  queries_.assign(queries.begin(), queries.end());
   start(required_);
   const auto size = static_cast<int64_t>(tokens_.size());
   const std::vector<int64_t> halos = halo_rows(plan_, queries);
@@ -207,7 +207,8 @@ std::vector<RowDeviation> PromptPass::deviation_of(std::span<const KvPair> pairs
   return rows;
 }
 
-// Rows behind the first one that was not what it is now are computed again.
+// Of the required rows those that ask are computed again; where nothing is kept any more, all that
+// stand behind a row that was not what it is now.
 void PromptPass::finish_probed(std::span<const int64_t> positions) {
   if (positions.empty()) return;
   KvView edited = kept_;
@@ -218,7 +219,8 @@ void PromptPass::finish_probed(std::span<const int64_t> positions) {
     first = end;
   }
   view_ = LayeredView(std::move(edited));
-  std::vector<int64_t> rows = with_required(positions);
+  const bool all = static_cast<int64_t>(positions.size()) == plan_.count(Kind::shifted);
+  std::vector<int64_t> rows = union_of(positions, all ? required_ : queries_);
   rows.erase(rows.begin(), std::lower_bound(rows.begin(), rows.end(), positions.front()));
   start(std::move(rows));
   run(layers());
@@ -233,7 +235,7 @@ void PromptPass::finish(std::span<const int64_t> positions) {
     start(required_);
   } else if (layer < layers()) {
     view_.differ_from(layer, mixed_view(kept_, fresh_, positions));
-    pass_->keep(with_required(positions));
+    pass_->keep(union_of(positions, required_));
   }
   if (layer < layers()) run(layers());
 }

@@ -42,7 +42,6 @@ class PromptPass final : public PromptModel {
  private:
   void start(std::vector<int64_t> positions);
   void run(int end, const ForwardPass::Observer& observer = {});
-  std::vector<int64_t> with_required(std::span<const int64_t> positions) const;
   void measure(std::span<const float> query_mass, int64_t queries, std::span<const float> halo_mass,
                int64_t halos);
   void measure_drift();
@@ -64,6 +63,7 @@ class PromptPass final : public PromptModel {
   int64_t rows_run_before_ = 0;  // of passes that are over
   std::vector<float> last_row_mass_;
   ReuseEvidence evidence_;
+  std::vector<int64_t> queries_;  // of the probe
   bool probed_ = false;
 };
 

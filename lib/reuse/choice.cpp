@@ -74,12 +74,12 @@ std::vector<int64_t> highest_windows(std::span<const int64_t> positions,
   return chosen;
 }
 
-std::vector<int64_t> last_kept(std::span<const PlanSpan> spans) {
+std::vector<int64_t> last_kept(std::span<const PlanSpan> spans, int64_t count) {
   std::vector<int64_t> positions = kept_positions(spans);
   if (positions.empty()) return positions;
   const int64_t end = spans.back().first + spans.back().count;
   positions.erase(positions.begin(),
-                  std::lower_bound(positions.begin(), positions.end(), end - kLastRows));
+                  std::lower_bound(positions.begin(), positions.end(), end - count));
   return positions;
 }
 

@@ -33,9 +33,8 @@ std::vector<int64_t> highest_windows(std::span<const int64_t> positions,
 /// what asks about the rest.
 std::vector<int64_t> query_positions(std::span<const PlanSpan> spans, int64_t most);
 
-/// The kept rows among the last kLastRows of the prompt: mostly what is asked.
-std::vector<int64_t> last_kept(std::span<const PlanSpan> spans);
-inline constexpr int64_t kLastRows = 16;
+/// The kept rows among the last `count` of the prompt: mostly what is asked.
+std::vector<int64_t> last_kept(std::span<const PlanSpan> spans, int64_t count);
 
 /// Query rows whose attention is measured at most: later ones say what is asked.
 inline constexpr int64_t kQueryRows = 32;

@@ -11,7 +11,8 @@ namespace {
 /// This project's rule. First by structure, where rows are known to be off: a halo right of each
 /// edit, the first tokens of each span that moved (attention sinks where they come from), and the
 /// prompt's last tokens, which ask about the others. The rest of the budget goes to windows, as
-/// `probe` finds them. Sources: Hu et al. 2025 (EPIC) for the sinks, ProphetKV for the probe.
+/// `probe` finds them; behind them only the rows that ask are computed again. Sources: Hu et al.
+/// 2025 (EPIC) for the sinks, ProphetKV for the probe; the numbers were measured (kvs-policies(7)).
 class KvshareSelector final : public Selector {
  public:
   std::vector<int64_t> select(const SelectionContext& context) const override {
@@ -27,7 +28,7 @@ class KvshareSelector final : public Selector {
       }
       before = &span;
     }
-    const std::vector<int64_t> last = last_kept(context.spans);
+    const std::vector<int64_t> last = last_kept(context.spans, options.last);
     std::vector<int64_t> all;
     std::set_union(positions.begin(), positions.end(), last.begin(), last.end(),
                    std::back_inserter(all));

@@ -4,6 +4,8 @@
 namespace kvs {
 namespace {
 
+constexpr int64_t kLastRows = 16;
+
 /// Two passes: the query's rows run over the kept keys and values; what they attend to, at true
 /// positions and over all layers, is computed, and then the query again.
 /// Source: ProphetKV (arXiv 2602.02579). Different here: rows without a source that stand before
@@ -12,7 +14,7 @@ namespace {
 class ProbeSelector final : public Selector {
  public:
   std::vector<int64_t> select(const SelectionContext& context) const override {
-    return last_kept(context.spans);
+    return last_kept(context.spans, kLastRows);
   }
 
   bool measures() const override { return true; }
