@@ -169,6 +169,20 @@ TEST_F(Stories, GivesUpOldDonorsWhenThePoolIsFull) {
   EXPECT_GE(engine.donors().size(), 5);
 }
 
+TEST_F(Stories, KeepsOneDonorForAPromptAndItsContinuation) {
+  std::vector<int32_t> tokens = encode(body);
+  Task prompt = task(body, "prompt");
+  prompt.max_tokens = 0;
+  engine.run(prompt);
+  ASSERT_EQ(engine.donors().size(), 1);
+
+  const Response longer = engine.run(task(body + " The end. Lily and Tim", "longer"));
+
+  EXPECT_GE(longer.reuse.exact, static_cast<int64_t>(tokens.size()) - 2);
+  EXPECT_EQ(engine.donors().size(), 1);
+  EXPECT_EQ(engine.run(task(body, "again")).reuse.donors.at(0).id, "longer");
+}
+
 TEST_F(Stories, StopsAtAStopText) {
   Task stopping = task("Once upon a time");
   stopping.max_tokens = 60;
