@@ -12,7 +12,7 @@
 
 namespace kvs {
 
-/// What `run` and `chat` have in common: a model, its arithmetic, and what may be reused.
+/// What the subcommands have in common: a model, its arithmetic, and what may be reused.
 struct ServeOptions {
   ComputeOptions compute;
   std::string model;
@@ -43,6 +43,8 @@ class Server {
   Engine& engine() { return *engine_; }
   Backend& backend() { return *backend_; }
   ReuseOptions reuse() const { return reuse_; }
+  /// What the index was embedded with or, where there is none, what the options name.
+  const Embedder& embedder(const ServeOptions& options);
 
  private:
   void open_donors(const ServeOptions& options, const ArchiveHeader& header);

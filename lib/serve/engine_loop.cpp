@@ -38,19 +38,24 @@ EngineLoop::EngineLoop(Engine& engine, Options options)
 }
 
 EngineLoop::~EngineLoop() {
+  stop();
+}
+
+void EngineLoop::stop() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
   }
   ending_ = true;
   wake_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 bool EngineLoop::submit(std::vector<Job> jobs) {
   {
     const std::lock_guard lock(mutex_);
     const auto count = static_cast<int64_t>(jobs.size());
+    if (stop_) return false;
     if (queued_ > 0 && queued_ + count > options_.max_waiting) return false;
     queued_ += count;
     inbox_.insert(inbox_.end(), std::make_move_iterator(jobs.begin()),

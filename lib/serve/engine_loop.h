@@ -48,13 +48,15 @@ class EngineLoop {
 
   /// The engine must outlive the loop; until then nobody else may use it, check() excepted.
   EngineLoop(Engine& engine, Options options);
-  /// Ends everything under way.
-  ~EngineLoop();
+  ~EngineLoop();  ///< stops
   EngineLoop(const EngineLoop&) = delete;
   EngineLoop& operator=(const EngineLoop&) = delete;
 
-  /// Takes all of an answer's jobs or, where the queue is full, none. Their tasks must have passed
-  /// Engine::check().
+  /// Ends everything under way; from here on nothing is taken.
+  void stop();
+
+  /// Takes all of an answer's jobs or, where the queue is full or the loop has stopped, none. Their
+  /// tasks must have passed Engine::check().
   bool submit(std::vector<Job> jobs);
 
   LoopState state() const;
