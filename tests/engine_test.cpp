@@ -209,7 +209,7 @@ TEST_F(Stories, EndsWithinAPromptThatNobodyWants) {
   Task task = this->task(body);
   int passes = 0;
   task.wanted = [&] { return ++passes < 3; };
-  task.on_prompt = [](const KvView&) { FAIL() << "the prompt was computed"; };
+  task.on_prompt = [](const LayeredView&) { FAIL() << "the prompt was computed"; };
 
   EXPECT_EQ(slow.run(task).finish_reason, "cancelled");
   EXPECT_EQ(slow.donors().size(), 0);  // some of its rows are missing

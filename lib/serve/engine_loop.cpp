@@ -159,10 +159,10 @@ Task EngineLoop::task_of(std::list<Active>::iterator active) {
       channel->add_token(choice, logprobs_of(logits, token, top));
     };
   task.wanted = [this, channel] { return !ending_ && channel->wanted(); };
-  task.on_prompt = [this, active](const KvView& view) {
+  task.on_prompt = [this, active](const LayeredView& view) {
     const Task& own = active->job.task;
     active->in_prompt = false;
-    if (own.store) engine_.donors().add(own.id, own.tenant, own.tokens, view);
+    if (own.store) engine_.donors().add(own.id, own.tenant, own.tokens, view.top());
   };
   return task;
 }

@@ -77,7 +77,10 @@ SamplingOptions read_sampling(const BodyFields& body, const GenerationDefaults& 
   read_biases(body, defaults.vocab, out);
   const auto seed = body.integer("seed", std::numeric_limits<int64_t>::min(),
                                  std::numeric_limits<int64_t>::max());
-  out.seed = seed ? static_cast<uint64_t>(*seed) : std::random_device()();
+  if (seed)
+    out.seed = static_cast<uint64_t>(*seed);
+  else if (out.seed == 0)
+    out.seed = std::random_device()();
   return out;
 }
 

@@ -15,7 +15,7 @@ namespace kvs {
 /// What a request gets where it says nothing.
 struct GenerationDefaults {
   int64_t max_tokens = 1024;
-  SamplingOptions sampling;  ///< but the seed, which is drawn for each request
+  SamplingOptions sampling;  ///< a seed of 0: one is drawn for each request
   int32_t vocab = 0;
 };
 

@@ -53,7 +53,8 @@ std::string Histogram::text(const std::string& name, const char* help) const {
 
 Metrics::Metrics() {
   for (const ReuseReason reason : {ReuseReason::off, ReuseReason::too_short, ReuseReason::no_donor,
-                                   ReuseReason::below_threshold})
+                                   ReuseReason::below_threshold,
+                                   ReuseReason::unprofitable, ReuseReason::guard})
     declined_[reuse_reason_name(reason)] = 0;
   for (const char* route : {"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
     requests_[{route, 200}] = 0;

@@ -81,8 +81,7 @@ class KVS_API Engine {
   void submit(Task task, std::function<void(Response)> done);
 
   /// Runs one forward pass over all active tasks: chunks of their prompts, or one more token each.
-  /// Tasks that decode come before prompts. Returns whether work is left. Where a task fails, its
-  /// response says so in finish_reason.
+  /// Returns whether work is left. Where a task fails, its response says so in finish_reason.
   bool step();
 
   /// Submits one task and runs until it is done.
