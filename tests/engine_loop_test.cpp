@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "kvs/gguf.h"
 #include "kvs/tokenizer.h"
+#include "serve/tenants.h"
 #include "support/tiny_model.h"
 
 namespace kvs::test {
@@ -106,6 +109,35 @@ TEST_F(Loop, LetsFollowersShareWhatALeaderComputes) {
   EXPECT_EQ(exact[0], 0);
   EXPECT_EQ(exact[1], 0);  // nothing crosses tenants
   EXPECT_EQ(exact[2], prompt - 1);
+}
+
+// Whoever asks, every row comes from a request of the same tenant and salt, or the same group.
+TEST_F(Loop, NoLookUpLeavesItsPartition) {
+  const std::vector<Caller> callers{{.tenant = "acme"},
+                                    {.tenant = "globex"},
+                                    {.tenant = "a", .share_group = "g"},
+                                    {.tenant = "b", .share_group = "g"},
+                                    {.tenant = "g"},
+                                    {}};
+  EngineLoop loop(engine, {});
+  std::map<std::string, std::string> partition_of;  // by request
+  std::vector<std::pair<std::string, std::shared_ptr<AnswerChannel>>> asked;
+  for (int number = 0; number < 72; ++number) {
+    const Caller& caller = callers[number % callers.size()];
+    Task next = task((number % 5 < 2 ? "Sue: " : "Ben and Ann: ") + body, 2);
+    next.tenant = caller.partition(number % 7 < 3 ? "salt" : "");
+    next.id = caller.tenant + "/" + std::to_string(number);
+    partition_of[next.id] = next.tenant;
+    asked.emplace_back(next.tenant, submit(loop, std::move(next)));
+  }
+
+  int64_t reused = 0;
+  for (const auto& [partition, channel] : asked)
+    for (const DonorUse& donor : wait(*channel).reuse.donors) {
+      EXPECT_EQ(partition_of.at(donor.id), partition);
+      reused += donor.tokens;
+    }
+  EXPECT_GT(reused, 1000);  // or this would show nothing
 }
 
 TEST_F(Loop, WorksOnNoMoreThanThePoolHolds) {

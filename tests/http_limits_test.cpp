@@ -170,6 +170,16 @@ TEST_F(BadClients, AreToldToComeAgainWhereTheQueueIsFull) {
   EXPECT_EQ(second.code(), "queue_full");
 }
 
+TEST_F(BadClients, GetAPageThatAsksNobodyElse) {
+  const auto page = client().Get("/");
+
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->status, 200);
+  EXPECT_TRUE(page->has_header("Content-Security-Policy"));
+  EXPECT_EQ(page->body.find("src="), std::string::npos);
+  EXPECT_EQ(page->body.find("https:"), std::string::npos);
+}
+
 TEST_F(BadClients, AreToldThatThereIsNothing) {
   EXPECT_EQ(get("/nothing").code(), "unknown_route");
   EXPECT_EQ(post("/health", "").status, 404);

@@ -16,8 +16,8 @@ TEST(Metrics, AreZeroFromTheStart) {
       has_line(text, R"(kvshare_requests_total{route="/v1/chat/completions",status="200"} 0)"));
   EXPECT_TRUE(has_line(text, R"(kvshare_hit_tokens_total{kind="shifted"} 0)"));
   EXPECT_TRUE(has_line(text, R"(kvshare_declined_total{reason="no_donor"} 0)"));
-  EXPECT_TRUE(has_line(text, "kvshare_ttft_seconds_count 0"));
-  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_bucket{le="+Inf"} 0)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_count{reuse="no"} 0)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_bucket{reuse="yes",le="+Inf"} 0)"));
 }
 
 TEST(Metrics, AddUpAnswers) {
@@ -38,9 +38,9 @@ TEST(Metrics, AddUpAnswers) {
   EXPECT_TRUE(has_line(text, R"(kvshare_hit_tokens_total{kind="exact"} 8)"));
   EXPECT_TRUE(has_line(text, R"(kvshare_declined_total{reason="no_donor"} 2)"));
   EXPECT_TRUE(has_line(text, R"(kvshare_choices_total{reason="length"} 2)"));
-  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_bucket{le="0.25"} 1)"));
-  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_bucket{le="0.5"} 2)"));
-  EXPECT_TRUE(has_line(text, "kvshare_ttft_seconds_sum 0.5"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_bucket{reuse="yes",le="0.25"} 1)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_bucket{reuse="yes",le="0.5"} 2)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_sum{reuse="yes"} 0.5)"));
   EXPECT_TRUE(has_line(text, R"(kvshare_tpot_seconds_bucket{le="0.025"} 2)"));
   EXPECT_TRUE(has_line(text, "kvshare_waiting_choices 5"));
 }

@@ -6,6 +6,7 @@
 #include "kvs/error.h"
 #include "tools/interrupt.h"
 #include "tools/message.h"
+#include "tools/model_path.h"
 #include "tools/output.h"
 #include "tools/tool.h"
 
@@ -74,8 +75,12 @@ int serve_http(const ServeOptions& serve, HttpOptions http) {
   Server model(serve);
   check_interrupt();
   http.reuse = model.reuse();
-  const auto server =
-      start_http_server(model.model(), model.engine(), &model.embedder(serve), http);
+  // Not the index's, which is the engine's thread's own.
+  const ChosenEmbedder embedder({.name = serve.embedder == "auto" ? "static" : serve.embedder,
+                                 .model = resolve_model(serve.model),
+                                 .tokenizer = model.model().prompts().tokenizer(),
+                                 .backend = serve.compute.backend});
+  const auto server = start_http_server(model.model(), model.engine(), &*embedder, http);
   write_line(address(http, server->port()));
   while (interrupted() == 0) {
     if (take_hangup()) reload(*server);

@@ -116,14 +116,4 @@ void Server::open_donors(const ServeOptions& options, const ArchiveHeader& heade
   });
 }
 
-const Embedder& Server::embedder(const ServeOptions& options) {
-  if (!embedder_)
-    embedder_ = std::make_unique<ChosenEmbedder>(
-        EmbedderChoice{.name = options.embedder == "auto" ? "static" : options.embedder,
-                       .model = resolve_model(options.model),
-                       .tokenizer = model_->prompts().tokenizer(),
-                       .backend = options.compute.backend});
-  return **embedder_;
-}
-
 }  // namespace kvs

@@ -43,8 +43,6 @@ class Server {
   Engine& engine() { return *engine_; }
   Backend& backend() { return *backend_; }
   ReuseOptions reuse() const { return reuse_; }
-  /// What the index was embedded with or, where there is none, what the options name.
-  const Embedder& embedder(const ServeOptions& options);
 
  private:
   void open_donors(const ServeOptions& options, const ArchiveHeader& header);

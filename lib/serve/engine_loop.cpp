@@ -16,7 +16,9 @@ size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
 
 // Whether it pays to let `follower` wait for what `leader` computes.
 bool worth_waiting(const Task& leader, const Task& follower) {
-  if (leader.tenant != follower.tenant || follower.reuse.mode == ReuseMode::off) return false;
+  const ReuseOptions& reuse = follower.reuse;
+  if (leader.tenant != follower.tenant) return false;
+  if (reuse.mode == ReuseMode::off || reuse.policy == Policy::full) return false;
   const size_t shared = common_prefix(leader.tokens, follower.tokens);
   return shared >= 32 && 2 * shared >= follower.tokens.size();
 }

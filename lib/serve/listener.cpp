@@ -36,6 +36,8 @@ void set_options(socket_t socket) {
 Listener::Listener(const HttpOptions& options) : options_(options) {
   set_socket_options(set_options);
   set_payload_max_length(options.max_body_bytes);
+  set_keep_alive_timeout(options.keep_alive_ms / 1000);  // these two are only said to clients
+  set_keep_alive_max_count(1000);
   new_task_queue = [most = options.connections + kTurnedAway] { return new ConnectionPool(most); };
 }
 

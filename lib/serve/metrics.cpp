@@ -39,22 +39,24 @@ void Histogram::observe(double seconds) {
   sum_ += seconds;
 }
 
-std::string Histogram::text(const std::string& name, const char* help) const {
-  std::string text = head(name, help, "histogram");
+std::string Histogram::text(const std::string& name, const std::string& label) const {
+  const std::string labels = label.empty() ? "" : "{" + label + "}";
+  const std::string before_le = label.empty() ? "" : label + ",";
+  std::string text;
   int64_t count = 0;
   for (size_t bucket = 0; bucket < counts_.size(); ++bucket) {
     count += counts_[bucket];
     const std::string bound =
         bucket < kBounds.size() ? fmt::format("{}", kBounds[bucket]) : std::string("+Inf");
-    text += fmt::format("{}_bucket{{le=\"{}\"}} {}\n", name, bound, count);
+    text += fmt::format("{}_bucket{{{}le=\"{}\"}} {}\n", name, before_le, bound, count);
   }
-  return text + fmt::format("{0}_sum {1}\n{0}_count {2}\n", name, sum_, count);
+  return text + fmt::format("{0}_sum{1} {2}\n{0}_count{1} {3}\n", name, labels, sum_, count);
 }
 
 Metrics::Metrics() {
-  for (const ReuseReason reason : {ReuseReason::off, ReuseReason::too_short, ReuseReason::no_donor,
-                                   ReuseReason::below_threshold,
-                                   ReuseReason::unprofitable, ReuseReason::guard})
+  for (const ReuseReason reason :
+       {ReuseReason::off, ReuseReason::too_short, ReuseReason::no_donor,
+        ReuseReason::below_threshold, ReuseReason::unprofitable, ReuseReason::guard})
     declined_[reuse_reason_name(reason)] = 0;
   for (const char* route : {"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
     requests_[{route, 200}] = 0;
@@ -77,7 +79,8 @@ void Metrics::count_answer(const Response& response, double first_s) {
   recomputed_tokens_ += reuse.recomputed;
   computed_tokens_ += reuse.computed;
   if (reuse.reason != ReuseReason::none) ++declined_[reuse_reason_name(reuse.reason)];
-  if (first_s > 0) ttft_.observe(first_s);
+  const bool reused = reuse.exact + reuse.shifted + reuse.fuzzy > 0;
+  if (first_s > 0) (reused ? ttft_reused_ : ttft_computed_).observe(first_s);
   if (reuse.tpot_ms > 0) tpot_.observe(reuse.tpot_ms / 1000);
 }
 
@@ -99,8 +102,13 @@ std::string Metrics::text(const LoopState& state) const {
                  computed_tokens_);
   text += by_label("kvshare_declined_total", "Prompts by the reason why not more was reused",
                    "reason", declined_);
-  text += ttft_.text("kvshare_ttft_seconds", "From a request's arrival to its first token");
-  text += tpot_.text("kvshare_tpot_seconds", "Mean time per further token, of each choice");
+  text += head("kvshare_ttft_seconds",
+               "From a request's arrival to its first token, with some of its prompt reused or not",
+               "histogram");
+  text += ttft_reused_.text("kvshare_ttft_seconds", "reuse=\"yes\"");
+  text += ttft_computed_.text("kvshare_ttft_seconds", "reuse=\"no\"");
+  text += head("kvshare_tpot_seconds", "Mean time per further token, of each choice", "histogram");
+  text += tpot_.text("kvshare_tpot_seconds");
   return text + of_state(state);
 }
 

@@ -19,8 +19,8 @@ class Histogram {
                                                   0.1,   0.25,   0.5,   1,    2.5,   5,
                                                   10,    30,     60,    120};  // seconds
   void observe(double seconds);
-  /// The lines of one metric, HELP and TYPE included.
-  std::string text(const std::string& name, const char* help) const;
+  /// The lines of one metric, without HELP and TYPE. `label`: as in reuse="yes", or empty.
+  std::string text(const std::string& name, const std::string& label = "") const;
 
  private:
   std::array<int64_t, kBounds.size() + 1> counts_{};
@@ -50,7 +50,7 @@ class Metrics {
   int64_t generated_tokens_ = 0;
   int64_t recomputed_tokens_ = 0;
   int64_t computed_tokens_ = 0;
-  Histogram ttft_;
+  Histogram ttft_reused_, ttft_computed_;  // where some of the prompt was reused, and not
   Histogram tpot_;
 };
 

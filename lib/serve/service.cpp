@@ -43,6 +43,11 @@ Refusal failure(int status) {
   return refusal("bad_request", "this is not a request that the server understands");
 }
 
+// These look for themselves whom they answer.
+bool is_public(const std::string& path) {
+  return path == "/" || path == "/health" || path == "/ready" || path == "/metrics";
+}
+
 Refusal refusal_of(const Error& error) {
   if (error.kind() == ErrorKind::argument || error.kind() == ErrorKind::format)
     return {.message = error.what(), .code = "invalid_request"};
@@ -83,6 +88,7 @@ void Service::add_routes() {
   add("GET", "/v1/models/(.+)", &Service::show_model);
   add("POST", "/tokenize", &Service::tokenize);
   add("POST", "/detokenize", &Service::detokenize);
+  add("GET", "/", &Service::page);
   add("GET", "/health", &Service::health);
   add("GET", "/ready", &Service::ready);
   add("GET", "/metrics", &Service::metrics);
@@ -135,9 +141,8 @@ bool Service::admit(const httplib::Request& request, httplib::Response& response
 }
 
 void Service::check_caller(const httplib::Request& request) const {
-  if (request.path == "/health" || request.path == "/metrics") return;
-  if (draining_) throw shutting_down();
-  if (request.path != "/ready") caller_of(request);
+  if (draining_ && (!is_public(request.path) || request.path == "/ready")) throw shutting_down();
+  if (!is_public(request.path)) caller_of(request);
 }
 
 Caller Service::caller_of(const httplib::Request& request) const {
@@ -149,10 +154,8 @@ Caller Service::caller_of(const httplib::Request& request) const {
 void Service::serve(Route route, const httplib::Request& request, httplib::Response& response) {
   Exchange exchange{request, response, Connection::current(), {}};
   try {
-    const bool is_public = request.path == "/health" || request.path == "/ready" ||
-                           request.path == "/metrics";  // which looks for itself
-    if (!is_public) exchange.caller = caller_of(request);
-    if (tenants_.has_keys() && !is_public)
+    if (!is_public(request.path)) exchange.caller = caller_of(request);
+    if (!exchange.caller.tenant.empty())
       exchange.connection.log.set("tenant", exchange.caller.tenant);
     (this->*route)(exchange);
   } catch (const Refusal& refusal) {

@@ -60,6 +60,7 @@ class Service : public HttpServer {
   // status_routes.cpp
   void health(Exchange& exchange);
   void ready(Exchange& exchange);
+  void page(Exchange& exchange);
   void metrics(Exchange& exchange);
 
   Model& model_;

@@ -1,3 +1,4 @@
+#include "serve/page.h"
 #include "serve/service.h"
 
 namespace kvs {
@@ -22,6 +23,14 @@ void Service::ready(Exchange& exchange) {
   if (loop_.state().failed)
     throw Refusal{.status = 503, .type = "server_error", .message = "the engine has failed"};
   exchange.answer(Json::Object{{"status", "ready"}});
+}
+
+// Without figures: those it asks /metrics for.
+void Service::page(Exchange& exchange) {
+  exchange.response.set_header("Content-Security-Policy",
+                               "default-src 'none'; style-src 'unsafe-inline'; "
+                               "script-src 'unsafe-inline'; connect-src 'self'");
+  exchange.response.set_content(kPage, "text/html; charset=utf-8");
 }
 
 void Service::metrics(Exchange& exchange) {
