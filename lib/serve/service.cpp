@@ -48,6 +48,15 @@ bool is_public(const std::string& path) {
   return path == "/" || path == "/health" || path == "/ready" || path == "/metrics";
 }
 
+// For the metrics, where a client's words have no place.
+std::string route_of(const std::string& path) {
+  if (path.starts_with("/v1/models/")) return "/v1/models/ID";
+  for (const char* route : {"/v1/chat/completions", "/v1/completions", "/v1/embeddings",
+                            "/v1/models", "/tokenize", "/detokenize"})
+    if (path == route) return path;
+  return is_public(path) ? path : "other";
+}
+
 Refusal refusal_of(const Error& error) {
   if (error.kind() == ErrorKind::argument || error.kind() == ErrorKind::format)
     return {.message = error.what(), .code = "invalid_request"};
@@ -182,10 +191,7 @@ void Service::explain_failure(const httplib::Request& request, httplib::Response
 
 void Service::note(const httplib::Request& request, const httplib::Response& response) {
   Connection& connection = Connection::current();
-  const bool known = response.status != 404 && response.status != 401;  // else anything is in it
-  const std::string route =
-      request.path.starts_with("/v1/models/") ? "/v1/models/ID" : request.path;
-  metrics_.count_request(known ? route : "other", response.status);
+  metrics_.count_request(route_of(request.path), response.status);
   Json line = Json::Object{{"event", "request"},
                            {"request_id", response.get_header_value(kRequestId)},
                            {"method", request.method.substr(0, 16)},
