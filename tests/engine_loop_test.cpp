@@ -125,10 +125,11 @@ TEST_F(Loop, NoLookUpLeavesItsPartition) {
   for (int number = 0; number < 72; ++number) {
     const Caller& caller = callers[number % callers.size()];
     Task next = task((number % 5 < 2 ? "Sue: " : "Ben and Ann: ") + body, 2);
-    next.tenant = caller.partition(number % 7 < 3 ? "salt" : "");
+    const std::string partition = caller.partition(number % 7 < 3 ? "salt" : "");
+    next.tenant = partition;
     next.id = caller.tenant + "/" + std::to_string(number);
-    partition_of[next.id] = next.tenant;
-    asked.emplace_back(next.tenant, submit(loop, std::move(next)));
+    partition_of[next.id] = partition;
+    asked.emplace_back(partition, submit(loop, std::move(next)));
   }
 
   int64_t reused = 0;

@@ -112,21 +112,21 @@ class RawClient {
     }
     return true;
   }
-  /// Everything until the server closes, or until `end` has come.
-  std::string receive(std::string_view end = "") const {
-    std::string text;
+  /// Everything from the beginning until the server closes, or until `end` has come.
+  std::string receive(std::string_view end = "") {
     char buffer[4096];
-    for (;;) {
+    while (end.empty() || received_.find(end) == std::string::npos) {
       const ssize_t count = ::recv(socket_, buffer, sizeof(buffer), 0);
-      if (count <= 0) return text;
-      text.append(buffer, static_cast<size_t>(count));
-      if (!end.empty() && text.find(end) != std::string::npos) return text;
+      if (count <= 0) break;
+      received_.append(buffer, static_cast<size_t>(count));
     }
+    return received_;
   }
 
  private:
   int socket_;
   bool connected_ = false;
+  std::string received_;
 };
 
 /// The data of server-sent events, parsed; "[DONE]" becomes a string.
