@@ -107,8 +107,7 @@ TEST(KvShare, HidesWhoseRowsWereReused) {
   const auto ids = [&](const Caller& caller) {
     std::string text;
     const Json json = kvshare_json(response, caller);
-    for (const Json& donor : json.get("donors").as_array())
-      text += donor.get("id").dump() + " ";
+    for (const Json& donor : json.get("donors").as_array()) text += donor.get("id").dump() + " ";
     return text;
   };
 

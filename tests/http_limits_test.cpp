@@ -143,6 +143,18 @@ TEST_F(BadClients, MaySendSeveralRequestsOverOneConnection) {
   EXPECT_NE(answers.find(R"({"status":"ready"})"), std::string::npos);
 }
 
+TEST_F(BadClients, MayBeTooOldForChunks) {
+  const std::string request = R"({"prompt":"Once upon a time","max_tokens":3,"stream":true})";
+  RawClient client(server->port());
+  client.send("POST /v1/completions HTTP/1.0\r\nContent-Length: " + std::to_string(request.size()) +
+              "\r\n\r\n" + request);
+
+  const std::string answer = client.receive();
+
+  EXPECT_EQ(answer.find("Transfer-Encoding"), std::string::npos);
+  EXPECT_TRUE(answer.ends_with("\n\ndata: [DONE]\n\n")) << answer;
+}
+
 TEST_F(BadClients, AreToldToComeAgainWhereThereAreTooMany) {
   start({.connections = 1});
   RawClient first(server->port());

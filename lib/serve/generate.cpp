@@ -16,6 +16,18 @@ Refusal queue_full() {
           .retry_after_s = 1};
 }
 
+void send_events(Exchange& exchange, const std::shared_ptr<AnswerStream>& stream) {
+  constexpr const char* kEvents = "text/event-stream";
+  httplib::Response& response = exchange.response;
+  response.set_header("Cache-Control", "no-cache");
+  response.set_header("X-Accel-Buffering", "no");  // else nginx would gather it
+  const auto events = [stream](size_t, httplib::DataSink& sink) { return stream->advance(sink); };
+  if (exchange.request.version != "HTTP/1.0")
+    return response.set_chunked_content_provider(kEvents, events);
+  exchange.connection.close_after_response();  // which ends what has neither length nor chunks
+  response.set_content_provider(kEvents, events);
+}
+
 }  // namespace
 
 void Service::chat(Exchange& exchange) {
@@ -91,12 +103,10 @@ void Service::generate(Exchange& exchange, const GenerationRequest& request) {
 
   auto stream =
       std::make_shared<AnswerStream>(std::move(options), channel, exchange.connection, metrics_);
-  if (!request.stream) return exchange.answer(stream->whole());
-  exchange.response.set_header("Cache-Control", "no-cache");
-  exchange.response.set_header("X-Accel-Buffering", "no");  // else nginx would gather it
-  exchange.response.set_chunked_content_provider(
-      "text/event-stream",
-      [stream](size_t, httplib::DataSink& sink) { return stream->advance(sink); });
+  if (request.stream)
+    send_events(exchange, stream);
+  else
+    exchange.answer(stream->whole());
 }
 
 }  // namespace kvs
