@@ -169,6 +169,20 @@ TEST_F(Stories, GivesUpOldDonorsWhenThePoolIsFull) {
   EXPECT_GE(engine.donors().size(), 5);
 }
 
+TEST_F(Stories, KeepsOneDonorForAPromptAndItsContinuation) {
+  std::vector<int32_t> tokens = encode(body);
+  Task prompt = task(body, "prompt");
+  prompt.max_tokens = 0;
+  engine.run(prompt);
+  ASSERT_EQ(engine.donors().size(), 1);
+
+  const Response longer = engine.run(task(body + " The end. Lily and Tim", "longer"));
+
+  EXPECT_GE(longer.reuse.exact, static_cast<int64_t>(tokens.size()) - 2);
+  EXPECT_EQ(engine.donors().size(), 1);
+  EXPECT_EQ(engine.run(task(body, "again")).reuse.donors.at(0).id, "longer");
+}
+
 TEST_F(Stories, StopsAtAStopText) {
   Task stopping = task("Once upon a time");
   stopping.max_tokens = 60;
@@ -187,6 +201,38 @@ TEST_F(Stories, EndsWhereTheListenerSaysSo) {
 
   EXPECT_EQ(engine.run(task).finish_reason, "cancelled");
   EXPECT_EQ(pieces, 3);
+}
+
+TEST_F(Stories, EndsWithinAPromptThatNobodyWants) {
+  Engine slow(model.transformer, tokenizer.get(),
+              {.max_blocks = 16, .kv_type = DType::f32, .rows_per_step = 8});
+  Task task = this->task(body);
+  int passes = 0;
+  task.wanted = [&] { return ++passes < 3; };
+  task.on_prompt = [](const LayeredView&) { FAIL() << "the prompt was computed"; };
+
+  EXPECT_EQ(slow.run(task).finish_reason, "cancelled");
+  EXPECT_EQ(slow.donors().size(), 0);  // some of its rows are missing
+  EXPECT_EQ(slow.pool().blocks_in_use(), 0);
+}
+
+TEST_F(Stories, ShowsEachTokenOfTheAnswer) {
+  std::vector<int32_t> shown;
+  Task task = this->task("Once upon a time");
+  task.on_token = [&](int32_t token, std::span<const float> logits) {
+    EXPECT_EQ(argmax(logits), token);
+    shown.push_back(token);
+  };
+
+  EXPECT_EQ(engine.run(task).tokens, shown);
+}
+
+TEST_F(Stories, ChecksATaskWithoutTakingIt) {
+  engine.check(task("x"));
+
+  EXPECT_STREQ(error_of([&] { engine.check({.id = "a"}); }).what(),
+               "request 'a': the prompt is empty");
+  EXPECT_FALSE(engine.step());
 }
 
 TEST_F(Stories, DrawsTheSameWithTheSameSeed) {

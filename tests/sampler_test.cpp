@@ -74,6 +74,40 @@ TEST(Sampler, PenalisesSeenTokensAlsoWhenGreedy) {
   EXPECT_EQ(Sampler({.repetition_penalty = 2}).sample(logits, std::vector<int32_t>{0}), 1);
 }
 
+TEST(Sampler, PenalisesOnlyTheAnswersTokensByPresence) {
+  const std::vector<float> logits{3, 2.5f, 2};
+  const std::vector<int32_t> history{0, 1};  // a prompt of one token, an answer of one
+
+  Sampler sampler({.presence_penalty = 2});
+
+  EXPECT_EQ(sampler.sample(logits, history, 1), 0);
+  EXPECT_EQ(sampler.sample(logits, history, 0), 2);
+}
+
+TEST(Sampler, PenalisesEachTimeByFrequency) {
+  const std::vector<float> logits{3, 1.5f};
+
+  Sampler sampler({.frequency_penalty = 1});
+
+  EXPECT_EQ(sampler.sample(logits, std::vector<int32_t>{0}), 0);
+  EXPECT_EQ(sampler.sample(logits, std::vector<int32_t>{0, 0}), 1);
+}
+
+TEST(Sampler, AddsBiasesToLogits) {
+  const std::vector<float> logits{1, 2, 3};
+
+  EXPECT_EQ(Sampler({.logit_bias = {{0, 2.5}}}).sample(logits, {}), 0);
+  EXPECT_EQ(Sampler({.logit_bias = {{2, -100}}}).sample(logits, {}), 1);
+  EXPECT_EQ(Sampler({.logit_bias = {{7, 100}, {-1, 100}}}).sample(logits, {}), 2);
+}
+
+TEST(Sampler, NeverDrawsWhatIsBiasedAway) {
+  const auto counts = draw({.temperature = 1, .logit_bias = {{0, -100}}}, {1, 1, 1}, 500);
+
+  EXPECT_EQ(counts.count(0), 0u);
+  EXPECT_EQ(counts.size(), 2u);
+}
+
 TEST(Sampler, RepeatsItselfWithTheSameSeed) {
   const std::vector<float> logits{1, 2, 3, 4};
 
@@ -88,6 +122,12 @@ TEST(Sampler, RefusesOptionsOutOfRange) {
                "temperature: found -1, expected 0 to 100");
   EXPECT_STREQ(error_of([] { Sampler({.top_p = 1.5}); }).what(),
                "top_p: found 1.5, expected 0 to 1");
+  EXPECT_STREQ(error_of([] { Sampler({.presence_penalty = 3}); }).what(),
+               "presence_penalty: found 3, expected -2 to 2");
+  EXPECT_STREQ(error_of([] {
+                 Sampler({.logit_bias = {{1, 101}}});
+               }).what(),
+               "logit_bias: found 101, expected -100 to 100");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@ namespace kvs {
 namespace {
 
 std::atomic<int> pending{0};
+std::atomic<bool> hangup{false};
 static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may only touch such");
 
 extern "C" void note_signal(int signal) {
@@ -16,7 +17,23 @@ extern "C" void note_signal(int signal) {
   std::raise(signal);
 }
 
+extern "C" void note_hangup(int) {
+  hangup.store(true);
+}
+
 }  // namespace
+
+void catch_hangups() {
+  struct sigaction action {};
+  action.sa_handler = note_hangup;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGHUP, &action, nullptr);
+}
+
+bool take_hangup() noexcept {
+  return hangup.exchange(false);
+}
 
 void catch_interrupts() {
   struct sigaction action {};

@@ -8,6 +8,12 @@ struct Interrupted {};
 /// From here on the first SIGINT or SIGTERM is only noted; the second one kills as usual.
 void catch_interrupts();
 
+/// From here on SIGHUP is only noted.
+void catch_hangups();
+
+/// Whether SIGHUP came since the last call.
+bool take_hangup() noexcept;
+
 /// The signal that asked the tool to stop (SIGINT, SIGTERM), or 0. A long loop looks at it between
 /// two records, finishes what it has begun, and returns: what was written stays whole.
 int interrupted() noexcept;

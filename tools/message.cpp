@@ -24,4 +24,10 @@ void say(std::string_view text) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
+void log_line(std::string_view text) {
+  if (chosen == Verbosity::quiet) return;
+  const std::string line = std::string(text) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
 }  // namespace kvs

@@ -18,6 +18,9 @@ Verbosity verbosity();
 /// stderr.
 void say(std::string_view text);
 
+/// Writes a line of a log to stderr as it is; silent under -q. Never throws.
+void log_line(std::string_view line);
+
 /// What a user may want to know, and the run goes on: silent under -q.
 template <typename... Args>
 void warn(fmt::format_string<Args...> text, Args&&... args) {

@@ -14,7 +14,7 @@
 
 namespace kvs {
 
-/// What `run` and `chat` have in common: a model, its arithmetic, and what may be reused.
+/// What the subcommands have in common: a model, its arithmetic, and what may be reused.
 struct ServeOptions {
   ComputeOptions compute;
   std::string model;

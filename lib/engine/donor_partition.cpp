@@ -25,6 +25,14 @@ void DonorPartition::add(ResidentDonor donor) {
       return;
     }
   }
+  // What the new one goes on from is of no use any more: a prompt, before it has its answer.
+  if (next != ordered_.begin()) {
+    const auto [tokens, key] = *std::prev(next);
+    const ResidentDonor& known = donors_.at(key);
+    if (common_prefix(donor.tokens, tokens) == tokens.size() &&
+        donor.view.exact_rows() >= known.view.exact_rows())
+      remove(key);
+  }
 
   const Key key = next_++;
   const ResidentDonor& kept = donors_.emplace(key, std::move(donor)).first->second;

@@ -27,7 +27,7 @@ class DonorPartition {
   using Key = uint32_t;
 
   /// Does nothing where the tokens are the beginning of a donor that is there already, with as many
-  /// exact rows.
+  /// exact rows; takes the place of a donor that is the beginning of this one.
   void add(ResidentDonor donor);
 
   /// Candidates: the one with the longest common prefix first, then by tokens in common.

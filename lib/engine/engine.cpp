@@ -82,6 +82,10 @@ const EngineOptions& Engine::options() const {
   return impl_->options;
 }
 
+void Engine::check(const Task& task) const {
+  impl_->check(task);
+}
+
 void Engine::submit(Task task, std::function<void(Response)> done) {
   impl_->check(task);
   impl_->queue.emplace_back(std::move(task), std::move(done));
@@ -243,7 +247,7 @@ void Engine::Impl::retire() {
       ++sequence;
       continue;
     }
-    if (!sequence->failed()) {
+    if (!sequence->failed() && sequence->decoding()) {  // else rows of the prompt are missing
       const Task& task = sequence->task;
       std::vector<int32_t> tokens = sequence->tokens_in_view();
       if (!task.conversation.empty())
@@ -264,7 +268,7 @@ bool Engine::step() {
   StepBatch step;
   std::vector<Sequence*> owners;
   for (Sequence& sequence : impl.active) {
-    if (sequence.done()) continue;
+    if (!sequence.proceeds()) continue;
     try {
       impl.make_room(sequence);
       impl.add_rows(sequence, step);

@@ -18,20 +18,39 @@ void expect_range(const char* name, double value, double low, double high) {
     fail(ErrorKind::argument, "{}: found {}, expected {} to {}", name, value, low, high);
 }
 
-std::vector<Candidate> penalised(std::span<const float> logits, std::span<const int32_t> history,
-                                 double penalty) {
+std::vector<Candidate> all_candidates(std::span<const float> logits) {
   std::vector<Candidate> candidates(logits.size());
   for (size_t token = 0; token < logits.size(); ++token)
     candidates[token] = {static_cast<int32_t>(token), logits[token]};
-  if (penalty == 1) return candidates;
+  return candidates;
+}
 
-  std::vector<bool> seen(logits.size());
+void penalise_repetition(std::vector<Candidate>& candidates, std::span<const int32_t> history,
+                         double penalty) {
+  if (penalty == 1) return;
+  std::vector<bool> seen(candidates.size());
   for (const int32_t token : history) seen[token] = true;
   for (Candidate& candidate : candidates)
     if (seen[candidate.token])
       candidate.weight =
           candidate.weight > 0 ? candidate.weight / penalty : candidate.weight * penalty;
-  return candidates;
+}
+
+void penalise_answer(std::vector<Candidate>& candidates, std::span<const int32_t> answer,
+                     double presence, double frequency) {
+  if (presence == 0 && frequency == 0) return;
+  std::vector<bool> seen(candidates.size());
+  for (const int32_t token : answer) {
+    candidates[token].weight -= frequency + (seen[token] ? 0 : presence);
+    seen[token] = true;
+  }
+}
+
+void add_bias(std::vector<Candidate>& candidates,
+              std::span<const std::pair<int32_t, double>> logit_bias) {
+  for (const auto& [token, bias] : logit_bias)
+    if (token >= 0 && static_cast<size_t>(token) < candidates.size())
+      candidates[token].weight += bias;
 }
 
 // Leaves the k best in falling order; ties go to the lower token, so that the order is total.
@@ -78,11 +97,24 @@ Sampler::Sampler(const SamplingOptions& options) : options_(options), random_(op
   expect_range("top_k", options.top_k, 0, 1 << 30);
   expect_range("top_p", options.top_p, 0, 1);
   expect_range("min_p", options.min_p, 0, 1);
+  expect_range("presence_penalty", options.presence_penalty, -2, 2);
+  expect_range("frequency_penalty", options.frequency_penalty, -2, 2);
+  for (const auto& [token, bias] : options.logit_bias) expect_range("logit_bias", bias, -100, 100);
 }
 
-int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> history) {
-  if (options_.temperature == 0 && options_.repetition_penalty == 1) return argmax(logits);
-  std::vector<Candidate> candidates = penalised(logits, history, options_.repetition_penalty);
+bool Sampler::is_plain() const {
+  return options_.repetition_penalty == 1 && options_.presence_penalty == 0 &&
+         options_.frequency_penalty == 0 && options_.logit_bias.empty();
+}
+
+int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> history,
+                        size_t prompt_tokens) {
+  if (options_.temperature == 0 && is_plain()) return argmax(logits);
+  std::vector<Candidate> candidates = all_candidates(logits);
+  penalise_repetition(candidates, history, options_.repetition_penalty);
+  penalise_answer(candidates, history.subspan(prompt_tokens), options_.presence_penalty,
+                  options_.frequency_penalty);
+  add_bias(candidates, options_.logit_bias);
 
   const bool greedy = options_.temperature == 0;
   sort_best(candidates, greedy ? 1 : options_.top_k > 0 ? options_.top_k : candidates.size());

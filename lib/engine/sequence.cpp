@@ -106,12 +106,14 @@ void Sequence::accept(std::span<const float> logits) {
   const size_t step = history_.size() - task.tokens.size();
   if (task.on_logits) task.on_logits(static_cast<int64_t>(step), logits);
   const bool forced = step < task.forced.size();
-  const int32_t token = forced ? task.forced[step] : sampler_.sample(logits, history_);
+  const int32_t token =
+      forced ? task.forced[step] : sampler_.sample(logits, history_, task.tokens.size());
   last_ms_ = ms_since_start();
   if (step == 0) report.ttft_ms = last_ms_;
   if (!forced && tokenizer_ && tokenizer_->is_end_of_generation(token)) return finish("stop");
 
   history_.push_back(token);
+  if (task.on_token) task.on_token(token, logits);
   if (detokenizer_) emit(stops_.push(detokenizer_->push(token)));
   if (stops_.found()) return finish("stop");
   const auto generated = static_cast<int64_t>(history_.size() - task.tokens.size());
@@ -130,6 +132,11 @@ void Sequence::finish(std::string reason) {
   if (finish_reason_ == "cancelled" || stops_.found() || !detokenizer_) return;
   emit(stops_.push(detokenizer_->finish()));
   emit(stops_.finish());
+}
+
+bool Sequence::proceeds() {
+  if (!done() && task.wanted && !task.wanted()) finish("cancelled");
+  return !done();
 }
 
 void Sequence::fail(std::string message) {

@@ -52,6 +52,8 @@ class Sequence {
   void accept(std::span<const float> logits);
 
   bool done() const { return !finish_reason_.empty() || (decoding() && task.max_tokens == 0); }
+  /// Whether there is something to do, and somebody who wants it; else it is done from here on.
+  bool proceeds();
   bool failed() const { return !error_.empty(); }
   void fail(std::string message);
 

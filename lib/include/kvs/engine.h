@@ -45,6 +45,13 @@ struct Task {
   /// Called once, when all of the prompt's rows are computed: with a view that covers the prompt.
   std::function<void(const LayeredView& view)> on_prompt;
 
+  /// Called with each token of the answer, the end token excepted, and the logits it was drawn
+  /// from, [vocab]; before on_text with the text that it completes.
+  std::function<void(int32_t token, std::span<const float> logits)> on_token;
+
+  /// Asked before each forward pass; false ends the answer ("cancelled"), also within the prompt.
+  std::function<bool()> wanted;
+
   /// Called with each piece of text as it becomes final; whole characters only. Returning false
   /// ends the answer ("cancelled").
   std::function<bool(std::string_view text)> on_text;
@@ -64,6 +71,9 @@ class KVS_API Engine {
   /// The transformer and the tokenizer must outlive the engine; a null tokenizer gives no text.
   Engine(Transformer& transformer, const Tokenizer* tokenizer, const EngineOptions& options);
   ~Engine();
+
+  /// Throws what submit() would. May be called from any thread while others use the engine.
+  void check(const Task& task) const;
 
   /// Queues a task. `done` is called from step() with its response, in the order of completion.
   /// Throws Error(argument), naming the task, where the prompt and max_tokens exceed the model's

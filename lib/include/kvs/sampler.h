@@ -10,19 +10,24 @@
 
 namespace kvs {
 
-/// Draws tokens: the repetition penalty, then at temperature 0 the most likely token; else top-k,
+/// Draws tokens: penalties and biases, then at temperature 0 the most likely token; else top-k,
 /// top-p and min-p leave some, and one of them is drawn. The same logits, options and history give
 /// the same tokens on every machine. Sources: Keskar et al. 2019 (CTRL), eq. 4.1, repetition
-/// penalty; Fan et al. 2018, top-k; Holtzman et al. 2020, top-p; Nguyen et al. 2024, min-p.
+/// penalty; Fan et al. 2018, top-k; Holtzman et al. 2020, top-p; Nguyen et al. 2024, min-p; the
+/// OpenAI API reference, presence and frequency penalties and logit_bias.
 class KVS_API Sampler {
  public:
   /// Throws Error(argument) where an option is out of its range.
   explicit Sampler(const SamplingOptions& options);
 
-  /// `logits`: [vocab]; `history`: tokens that the repetition penalty counts as seen.
-  int32_t sample(std::span<const float> logits, std::span<const int32_t> history);
+  /// `logits`: [vocab]; `history`: the prompt's and the answer's tokens, which the repetition
+  /// penalty counts as seen; the other penalties count those behind the first `prompt_tokens`.
+  int32_t sample(std::span<const float> logits, std::span<const int32_t> history,
+                 size_t prompt_tokens = 0);
 
  private:
+  bool is_plain() const;  ///< the logits count as they are
+
   SamplingOptions options_;
   std::mt19937_64 random_;
 };

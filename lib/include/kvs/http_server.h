@@ -1,0 +1,68 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "kvs/embedder.h"
+#include "kvs/engine.h"
+#include "kvs/export.h"
+#include "kvs/model.h"
+
+namespace kvs {
+
+struct HttpOptions {
+  std::string host = "127.0.0.1";  ///< name or address to listen on
+  int port = 8080;                 ///< 0: any that is free
+  std::string model = "model";     ///< its name to clients
+  std::filesystem::path keys;      ///< API keys, see kvs-serve(1); empty: one local tenant
+
+  int connections = 256;               ///< served at the same time; others are told to come again
+  int64_t max_waiting = 256;           ///< choices that wait for their turn
+  size_t max_body_bytes = 4 << 20;     ///< of a request
+  size_t max_header_bytes = 64 << 10;  ///< of a request, its first line included
+  int request_timeout_ms = 60'000;     ///< for a request to arrive
+  int write_timeout_ms = 30'000;       ///< for a client to take what is sent
+  int keep_alive_ms = 60'000;          ///< for the next request on a connection
+  int ping_ms = 15'000;                ///< silence in a stream after which ": ping" is sent
+
+  // What requests get where they say nothing.
+  int64_t max_tokens = 1024;
+  SamplingOptions sampling{.temperature = 1};
+  ReuseOptions reuse;
+
+  /// Takes a line of JSON for each request and for what else is worth a line; never a prompt's or
+  /// an answer's text. Called from several threads, one at a time.
+  std::function<void(std::string_view line)> log;
+};
+
+/// A server of the OpenAI API over a model: chats, completions, embeddings, and what goes with them
+/// (kvs-serve(1) lists the routes). Serves from threads of its own until it is destroyed, which
+/// ends what is under way.
+class KVS_API HttpServer {
+ public:
+  virtual ~HttpServer() = default;
+
+  virtual int port() const = 0;
+
+  /// Reads the key file again. Throws what the start does, and goes on with the keys there were.
+  virtual void reload_keys() = 0;
+
+  /// From here on new requests are refused with 503. Returns when all others are answered, or after
+  /// `timeout`; whether all were.
+  virtual bool drain(std::chrono::milliseconds timeout) = 0;
+};
+
+/// Starts a server. Model, engine and embedder must outlive it and are its own until then; a null
+/// embedder refuses embeddings. Throws Error(argument) where the model has no tokenizer, Error(io)
+/// where it cannot listen or read the key file, Error(format) where that makes no sense.
+KVS_API std::unique_ptr<HttpServer> start_http_server(Model& model, Engine& engine,
+                                                      const Embedder* embedder,
+                                                      const HttpOptions& options);
+
+}  // namespace kvs

@@ -1,0 +1,206 @@
+#include "serve/engine_loop.h"
+
+#include <algorithm>
+#include <exception>
+#include <iterator>
+#include <span>
+#include <utility>
+
+namespace kvs {
+namespace {
+
+size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
+  const size_t size = std::min(a.size(), b.size());
+  return std::mismatch(a.begin(), a.begin() + size, b.begin()).first - a.begin();
+}
+
+// Whether it pays to let `follower` wait for what `leader` computes.
+bool worth_waiting(const Task& leader, const Task& follower) {
+  const ReuseOptions& reuse = follower.reuse;
+  if (leader.tenant != follower.tenant) return false;
+  if (reuse.mode == ReuseMode::off || reuse.policy == Policy::full) return false;
+  const size_t shared = common_prefix(leader.tokens, follower.tokens);
+  return shared >= 32 && 2 * shared >= follower.tokens.size();
+}
+
+int64_t blocks_for(int64_t tokens) {
+  return (tokens + kBlockTokens - 1) / kBlockTokens + 1;
+}
+
+Response ended(const Task& task, const char* reason, std::string error) {
+  return {.id = task.id, .finish_reason = reason, .error = std::move(error)};
+}
+
+}  // namespace
+
+EngineLoop::EngineLoop(Engine& engine, Options options)
+    : engine_(engine), options_(std::move(options)) {
+  publish();
+  thread_ = std::thread([this] { run(); });
+}
+
+EngineLoop::~EngineLoop() {
+  stop();
+}
+
+void EngineLoop::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  ending_ = true;
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool EngineLoop::submit(std::vector<Job> jobs) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto count = static_cast<int64_t>(jobs.size());
+    if (stop_) return false;
+    if (queued_ > 0 && queued_ + count > options_.max_waiting) return false;
+    queued_ += count;
+    inbox_.insert(inbox_.end(), std::make_move_iterator(jobs.begin()),
+                  std::make_move_iterator(jobs.end()));
+  }
+  wake_.notify_all();
+  return true;
+}
+
+LoopState EngineLoop::state() const {
+  const std::lock_guard lock(mutex_);
+  LoopState state = state_;
+  state.waiting = queued_;
+  return state;
+}
+
+void EngineLoop::run() {
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock,
+                 [&] { return stop_ || !inbox_.empty() || !waiting_.empty() || !active_.empty(); });
+      if (stop_) break;
+    }
+    take_jobs();
+    begin_jobs();
+    step();
+    publish();
+  }
+  take_jobs();
+  while (!failed_ && !active_.empty()) step();  // nobody is wanted any more: they end at once
+  give_up("the server is shutting down");
+}
+
+void EngineLoop::take_jobs() {
+  const std::lock_guard lock(mutex_);
+  std::move(inbox_.begin(), inbox_.end(), std::back_inserter(waiting_));
+  inbox_.clear();
+}
+
+// In their order; those that wait for another's rows let later ones pass.
+void EngineLoop::begin_jobs() {
+  for (auto job = waiting_.begin(); job != waiting_.end();) {
+    if (!job->channel->wanted()) {
+      job->channel->finish(job->choice, ended(job->task, "cancelled", ""));
+      job = waiting_.erase(job);
+      continue;
+    }
+    const bool full = static_cast<int>(active_.size()) >= engine_.options().parallel;
+    const int64_t blocks = blocks_needed(job->task);
+    if (full || (!active_.empty() && reserved_ + blocks > engine_.pool().max_blocks())) break;
+    if (must_wait(*job)) {
+      ++job;
+      continue;
+    }
+    Job next = std::move(*job);
+    job = waiting_.erase(job);
+    begin(std::move(next));
+  }
+}
+
+bool EngineLoop::must_wait(const Job& job) const {
+  return std::any_of(active_.begin(), active_.end(), [&](const Active& active) {
+    return active.in_prompt && worth_waiting(active.job.task, job.task);
+  });
+}
+
+// With room for donors' blocks that are shared in part only.
+int64_t EngineLoop::blocks_needed(const Task& task) const {
+  const auto prompt = static_cast<int64_t>(task.tokens.size());
+  return blocks_for(prompt + task.max_tokens) + blocks_for(prompt);
+}
+
+void EngineLoop::begin(Job job) {
+  const int64_t blocks = blocks_needed(job.task);
+  const auto active = active_.insert(active_.end(), Active{std::move(job), blocks});
+  reserved_ += blocks;
+  const auto done = [this, active](Response response) {
+    active->job.channel->finish(active->job.choice, std::move(response));
+    reserved_ -= active->blocks;
+    active_.erase(active);
+  };
+  try {
+    engine_.submit(task_of(active), done);
+  } catch (const std::exception& e) {
+    done(ended(active->job.task, "error", e.what()));
+  }
+}
+
+Task EngineLoop::task_of(std::list<Active>::iterator active) {
+  const Job& job = active->job;
+  Task task = job.task;
+  const std::shared_ptr<AnswerChannel> channel = job.channel;
+  const int choice = job.choice;
+  task.on_text = [channel, choice](std::string_view text) {
+    channel->add_text(choice, text);
+    return true;
+  };
+  if (job.top_logprobs >= 0)
+    task.on_token = [channel, choice, top = job.top_logprobs](int32_t token, auto logits) {
+      channel->add_token(choice, logprobs_of(logits, token, top));
+    };
+  task.wanted = [this, channel] { return !ending_ && channel->wanted(); };
+  task.on_prompt = [this, active](const LayeredView& view) {
+    const Task& own = active->job.task;
+    active->in_prompt = false;
+    if (own.store) engine_.donors().add(own.id, own.tenant, own.tokens, view.top());
+  };
+  return task;
+}
+
+void EngineLoop::step() {
+  if (failed_) return give_up("the engine has failed");
+  if (active_.empty()) return;
+  try {
+    engine_.step();
+    for (const std::string& warning : engine_.donors().take_warnings())
+      if (options_.warn) options_.warn(warning);
+  } catch (const std::exception& e) {
+    failed_ = true;
+    if (options_.warn) options_.warn(e.what());
+    give_up(e.what());
+  }
+}
+
+// Whatever is under way ends here; the engine may still hold tasks, but is not asked again.
+void EngineLoop::give_up(const std::string& message) {
+  for (Active& active : active_)
+    active.job.channel->finish(active.job.choice, ended(active.job.task, "error", message));
+  for (Job& job : waiting_) job.channel->finish(job.choice, ended(job.task, "error", message));
+  active_.clear();
+  waiting_.clear();
+  reserved_ = 0;
+}
+
+void EngineLoop::publish() {
+  const std::lock_guard lock(mutex_);
+  state_.active = static_cast<int64_t>(active_.size());
+  queued_ = static_cast<int64_t>(waiting_.size() + inbox_.size());
+  state_.blocks_in_use = engine_.pool().blocks_in_use();
+  state_.max_blocks = engine_.pool().max_blocks();
+  state_.donors = engine_.donors().size();
+  state_.failed = failed_;
+}
+
+}  // namespace kvs

@@ -1,0 +1,41 @@
+#include "serve/exchange.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <random>
+
+namespace kvs {
+namespace {
+
+// With its character set, because cpp-httplib would compress what is plain "application/json", and
+// that costs more time than it saves.
+constexpr const char* kJson = "application/json; charset=utf-8";
+
+}  // namespace
+
+void Exchange::answer(const Json& json, int status) const {
+  response.status = status;
+  response.set_content(json.dump(), kJson);
+}
+
+void Exchange::refuse(const Refusal& refusal) const {
+  if (refusal.retry_after_s > 0)
+    response.set_header("Retry-After", std::to_string(refusal.retry_after_s));
+  if (refusal.status == 401) response.set_header("WWW-Authenticate", "Bearer");
+  if (!refusal.code.empty()) connection.log.set("code", refusal.code);
+  answer(refusal.to_json(), refusal.status);
+}
+
+std::string random_id() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
+}
+
+std::string bearer_key(const httplib::Request& request) {
+  constexpr std::string_view kScheme = "Bearer ";
+  const std::string value = request.get_header_value("Authorization");
+  return value.starts_with(kScheme) ? value.substr(kScheme.size()) : std::string();
+}
+
+}  // namespace kvs

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <httplib.h>
+
+#include <string>
+
+#include "kvs/json.h"
+#include "serve/connection.h"
+#include "serve/refusal.h"
+#include "serve/tenants.h"
+
+namespace kvs {
+
+/// A request being answered.
+struct Exchange {
+  const httplib::Request& request;
+  httplib::Response& response;
+  Connection& connection;
+  Caller caller;
+
+  void answer(const Json& json, int status = 200) const;
+  void refuse(const Refusal& refusal) const;
+};
+
+/// 16 random hexadecimal digits.
+std::string random_id();
+
+/// The key of "Authorization: Bearer KEY", or nothing.
+std::string bearer_key(const httplib::Request& request);
+
+}  // namespace kvs

@@ -1,0 +1,112 @@
+#include <ctime>
+
+#include "kvs/error.h"
+#include "serve/answer_json.h"
+#include "serve/answer_stream.h"
+#include "serve/service.h"
+
+namespace kvs {
+namespace {
+
+Refusal queue_full() {
+  return {.status = 429,
+          .type = "rate_limit_error",
+          .message = "too many requests are waiting",
+          .code = "queue_full",
+          .retry_after_s = 1};
+}
+
+void send_events(Exchange& exchange, const std::shared_ptr<AnswerStream>& stream) {
+  constexpr const char* kEvents = "text/event-stream";
+  httplib::Response& response = exchange.response;
+  response.set_header("Cache-Control", "no-cache");
+  response.set_header("X-Accel-Buffering", "no");  // else nginx would gather it
+  const auto events = [stream](size_t, httplib::DataSink& sink) { return stream->advance(sink); };
+  if (exchange.request.version != "HTTP/1.0")
+    return response.set_chunked_content_provider(kEvents, events);
+  exchange.connection.close_after_response();  // which ends what has neither length nor chunks
+  response.set_content_provider(kEvents, events);
+}
+
+}  // namespace
+
+void Service::chat(Exchange& exchange) {
+  generate(exchange, read_chat_request(BodyFields::parse(exchange.request.body),
+                                       {options_.max_tokens, options_.sampling,
+                                        model_.prompts().tokenizer()->vocab_size()}));
+}
+
+void Service::complete(Exchange& exchange) {
+  generate(exchange, read_completion_request(BodyFields::parse(exchange.request.body),
+                                             {options_.max_tokens, options_.sampling,
+                                              model_.prompts().tokenizer()->vocab_size()}));
+}
+
+std::vector<int32_t> Service::encode(const Prompt& prompt) const {
+  std::vector<int32_t> tokens = model_.prompts().encode({.id = "prompt", .prompt = prompt});
+  const int context = model_.transformer().config().context;
+  if (static_cast<int64_t>(tokens.size()) >= context)
+    refuse_field(std::holds_alternative<std::vector<ChatMessage>>(prompt) ? "messages" : "prompt",
+                 "context_length_exceeded",
+                 "the prompt has {} tokens, which leaves no room in the model's context of {}",
+                 tokens.size(), context);
+  return tokens;
+}
+
+std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRequest& request,
+                                    const std::string& id) const {
+  std::vector<Job> jobs;
+  const int64_t context = model_.transformer().config().context;
+  for (const Prompt& prompt : request.prompts) {
+    const std::vector<int32_t> tokens = encode(prompt);
+    for (int choice = 0; choice < request.n; ++choice) {
+      Task task{.id = donor_id(exchange.caller, id),
+                .tokens = tokens,
+                .tenant = exchange.caller.partition(request.cache_salt),
+                .max_tokens = std::min<int64_t>(request.max_tokens,
+                                                context - static_cast<int64_t>(tokens.size())),
+                .sampling = request.sampling,
+                .stop = request.stop,
+                .reuse = options_.reuse};
+      task.sampling.seed += static_cast<uint64_t>(choice);
+      engine_.check(task);
+      jobs.push_back({.task = std::move(task),
+                      .choice = static_cast<int>(jobs.size()),
+                      .top_logprobs = request.top_logprobs});
+    }
+  }
+  return jobs;
+}
+
+void Service::generate(Exchange& exchange, const GenerationRequest& request) {
+  require_model(request.model);
+  const std::string id = (request.chat ? "chatcmpl-" : "cmpl-") + random_id();
+  std::vector<Job> jobs = make_jobs(exchange, request, id);
+  auto channel = std::make_shared<AnswerChannel>(request.choices());
+  AnswerStream::Options options{
+      .request = request,
+      .caller = exchange.caller,
+      .ping_ms = options_.ping_ms,
+      .writer = {.chat = request.chat,
+                 .id = id,
+                 .created = std::time(nullptr),
+                 .model = options_.model,
+                 .fingerprint = "fp_" + model_.fingerprint().substr(0, 12),
+                 .tokenizer = model_.prompts().tokenizer(),
+                 .choices = request.choices(),
+                 .usage_in_chunks = request.include_usage}};
+  if (request.echo)
+    for (const Job& job : jobs)
+      options.echoes.push_back(model_.prompts().tokenizer()->decode(job.task.tokens, true));
+  for (Job& job : jobs) job.channel = channel;
+  if (!loop_.submit(std::move(jobs))) throw queue_full();
+
+  auto stream =
+      std::make_shared<AnswerStream>(std::move(options), channel, exchange.connection, metrics_);
+  if (request.stream)
+    send_events(exchange, stream);
+  else
+    exchange.answer(stream->whole());
+}
+
+}  // namespace kvs

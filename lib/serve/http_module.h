@@ -1,0 +1,13 @@
+#pragma once
+
+#include "kvs/http_server.h"
+
+// What libkvs_http.so exports. It is loaded on first use and never linked: TLS and compression,
+// which cpp-httplib brings along, would add milliseconds to the start of every tool. kvs::Error
+// crosses the border.
+extern "C" {
+/// A server that listens; the caller owns it. Throws what kvs::start_http_server does.
+KVS_API kvs::HttpServer* kvs_start_http_server(kvs::Model* model, kvs::Engine* engine,
+                                               const kvs::Embedder* embedder,
+                                               const kvs::HttpOptions* options);
+}

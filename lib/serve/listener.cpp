@@ -1,0 +1,84 @@
+#include "serve/listener.h"
+
+#include <sys/socket.h>
+
+#include "kvs/error.h"
+#include "serve/connection_pool.h"
+
+namespace kvs {
+namespace {
+
+constexpr int kBacklog = 512;    // the library's own is 5
+constexpr int kTurnedAway = 16;  // threads for connections that are told to come again
+
+// Counts while it lives.
+class Counted {
+ public:
+  explicit Counted(std::atomic<int>& count) : count_(count), number_(++count) {}
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  int number() const { return number_; }
+
+ private:
+  std::atomic<int>& count_;
+  int number_;
+};
+
+// The library's default lets a second server take the same port.
+void set_options(socket_t socket) {
+  const int on = 1;
+  setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+}
+
+}  // namespace
+
+Listener::Listener(const HttpOptions& options) : options_(options) {
+  set_socket_options(set_options);
+  set_payload_max_length(options.max_body_bytes);
+  set_keep_alive_timeout(options.keep_alive_ms / 1000);  // these two are only said to clients
+  set_keep_alive_max_count(1000);
+  new_task_queue = [most = options.connections + kTurnedAway] { return new ConnectionPool(most); };
+}
+
+Listener::~Listener() {
+  finish();
+}
+
+void Listener::start() {
+  port_ = options_.port == 0 ? bind_to_any_port(options_.host)
+                             : (bind_to_port(options_.host, options_.port) ? options_.port : -1);
+  if (port_ <= 0)
+    fail(ErrorKind::io, "{}:{}: cannot listen there: not an address of this machine, or in use",
+         options_.host, options_.port);
+  ::listen(svr_sock_, kBacklog);
+  thread_ = std::thread([this] { listen_after_bind(); });
+  while (!is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+void Listener::finish() {
+  stopping_ = true;
+  if (!thread_.joinable()) return;
+  stop();
+  thread_.join();
+}
+
+bool Listener::process_and_close_socket(socket_t socket) {
+  const Counted connected(connected_);
+  Connection connection(socket, {.header_bytes = options_.max_header_bytes,
+                                 .body_bytes = options_.max_body_bytes,
+                                 .request_ms = options_.request_timeout_ms,
+                                 .write_ms = options_.write_timeout_ms});
+  connection.overloaded = connected.number() > options_.connections;
+  bool good = true;
+  for (bool closed = false; good && !closed;) {
+    if (!connection.wait_for_request(options_.keep_alive_ms, stopping_)) break;
+    const Counted request(in_flight_);
+    connection.begin_request();
+    good = process_request(connection, false, closed, nullptr);
+    closed = closed || connection.closes();
+  }
+  return good;
+}
+
+}  // namespace kvs

@@ -1,0 +1,54 @@
+#include "serve/logprobs_json.h"
+
+#include <cmath>
+#include <string>
+
+namespace kvs {
+namespace {
+
+double finite(double logprob) {
+  return std::isfinite(logprob) ? logprob : -9999;
+}
+
+Json::Object entry(const TokenLogprob& token, const Tokenizer& tokenizer) {
+  const std::string bytes = tokenizer.token_bytes(token.token);
+  Json list{Json::Array{}};
+  for (const char byte : bytes) list.push(static_cast<int>(static_cast<unsigned char>(byte)));
+  return {{"token", bytes}, {"logprob", finite(token.logprob)}, {"bytes", std::move(list)}};
+}
+
+}  // namespace
+
+Json chat_logprobs_json(const std::vector<Logprobs>& tokens, const Tokenizer& tokenizer) {
+  Json content{Json::Array{}};
+  for (const Logprobs& token : tokens) {
+    Json top{Json::Array{}};
+    for (const TokenLogprob& rival : token.top) top.push(entry(rival, tokenizer));
+    Json::Object chosen = entry(token.chosen, tokenizer);
+    chosen.emplace_back("top_logprobs", std::move(top));
+    content.push(std::move(chosen));
+  }
+  return Json::Object{{"content", std::move(content)}, {"refusal", Json()}};
+}
+
+Json completion_logprobs_json(const std::vector<Logprobs>& tokens, const Tokenizer& tokenizer,
+                              int64_t& offset) {
+  Json texts{Json::Array{}}, values{Json::Array{}}, tops{Json::Array{}}, offsets{Json::Array{}};
+  for (const Logprobs& token : tokens) {
+    const std::string text = tokenizer.token_bytes(token.chosen.token);
+    texts.push(text);
+    values.push(finite(token.chosen.logprob));
+    Json top{Json::Object{}};
+    for (const TokenLogprob& rival : token.top)
+      top.set(tokenizer.token_bytes(rival.token), finite(rival.logprob));
+    tops.push(std::move(top));
+    offsets.push(offset);
+    offset += static_cast<int64_t>(text.size());
+  }
+  return Json::Object{{"tokens", std::move(texts)},
+                      {"token_logprobs", std::move(values)},
+                      {"top_logprobs", std::move(tops)},
+                      {"text_offset", std::move(offsets)}};
+}
+
+}  // namespace kvs

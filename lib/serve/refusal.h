@@ -1,0 +1,35 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "kvs/json.h"
+
+namespace kvs {
+
+/// Thrown where a client is answered with an error; never leaves lib/serve. Source: the OpenAI API
+/// reference, "Errors"; `code` is a string there.
+struct Refusal {
+  int status = 400;
+  std::string type = "invalid_request_error";
+  std::string message;
+  std::string param;  ///< the request's field; empty: none
+  std::string code;   ///< for programs; empty: none
+  int retry_after_s = 0;
+
+  /// {"error": {"message", "type", "param", "code"}}
+  Json to_json() const;
+};
+
+/// Throws a Refusal of status 400 that names the field.
+template <typename... Args>
+[[noreturn]] void refuse_field(std::string param, std::string code,
+                               fmt::format_string<Args...> text, Args&&... args) {
+  throw Refusal{.message = fmt::format(text, std::forward<Args>(args)...),
+                .param = std::move(param),
+                .code = std::move(code)};
+}
+
+}  // namespace kvs

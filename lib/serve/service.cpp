@@ -1,0 +1,232 @@
+#include "serve/service.h"
+
+#include <fmt/chrono.h>
+
+#include <ctime>
+
+#include "kvs/error.h"
+#include "serve/http_module.h"
+
+namespace kvs {
+namespace {
+
+constexpr size_t kMaxPathBytes = 1024;
+constexpr const char* kRequestId = "x-request-id";
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+std::string now_text() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
+Refusal shutting_down() {
+  return {.status = 503,
+          .type = "server_error",
+          .message = "the server is shutting down",
+          .code = "shutting_down",
+          .retry_after_s = 5};
+}
+
+// What the library refused itself, for a reason that is not said.
+Refusal failure(int status) {
+  const auto refusal = [status](const char* code, const char* message) {
+    return Refusal{.status = status, .message = message, .code = code};
+  };
+  if (status == 404) return refusal("unknown_route", "there is nothing at this path");
+  if (status == 408) return refusal("timeout", "the request did not arrive in time");
+  if (status == 413) return refusal("body_too_large", "the body is larger than the server takes");
+  if (status == 414) return refusal("path_too_long", "the path is longer than the server takes");
+  return refusal("bad_request", "this is not a request that the server understands");
+}
+
+// These look for themselves whom they answer.
+bool is_public(const std::string& path) {
+  return path == "/" || path == "/health" || path == "/ready" || path == "/metrics";
+}
+
+// For the metrics, where a client's words have no place.
+std::string route_of(const std::string& path) {
+  if (path.starts_with("/v1/models/")) return "/v1/models/ID";
+  for (const char* route : {"/v1/chat/completions", "/v1/completions", "/v1/embeddings",
+                            "/v1/models", "/tokenize", "/detokenize"})
+    if (path == route) return path;
+  return is_public(path) ? path : "other";
+}
+
+Refusal refusal_of(const Error& error) {
+  if (error.kind() == ErrorKind::argument || error.kind() == ErrorKind::format)
+    return {.message = error.what(), .code = "invalid_request"};
+  return {.status = 500, .type = "server_error", .message = error.what(), .code = "failed"};
+}
+
+}  // namespace
+
+Service::Service(Model& model, Engine& engine, const Embedder* embedder, const HttpOptions& options)
+    : model_(model),
+      engine_(engine),
+      embedder_(embedder),
+      options_(options),
+      started_(std::time(nullptr)),
+      tenants_(options.keys),
+      loop_(engine, {.max_waiting = options.max_waiting,
+                     .warn =
+                         [this](std::string_view text) {
+                           log(Json::Object{{"event", "warning"}, {"message", text}});
+                         }}),
+      listener_(options_) {
+  add_routes();
+  listener_.start();
+}
+
+// Answers end first, so that nobody waits for them when the listener goes.
+Service::~Service() {
+  draining_ = true;
+  loop_.stop();
+  listener_.finish();
+}
+
+void Service::add_routes() {
+  add("POST", "/v1/chat/completions", &Service::chat);
+  add("POST", "/v1/completions", &Service::complete);
+  add("POST", "/v1/embeddings", &Service::embed);
+  add("GET", "/v1/models", &Service::list_models);
+  add("GET", "/v1/models/(.+)", &Service::show_model);
+  add("POST", "/tokenize", &Service::tokenize);
+  add("POST", "/detokenize", &Service::detokenize);
+  add("GET", "/", &Service::page);
+  add("GET", "/health", &Service::health);
+  add("GET", "/ready", &Service::ready);
+  add("GET", "/metrics", &Service::metrics);
+
+  using Done = httplib::Server::HandlerResponse;
+  listener_.set_pre_routing_handler([this](const auto& request, auto& response) {
+    return admit(request, response) ? Done::Unhandled : Done::Handled;
+  });
+  listener_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
+    explain_failure(request, response);
+  });
+  listener_.set_logger(
+      [this](const auto& request, const auto& response) { note(request, response); });
+}
+
+void Service::add(const char* method, const char* path, Route route) {
+  const auto handler = [this, route](const httplib::Request& request, httplib::Response& response) {
+    serve(route, request, response);
+  };
+  if (std::string_view(method) == "GET")
+    listener_.Get(path, handler);
+  else
+    listener_.Post(path, handler);
+}
+
+// Before the body is read. Where this refuses, what follows on the connection is not known.
+bool Service::admit(const httplib::Request& request, httplib::Response& response) {
+  Connection& connection = Connection::current();
+  response.set_header(kRequestId, "req-" + random_id());
+  try {
+    if (connection.overloaded)
+      throw Refusal{.status = 503,
+                    .type = "server_error",
+                    .message = "there are too many connections",
+                    .code = "overloaded",
+                    .retry_after_s = 1};
+    if (request.path.size() > kMaxPathBytes) throw failure(414);
+    const std::string encoding = request.get_header_value("Content-Encoding");
+    if (!encoding.empty() && encoding != "identity")
+      throw Refusal{
+          .status = 415, .message = "compressed bodies are not supported", .code = "unsupported"};
+    check_caller(request);
+    return true;
+  } catch (const Refusal& refusal) {
+    Exchange{request, response, connection, {}}.refuse(refusal);
+    response.set_header("Connection", "close");
+    connection.close_after_response();
+    return false;
+  }
+}
+
+void Service::check_caller(const httplib::Request& request) const {
+  if (draining_ && (!is_public(request.path) || request.path == "/ready")) throw shutting_down();
+  if (!is_public(request.path)) caller_of(request);
+}
+
+Caller Service::caller_of(const httplib::Request& request) const {
+  if (auto caller = tenants_.find(bearer_key(request))) return *std::move(caller);
+  throw Refusal{
+      .status = 401, .message = "the API key is missing or not known", .code = "invalid_api_key"};
+}
+
+void Service::serve(Route route, const httplib::Request& request, httplib::Response& response) {
+  Exchange exchange{request, response, Connection::current(), {}};
+  try {
+    if (!is_public(request.path)) exchange.caller = caller_of(request);
+    if (!exchange.caller.tenant.empty())
+      exchange.connection.log.set("tenant", exchange.caller.tenant);
+    (this->*route)(exchange);
+  } catch (const Refusal& refusal) {
+    exchange.refuse(refusal);
+  } catch (const Error& e) {
+    exchange.refuse(refusal_of(e));
+  } catch (const std::bad_alloc&) {
+    exchange.refuse({.status = 500, .type = "server_error", .message = "out of memory"});
+  }
+}
+
+void Service::explain_failure(const httplib::Request& request, httplib::Response& response) {
+  if (!response.body.empty()) return;
+  Connection& connection = Connection::current();
+  if (connection.timed_out()) response.status = 408;
+  if (connection.too_large()) response.status = response.status == 414 ? 414 : 413;
+  if (!response.has_header(kRequestId)) response.set_header(kRequestId, "req-" + random_id());
+  if (response.status != 404) {
+    response.set_header("Connection", "close");
+    connection.close_after_response();
+  }
+  Exchange{request, response, connection, {}}.refuse(failure(response.status));
+}
+
+void Service::note(const httplib::Request& request, const httplib::Response& response) {
+  Connection& connection = Connection::current();
+  metrics_.count_request(route_of(request.path), response.status);
+  Json line = Json::Object{{"event", "request"},
+                           {"request_id", response.get_header_value(kRequestId)},
+                           {"method", request.method.substr(0, 16)},
+                           {"route", request.path.substr(0, 128)},
+                           {"status", response.status},
+                           {"ms", ms_since(connection.arrived())}};
+  if (connection.log.is_object())
+    for (const auto& [key, value] : connection.log.as_object()) line.set(key, value);
+  log(std::move(line));
+}
+
+void Service::log(Json line) {
+  if (!options_.log) return;
+  Json::Object members = line.as_object();
+  members.insert(members.begin(), {"time", now_text()});
+  const std::string text = Json(std::move(members)).dump();
+  const std::lock_guard lock(log_mutex_);
+  options_.log(text);
+}
+
+bool Service::drain(std::chrono::milliseconds timeout) {
+  draining_ = true;
+  const auto end = Clock::now() + timeout;
+  while (listener_.in_flight() > 0 && Clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  return listener_.in_flight() == 0;
+}
+
+}  // namespace kvs
+
+kvs::HttpServer* kvs_start_http_server(kvs::Model* model, kvs::Engine* engine,
+                                       const kvs::Embedder* embedder,
+                                       const kvs::HttpOptions* options) {
+  if (!model->prompts().tokenizer())
+    kvs::fail(kvs::ErrorKind::argument, "{}: the server needs a model with a tokenizer",
+              model->name());
+  return new kvs::Service(*model, *engine, embedder, *options);
+}

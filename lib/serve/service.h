@@ -1,0 +1,80 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "kvs/http_server.h"
+#include "serve/engine_loop.h"
+#include "serve/exchange.h"
+#include "serve/generation_request.h"
+#include "serve/listener.h"
+#include "serve/metrics.h"
+#include "serve/tenants.h"
+
+namespace kvs {
+
+/// The routes of the server and what they need. Every route runs in the thread of its connection.
+class Service : public HttpServer {
+ public:
+  Service(Model& model, Engine& engine, const Embedder* embedder, const HttpOptions& options);
+  ~Service() override;
+
+  int port() const override { return listener_.port(); }
+  void reload_keys() override { tenants_.reload(); }
+  bool drain(std::chrono::milliseconds timeout) override;
+
+ private:
+  using Route = void (Service::*)(Exchange&);
+
+  // service.cpp
+  void add_routes();
+  void add(const char* method, const char* path, Route route);
+  void serve(Route route, const httplib::Request& request, httplib::Response& response);
+  bool admit(const httplib::Request& request, httplib::Response& response);
+  void check_caller(const httplib::Request& request) const;
+  Caller caller_of(const httplib::Request& request) const;
+  void explain_failure(const httplib::Request& request, httplib::Response& response);
+  void note(const httplib::Request& request, const httplib::Response& response);
+  void log(Json line);
+
+  // generate.cpp
+  void chat(Exchange& exchange);
+  void complete(Exchange& exchange);
+  void generate(Exchange& exchange, const GenerationRequest& request);
+  std::vector<Job> make_jobs(const Exchange& exchange, const GenerationRequest& request,
+                             const std::string& id) const;
+  std::vector<int32_t> encode(const Prompt& prompt) const;
+
+  // model_routes.cpp
+  void list_models(Exchange& exchange);
+  void show_model(Exchange& exchange);
+  void embed(Exchange& exchange);
+  void tokenize(Exchange& exchange);
+  void detokenize(Exchange& exchange);
+  Json model_entry(const std::string& id) const;
+  void require_model(const std::string& name) const;
+
+  // status_routes.cpp
+  void health(Exchange& exchange);
+  void ready(Exchange& exchange);
+  void page(Exchange& exchange);
+  void metrics(Exchange& exchange);
+
+  Model& model_;
+  Engine& engine_;
+  const Embedder* embedder_;
+  std::mutex embedder_mutex_;  // embedders are not thread-safe
+  HttpOptions options_;
+  int64_t started_;  // seconds since 1970
+  std::mutex log_mutex_;
+  Tenants tenants_;
+  Metrics metrics_;
+  std::atomic<bool> draining_ = false;
+  EngineLoop loop_;
+  Listener listener_;
+};
+
+}  // namespace kvs

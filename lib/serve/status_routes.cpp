@@ -1,0 +1,47 @@
+#include "serve/page.h"
+#include "serve/service.h"
+
+namespace kvs {
+namespace {
+
+// A proxy on this machine speaks for somebody else.
+bool is_local(const httplib::Request& request) {
+  for (const char* header : {"Forwarded", "X-Forwarded-For", "X-Real-IP"})
+    if (request.has_header(header)) return false;
+  return request.remote_addr == "127.0.0.1" || request.remote_addr == "::1" ||
+         request.remote_addr == "::ffff:127.0.0.1";
+}
+
+}  // namespace
+
+void Service::health(Exchange& exchange) {
+  const bool failed = loop_.state().failed;
+  exchange.answer(Json::Object{{"status", failed ? "failed" : "ok"}}, failed ? 500 : 200);
+}
+
+void Service::ready(Exchange& exchange) {
+  if (loop_.state().failed)
+    throw Refusal{.status = 503, .type = "server_error", .message = "the engine has failed"};
+  exchange.answer(Json::Object{{"status", "ready"}});
+}
+
+// Without figures: those it asks /metrics for.
+void Service::page(Exchange& exchange) {
+  exchange.response.set_header("Content-Security-Policy",
+                               "default-src 'none'; style-src 'unsafe-inline'; "
+                               "script-src 'unsafe-inline'; connect-src 'self'");
+  exchange.response.set_content(kPage, "text/html; charset=utf-8");
+}
+
+void Service::metrics(Exchange& exchange) {
+  const auto caller = tenants_.find(bearer_key(exchange.request));
+  const bool by_key = tenants_.has_keys() && caller && caller->may_read_metrics;
+  if (!by_key && !is_local(exchange.request))
+    throw Refusal{.status = 403,
+                  .message = "metrics are for this machine and for keys that may read them",
+                  .code = "not_allowed"};
+  exchange.response.set_content(metrics_.text(loop_.state()),
+                                "text/plain; version=0.0.4; charset=utf-8");
+}
+
+}  // namespace kvs

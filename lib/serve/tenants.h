@@ -1,0 +1,50 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace kvs {
+
+/// Who sent a request, as the operator's file says.
+struct Caller {
+  std::string tenant;       ///< empty: the one local tenant of a server without keys
+  std::string share_group;  ///< tenants of one group reuse each other's rows; empty: nobody else's
+  bool may_read_metrics = false;
+
+  /// The partition of the donor store that the caller's requests read and write. Equal ones only
+  /// for callers of one tenant or one share group; `cache_salt` narrows it down within the tenant.
+  std::string partition(std::string_view cache_salt) const;
+};
+
+/// The API keys and whose they are. Thread-safe.
+///
+/// A key file has a line for each key: its SHA-256 in hexadecimal digits, the tenant, and what it
+/// may do: "group=NAME", "metrics". Names are 1 to 64 letters, digits, '.', '_' and '-'. Lines that
+/// begin with '#' and empty ones are passed over.
+class Tenants {
+ public:
+  /// An empty path: whoever comes is the local tenant. Throws Error(io) where the file cannot be
+  /// read, Error(format) "keys:7: …" where a line is none of the above.
+  explicit Tenants(std::filesystem::path keys);
+
+  /// Whose the key is, or nothing.
+  std::optional<Caller> find(std::string_view key) const;
+  bool has_keys() const { return !path_.empty(); }
+
+  /// Reads the file again; throws as the constructor does, and keeps what was there.
+  void reload();
+
+ private:
+  using Callers = std::unordered_map<std::string, Caller>;  // by the key's SHA-256
+
+  std::filesystem::path path_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Callers> callers_;
+};
+
+}  // namespace kvs

@@ -1,0 +1,208 @@
+#include "serve/engine_loop.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "kvs/gguf.h"
+#include "kvs/tokenizer.h"
+#include "serve/tenants.h"
+#include "support/tiny_model.h"
+
+namespace kvs::test {
+namespace {
+
+using std::chrono::milliseconds;
+
+class Loop : public testing::Test {
+ protected:
+  Task task(const std::string& text, int64_t max_tokens = 20) const {
+    return {.id = "a", .tokens = tokenizer->encode(text), .max_tokens = max_tokens};
+  }
+
+  std::shared_ptr<AnswerChannel> submit(EngineLoop& loop, Task task) const {
+    auto channel = std::make_shared<AnswerChannel>(1);
+    std::vector<Job> jobs;
+    jobs.push_back({.task = std::move(task), .channel = channel});
+    EXPECT_TRUE(loop.submit(std::move(jobs)));
+    return channel;
+  }
+
+  static Response wait(AnswerChannel& channel, std::string* text = nullptr) {
+    for (;;)
+      for (AnswerPiece& piece : channel.take(milliseconds(1000))) {
+        if (text) *text += piece.text;
+        if (piece.end) return *std::move(piece.end);
+      }
+  }
+
+  std::unique_ptr<Tokenizer> tokenizer =
+      Tokenizer::from_gguf(GgufFile(data_path("stories260K.gguf")));
+  TinyModel model{data_path("stories260K.gguf")};
+  Engine engine{
+      model.transformer, tokenizer.get(), {.max_blocks = 64, .kv_type = DType::f32, .parallel = 4}};
+  const std::string body =
+      "Once upon a time, Tim had a red car and a blue ball. One day Tim saw a big dog in the park.";
+};
+
+TEST_F(Loop, StreamsWhatTheEngineAnswers) {
+  const std::string expected = engine.run(task(body)).text;
+  EngineLoop loop(engine, {});
+
+  std::string text;
+  const Response response = wait(*submit(loop, task(body)), &text);
+
+  EXPECT_EQ(response.finish_reason, "length");
+  EXPECT_EQ(response.text, expected);
+  EXPECT_EQ(text, expected);
+}
+
+TEST_F(Loop, AnswersManyTogether) {
+  EngineLoop loop(engine, {});
+  std::vector<std::shared_ptr<AnswerChannel>> channels;
+  for (int i = 0; i < 32; ++i) channels.push_back(submit(loop, task(body + std::to_string(i))));
+
+  for (const auto& channel : channels) EXPECT_EQ(wait(*channel).finish_reason, "length");
+}
+
+TEST_F(Loop, RefusesWhatTheQueueCannotHold) {
+  EngineLoop loop(engine, {.max_waiting = 2});
+  std::vector<Job> jobs;
+  auto channel = std::make_shared<AnswerChannel>(40);
+  for (int choice = 0; choice < 40; ++choice)
+    jobs.push_back({.task = task(body, 2000), .channel = channel, .choice = choice});
+  ASSERT_TRUE(loop.submit(std::move(jobs)));  // an empty queue takes any answer
+
+  std::vector<Job> more;
+  more.push_back({.task = task(body), .channel = channel});
+  EXPECT_FALSE(loop.submit(std::move(more)));
+
+  channel->abandon();
+}
+
+TEST_F(Loop, EndsWhatNobodyReads) {
+  EngineLoop loop(engine, {});
+  const auto channel = submit(loop, task(body, 1900));
+
+  channel->abandon();
+
+  const Response response = wait(*channel);
+  EXPECT_EQ(response.finish_reason, "cancelled");
+  EXPECT_LT(response.tokens.size(), 1900u);
+}
+
+TEST_F(Loop, LetsFollowersShareWhatALeaderComputes) {
+  EngineLoop loop(engine, {});
+  auto channel = std::make_shared<AnswerChannel>(3);
+  std::vector<Job> jobs;
+  for (int choice = 0; choice < 3; ++choice)
+    jobs.push_back({.task = task(body), .channel = channel, .choice = choice});
+  jobs[1].task.tenant = "another";
+  const auto prompt = static_cast<int64_t>(jobs[0].task.tokens.size());
+  loop.submit(std::move(jobs));
+
+  std::vector<int64_t> exact(3);
+  while (!channel->finished())
+    for (const AnswerPiece& piece : channel->take(milliseconds(1000)))
+      if (piece.end) exact[piece.choice] = piece.end->reuse.exact;
+
+  EXPECT_EQ(exact[0], 0);
+  EXPECT_EQ(exact[1], 0);  // nothing crosses tenants
+  EXPECT_EQ(exact[2], prompt - 1);
+}
+
+// Whoever asks, every row comes from a request of the same tenant and salt, or the same group.
+TEST_F(Loop, NoLookUpLeavesItsPartition) {
+  const std::vector<Caller> callers{{.tenant = "acme"},
+                                    {.tenant = "globex"},
+                                    {.tenant = "a", .share_group = "g"},
+                                    {.tenant = "b", .share_group = "g"},
+                                    {.tenant = "g"},
+                                    {}};
+  EngineLoop loop(engine, {});
+  std::map<std::string, std::string> partition_of;  // by request
+  std::vector<std::pair<std::string, std::shared_ptr<AnswerChannel>>> asked;
+  for (int number = 0; number < 72; ++number) {
+    const Caller& caller = callers[number % callers.size()];
+    Task next = task((number % 5 < 2 ? "Sue: " : "Ben and Ann: ") + body, 2);
+    const std::string partition = caller.partition(number % 7 < 3 ? "salt" : "");
+    next.tenant = partition;
+    next.id = caller.tenant + "/" + std::to_string(number);
+    partition_of[next.id] = partition;
+    asked.emplace_back(partition, submit(loop, std::move(next)));
+  }
+
+  int64_t reused = 0;
+  for (const auto& [partition, channel] : asked)
+    for (const DonorUse& donor : wait(*channel).reuse.donors) {
+      EXPECT_EQ(partition_of.at(donor.id), partition);
+      reused += donor.tokens;
+    }
+  EXPECT_GT(reused, 1000);  // or this would show nothing
+}
+
+TEST_F(Loop, WorksOnNoMoreThanThePoolHolds) {
+  // In the end each takes 5 blocks, so that 16 together would need more than there are.
+  Engine wide(model.transformer, tokenizer.get(),
+              {.max_blocks = 64, .kv_type = DType::f32, .parallel = 32});
+  EngineLoop loop(wide, {});
+  std::vector<std::shared_ptr<AnswerChannel>> channels;
+  for (int i = 0; i < 16; ++i)
+    channels.push_back(submit(loop, task(std::to_string(i) + " " + body, 250)));
+
+  for (const auto& channel : channels) {
+    const Response response = wait(*channel);
+    EXPECT_NE(response.finish_reason, "error") << response.error;
+  }
+}
+
+TEST_F(Loop, ReportsLogprobsOfEachToken) {
+  EngineLoop loop(engine, {});
+  auto channel = std::make_shared<AnswerChannel>(1);
+  std::vector<Job> jobs;
+  jobs.push_back({.task = task(body), .channel = channel, .top_logprobs = 2});
+  loop.submit(std::move(jobs));
+
+  std::vector<Logprobs> tokens;
+  std::optional<Response> end;
+  while (!end)
+    for (AnswerPiece& piece : channel->take(milliseconds(1000))) {
+      tokens.insert(tokens.end(), piece.tokens.begin(), piece.tokens.end());
+      end = std::move(piece.end);
+    }
+
+  ASSERT_EQ(tokens.size(), end->tokens.size());
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    EXPECT_EQ(tokens[i].chosen.token, end->tokens[i]);
+    EXPECT_EQ(tokens[i].top.at(0).token, end->tokens[i]);  // greedy
+  }
+}
+
+TEST_F(Loop, EndsEverythingWhenItGoes) {
+  auto loop = std::make_unique<EngineLoop>(engine, EngineLoop::Options{});
+  std::vector<std::shared_ptr<AnswerChannel>> channels;
+  for (int i = 0; i < 10; ++i) channels.push_back(submit(*loop, task(body + "x", 1500)));
+
+  loop.reset();
+
+  for (const auto& channel : channels) {
+    const std::string reason = wait(*channel).finish_reason;
+    EXPECT_TRUE(reason == "cancelled" || reason == "error") << reason;
+  }
+}
+
+TEST_F(Loop, SaysWhatItIsDoing) {
+  EngineLoop loop(engine, {});
+  wait(*submit(loop, task(body)));
+
+  LoopState state = loop.state();
+  while (state.active > 0) state = loop.state();
+
+  EXPECT_EQ(state.waiting, 0);
+  EXPECT_EQ(state.max_blocks, 64);
+  EXPECT_EQ(state.donors, 1);
+  EXPECT_FALSE(state.failed);
+}
+
+}  // namespace
+}  // namespace kvs::test

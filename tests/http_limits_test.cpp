@@ -1,0 +1,204 @@
+// Clients that are careless, slow or hostile.
+#include <thread>
+
+#include "support/http_scene.h"
+
+namespace kvs::test {
+namespace {
+
+constexpr size_t kMega = 1 << 20;
+
+std::string head(const std::string& path, size_t length, const std::string& more = "") {
+  return "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(length) +
+         "\r\n" + more + "\r\n";
+}
+
+class BadClients : public HttpScene {
+ protected:
+  void SetUp() override {
+    start({.max_body_bytes = 11 * kMega, .max_header_bytes = 4096, .request_timeout_ms = 400});
+  }
+  void expect_alive() const { EXPECT_EQ(get("/health").status, 200); }
+  bool idle() const {
+    return metric("kvshare_active_choices") == 0 && metric("kvshare_waiting_choices") == 0;
+  }
+  static bool eventually(const std::function<bool()>& holds) {
+    for (int tries = 0; tries < 600; ++tries) {
+      if (holds()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    return false;
+  }
+};
+
+TEST_F(BadClients, AreToldWhatIsWrongWithABody) {
+  EXPECT_EQ(post("/v1/completions", "{").code(), "invalid_json");
+  EXPECT_EQ(post("/v1/completions", "").code(), "invalid_json");
+  EXPECT_EQ(post("/v1/completions", "{\"prompt\":\"\xC3\"}").code(), "invalid_utf8");
+  EXPECT_EQ(post("/v1/completions", R"({"prompt":7})").code(), "invalid_value");
+  EXPECT_EQ(post("/v1/completions", R"({"prompt":""})").status, 200);  // a start token alone
+  EXPECT_EQ(post("/v1/chat/completions", R"({"messages":[{"role":"user","content":"x"}],
+      "tools":[{"type":"function"}]})")
+                .code(),
+            "unsupported");
+  EXPECT_EQ(post("/v1/completions", std::string(600, '[')).code(), "invalid_json");
+}
+
+TEST_F(BadClients, AreToldThatAPromptIsTooLong) {
+  std::string text;
+  for (int i = 0; i < 2100; ++i) text += "5,";
+  const Answer answer = post("/v1/completions", R"({"prompt":[)" + text + "5]}");
+
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.code(), "context_length_exceeded");
+}
+
+TEST_F(BadClients, MaySendLargeBodiesUpToTheLimit) {
+  const std::string large = R"({"unknown":")" + std::string(10 * kMega, 'x') + "\"}";
+  const std::string larger(12 * kMega, 'x');
+
+  start({.max_body_bytes = 11 * kMega});
+  EXPECT_EQ(post("/v1/completions", large).code(), "missing");
+  EXPECT_EQ(post("/v1/completions", larger).code(), "body_too_large");
+  EXPECT_EQ(post("/v1/completions", large, {{"Expect", "100-continue"}}).code(), "missing");
+  expect_alive();
+}
+
+TEST_F(BadClients, CannotHideALargeBodyInChunks) {
+  start({.max_body_bytes = kMega});
+  RawClient client(server->port());
+  client.send("POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+  const std::string chunk = "10000\r\n" + std::string(0x10000, 'x') + "\r\n";
+  for (int i = 0; i < 40; ++i)
+    if (!client.send(chunk)) break;
+
+  EXPECT_TRUE(client.receive().starts_with("HTTP/1.1 413"));
+  expect_alive();
+}
+
+TEST_F(BadClients, CannotHideALargeBodyInCompression) {
+  const Answer answer = post("/v1/completions", "x", {{"Content-Encoding", "gzip"}});
+
+  EXPECT_EQ(answer.status, 415);
+}
+
+TEST_F(BadClients, CannotSendEndlessHeaders) {
+  RawClient long_line(server->port()), many(server->port());
+  long_line.send("GET /" + std::string(100000, 'x'));
+  many.send("GET /health HTTP/1.1\r\n");
+  for (int i = 0; i < 1000; ++i)
+    if (!many.send("X-" + std::to_string(i) + ": y\r\n")) break;
+
+  EXPECT_EQ(long_line.receive().find("200 OK"), std::string::npos);
+  EXPECT_EQ(many.receive().find("200 OK"), std::string::npos);
+  expect_alive();
+}
+
+TEST_F(BadClients, CannotHoldAConnectionWithHalfARequest) {
+  RawClient nothing(server->port()), line(server->port()), body(server->port());
+  line.send("GET /health HT");
+  body.send(head("/v1/completions", 100) + "{\"prompt\":");
+
+  EXPECT_EQ(line.receive(), "");
+  EXPECT_TRUE(body.receive().starts_with("HTTP/1.1 408"));
+  expect_alive();
+}
+
+TEST_F(BadClients, MayVanishInMidStream) {
+  const std::string request =
+      R"({"prompt":"Once upon a time","max_tokens":2000,"stream":true,"logit_bias":{"2":-100}})";
+  for (int i = 0; i < 10; ++i) {
+    RawClient client(server->port());
+    client.send(head("/v1/completions", request.size()) + request);
+    client.receive("data: ");
+  }
+
+  EXPECT_TRUE(eventually([&] { return idle(); }));
+  EXPECT_GT(metric(R"(kvshare_choices_total{reason="length"})") +
+                metric("kvshare_generated_tokens_total"),
+            -1);
+  expect_alive();
+}
+
+TEST_F(BadClients, MayVanishBeforeAnAnswer) {
+  const std::string request =
+      R"({"prompt":"Once upon a time","max_tokens":2000,"logit_bias":{"2":-100},"n":8})";
+  for (int i = 0; i < 5; ++i) {
+    RawClient client(server->port());
+    client.send(head("/v1/completions", request.size()) + request);
+  }
+
+  EXPECT_TRUE(eventually([&] { return idle(); }));
+  EXPECT_LT(metric("kvshare_generated_tokens_total"), 5 * 8 * 1900);
+  expect_alive();
+}
+
+TEST_F(BadClients, MaySendSeveralRequestsOverOneConnection) {
+  RawClient client(server->port());
+  client.send("GET /health HTTP/1.1\r\n\r\nGET /ready HTTP/1.1\r\nConnection: close\r\n\r\n");
+
+  const std::string answers = client.receive();
+
+  EXPECT_NE(answers.find(R"({"status":"ok"})"), std::string::npos);
+  EXPECT_NE(answers.find(R"({"status":"ready"})"), std::string::npos);
+}
+
+TEST_F(BadClients, MayBeTooOldForChunks) {
+  const std::string request = R"({"prompt":"Once upon a time","max_tokens":3,"stream":true})";
+  RawClient client(server->port());
+  client.send("POST /v1/completions HTTP/1.0\r\nContent-Length: " + std::to_string(request.size()) +
+              "\r\n\r\n" + request);
+
+  const std::string answer = client.receive();
+
+  EXPECT_EQ(answer.find("Transfer-Encoding"), std::string::npos);
+  EXPECT_TRUE(answer.ends_with("\n\ndata: [DONE]\n\n")) << answer;
+}
+
+TEST_F(BadClients, AreToldToComeAgainWhereThereAreTooMany) {
+  start({.connections = 1});
+  RawClient first(server->port());
+  first.send("GET /health HTTP/1.1\r\n\r\n");
+  first.receive("}");  // and stays
+
+  const Answer second = get("/health");
+
+  EXPECT_EQ(second.status, 503);
+  EXPECT_EQ(second.code(), "overloaded");
+  EXPECT_EQ(second.headers.count("Retry-After"), 1u);
+}
+
+TEST_F(BadClients, AreToldToComeAgainWhereTheQueueIsFull) {
+  start({.max_waiting = 1}, /*parallel=*/1);
+  RawClient first(server->port());
+  const std::string request =
+      R"({"prompt":"x","max_tokens":2000,"n":8,"stream":true,"logit_bias":{"2":-100}})";
+  first.send(head("/v1/completions", request.size()) + request);
+  first.receive("\"text\"");
+
+  const Answer second = post("/v1/completions", R"({"prompt":"y"})");
+
+  EXPECT_EQ(second.status, 429);
+  EXPECT_EQ(second.code(), "queue_full");
+}
+
+TEST_F(BadClients, GetAPageThatAsksNobodyElse) {
+  const auto page = client().Get("/");
+
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->status, 200);
+  EXPECT_TRUE(page->has_header("Content-Security-Policy"));
+  EXPECT_EQ(page->body.find("src="), std::string::npos);
+  EXPECT_EQ(page->body.find("https:"), std::string::npos);
+}
+
+TEST_F(BadClients, AreToldThatThereIsNothing) {
+  EXPECT_EQ(get("/nothing").code(), "unknown_route");
+  EXPECT_EQ(post("/health", "").status, 404);
+  EXPECT_EQ(get("/" + std::string(2000, 'x')).status, 414);
+  EXPECT_EQ(client().Head("/health")->status, 200);
+  EXPECT_EQ(get("/metrics").json.as_string().find("nothing"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace kvs::test

@@ -1,0 +1,232 @@
+#include "kvs/http_server.h"
+
+#include <algorithm>
+#include <set>
+#include <thread>
+
+#include "support/http_scene.h"
+
+namespace kvs::test {
+namespace {
+
+constexpr const char* kPrompt =
+    R"("prompt":"Once upon a time, Tim had a red car and a blue ball. One day Tim saw")";
+
+// Of a field that is there twice the first counts.
+std::string completion(const std::string& fields) {
+  return std::string("{") + kPrompt + fields + R"(,"max_tokens":20,"temperature":0})";
+}
+
+class Server : public HttpScene {
+ protected:
+  void SetUp() override { start({}); }
+  std::string text_of(const std::string& fields) const {
+    return post("/v1/completions", completion(fields)).choice().get("text").as_string();
+  }
+};
+
+TEST_F(Server, AnswersAChat) {
+  const std::string body =
+      R"({"model":"stories","messages":[{"role":"user","content":"Tell me a story"}],
+          "max_tokens":5,"temperature":0})";
+
+  const Answer answer = post("/v1/chat/completions", body);
+
+  ASSERT_EQ(answer.status, 200) << answer.json.dump();
+  EXPECT_TRUE(answer.json.get("id").as_string().starts_with("chatcmpl-"));
+  EXPECT_EQ(answer.json.get("object").as_string(), "chat.completion");
+  EXPECT_EQ(answer.choice().get("message").get("role").as_string(), "assistant");
+  EXPECT_EQ(answer.choice().get("finish_reason").as_string(), "length");
+  EXPECT_EQ(answer.json.get("usage").get("completion_tokens").as_int(), 5);
+  EXPECT_EQ(answer.cached(), 0);
+  EXPECT_EQ(answer.json.get("kvshare").get("reason").as_string(), "no_donor");
+  EXPECT_TRUE(answer.headers.find("x-request-id")->second.starts_with("req-"));
+}
+
+TEST_F(Server, CountsWhatWasNotComputed) {
+  const Answer cold = post("/v1/completions", completion(""));
+  const Answer warm = post("/v1/completions", completion(""));
+
+  const int64_t prompt = cold.json.get("usage").get("prompt_tokens").as_int();
+  EXPECT_EQ(cold.cached(), 0);
+  EXPECT_EQ(warm.cached(), prompt - 1);  // the last token is computed always
+  EXPECT_EQ(warm.choice().get("text").as_string(), cold.choice().get("text").as_string());
+  EXPECT_EQ(warm.json.get("kvshare").get("donors").as_array().at(0).get("id").as_string(),
+            cold.json.get("id").as_string());
+}
+
+TEST_F(Server, StreamsWhatItAnswersWhole) {
+  const std::string whole = text_of("");
+
+  const auto result = client().Post(
+      "/v1/completions", completion(R"(,"stream":true,"stream_options":{"include_usage":true})"),
+      "application/json");
+
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->get_header_value("Content-Type"), "text/event-stream");
+  const std::vector<Json> events = events_of(result->body);
+  std::string text;
+  for (size_t i = 0; i + 2 < events.size(); ++i) {
+    EXPECT_TRUE(events[i].get("usage").is_null());
+    EXPECT_EQ(events[i].get("id").dump(), events[0].get("id").dump());
+    text += events[i].get("choices").as_array().at(0).get("text").as_string();
+  }
+  EXPECT_EQ(text, whole);
+  ASSERT_GE(events.size(), 4u);
+  EXPECT_EQ(events[events.size() - 2].get("choices").dump(), "[]");
+  EXPECT_EQ(events[events.size() - 2].get("usage").get("completion_tokens").as_int(), 20);
+  EXPECT_EQ(events.back().dump(), "\"[DONE]\"");
+}
+
+TEST_F(Server, OpensAStreamedChatWithItsRole) {
+  const std::string body =
+      R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":3,"n":2,"stream":true})";
+
+  const auto result = client().Post("/v1/chat/completions", body, "application/json");
+
+  ASSERT_TRUE(result);
+  std::set<int64_t> opened, closed;
+  for (const Json& event : events_of(result->body)) {
+    if (event.is_string()) continue;
+    EXPECT_EQ(event.find("usage"), nullptr);
+    const Json& choice = event.get("choices").as_array().at(0);
+    if (choice.get("delta").find("role")) opened.insert(choice.get("index").as_int());
+    if (choice.get("finish_reason").is_string()) closed.insert(choice.get("index").as_int());
+  }
+  EXPECT_EQ(opened, (std::set<int64_t>{0, 1}));
+  EXPECT_EQ(closed, opened);
+}
+
+TEST_F(Server, SendsPingsIntoSilence) {
+  start({.ping_ms = 0});
+
+  const auto result =
+      client().Post("/v1/completions", completion(R"(,"stream":true)"), "application/json");
+
+  EXPECT_NE(result->body.find(": ping\n\n"), std::string::npos);
+  EXPECT_EQ(events_of(result->body).back().dump(), "\"[DONE]\"");
+}
+
+TEST_F(Server, ObeysSamplingFields) {
+  const std::string plain = text_of("");
+  const std::string drawn = R"(,"temperature":1.5,"seed":)";
+
+  EXPECT_EQ(text_of(drawn + "4"), text_of(drawn + "4"));
+  EXPECT_NE(text_of(drawn + "4"), text_of(drawn + "5"));
+  EXPECT_NE(text_of(R"(,"frequency_penalty":2,"presence_penalty":2,"max_tokens":60)"),
+            text_of(R"(,"max_tokens":60)"));
+  EXPECT_EQ(text_of(R"(,"echo":true)"),
+            "Once upon a time, Tim had a red car and a blue ball. One day Tim saw" + plain);
+  EXPECT_EQ(text_of(R"(,"stop":")" + plain.substr(5, 3) + "\""), plain.substr(0, 5));
+}
+
+TEST_F(Server, ObeysABias) {
+  const Answer answer =
+      post("/v1/completions", completion(R"(,"max_tokens":3,"logit_bias":{"300":100})"));
+  const Answer expected = post("/detokenize", R"({"tokens":[300,300,300]})");
+
+  EXPECT_EQ(answer.choice().get("text").as_string(), expected.json.get("prompt").as_string());
+}
+
+TEST_F(Server, SaysHowLikelyTokensWere) {
+  const Answer answer = post("/v1/completions", completion(R"(,"logprobs":3)"));
+
+  const Json& logprobs = answer.choice().get("logprobs");
+  EXPECT_EQ(logprobs.get("tokens").as_array().size(), 20u);
+  for (const Json& top : logprobs.get("top_logprobs").as_array())
+    EXPECT_EQ(top.as_object().size(), 3u);
+  std::string text;
+  for (const Json& token : logprobs.get("tokens").as_array()) text += token.as_string();
+  EXPECT_EQ(text, " " + answer.choice().get("text").as_string());  // which begins with a word
+}
+
+TEST_F(Server, AnswersSeveralPromptsWithSeveralChoices) {
+  const Answer answer = post(
+      "/v1/completions", R"({"prompt":["The dog","Lily"],"n":2,"max_tokens":4,"temperature":0})");
+
+  ASSERT_EQ(answer.json.get("choices").as_array().size(), 4u);
+  EXPECT_EQ(answer.choice(0).get("text").dump(), answer.choice(1).get("text").dump());
+  EXPECT_NE(answer.choice(1).get("text").dump(), answer.choice(2).get("text").dump());
+  EXPECT_EQ(answer.json.get("usage").get("completion_tokens").as_int(), 16);
+}
+
+TEST_F(Server, NamesItsModels) {
+  EXPECT_EQ(get("/v1/models").json.get("data").as_array().at(0).get("id").as_string(), "stories");
+  EXPECT_EQ(get("/v1/models/stories").json.get("max_model_len").as_int(), 2048);
+  EXPECT_EQ(get("/v1/models/other").code(), "model_not_found");
+  EXPECT_EQ(post("/v1/completions", completion(R"(,"model":"other")")).status, 404);
+}
+
+TEST_F(Server, EmbedsTheSameInBothEncodings) {
+  const Answer plain = post("/v1/embeddings", R"({"model":"static","input":["Tim","a ball"]})");
+  const Answer coded = post("/v1/embeddings", R"({"input":"a ball","encoding_format":"base64"})");
+
+  ASSERT_EQ(plain.status, 200) << plain.json.dump();
+  const Json& vector = plain.json.get("data").as_array().at(1).get("embedding");
+  double norm = 0;
+  for (const Json& value : vector.as_array()) norm += value.as_number() * value.as_number();
+  EXPECT_NEAR(norm, 1, 1e-5);
+  const size_t bytes = vector.as_array().size() * 4;
+  EXPECT_EQ(coded.json.get("data").as_array().at(0).get("embedding").as_string().size(),
+            (bytes + 2) / 3 * 4);
+}
+
+TEST_F(Server, TakesTextToTokensAndBack) {
+  const Answer tokens =
+      post("/tokenize", R"({"prompt":"Lily saw a ball","add_special_tokens":false})");
+
+  EXPECT_EQ(tokens.json.get("count").as_int(),
+            static_cast<int64_t>(tokens.json.get("tokens").as_array().size()));
+  const Answer text = post("/detokenize", R"({"tokens":)" + tokens.json.get("tokens").dump() + "}");
+  EXPECT_NE(text.json.get("prompt").as_string().find("Lily saw a ball"), std::string::npos);
+}
+
+TEST_F(Server, Answers32AtOnce) {
+  const std::string expected = text_of("");
+  std::vector<std::string> texts(32);
+  std::vector<std::thread> clients;
+  for (std::string& text : texts) clients.emplace_back([&] { text = text_of(""); });
+  for (std::thread& client : clients) client.join();
+
+  for (const std::string& text : texts) EXPECT_EQ(text, expected);
+  EXPECT_EQ(metric(R"(kvshare_choices_total{reason="length"})"), 33);
+}
+
+TEST_F(Server, FinishesWhatWasBegunWhenDrained) {
+  RawClient stream(server->port());
+  const std::string body = completion(R"(,"max_tokens":400,"stream":true)");
+  stream.send("POST /v1/completions HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) +
+              "\r\n\r\n" + body);
+  stream.receive("data: ");
+
+  EXPECT_EQ(get("/ready").status, 200);
+  std::string rest;
+  std::thread reader([&] { rest = stream.receive("[DONE]"); });
+  EXPECT_TRUE(server->drain(std::chrono::seconds(60)));
+  reader.join();
+
+  EXPECT_NE(rest.find("[DONE]"), std::string::npos);
+  EXPECT_EQ(get("/ready").status, 503);
+  EXPECT_EQ(get("/health").status, 200);
+  const Answer refused = post("/v1/completions", completion(""));
+  EXPECT_EQ(refused.code(), "shutting_down");
+  EXPECT_EQ(refused.headers.count("Retry-After"), 1u);
+}
+
+TEST_F(Server, EndsStreamsWhenItGoes) {
+  RawClient stream(server->port());
+  const std::string body =
+      completion(R"(,"max_tokens":1900,"n":8,"logit_bias":{"2":-100},"stream":true)");
+  stream.send("POST /v1/completions HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) +
+              "\r\n\r\n" + body);
+  stream.receive("data: ");
+
+  server.reset();
+
+  const std::string all = stream.receive();
+  EXPECT_NE(all.find(R"("code":"shutting_down")"), std::string::npos)
+      << all.substr(all.size() - std::min<size_t>(all.size(), 500));
+}
+
+}  // namespace
+}  // namespace kvs::test

@@ -1,0 +1,126 @@
+#include <mutex>
+
+#include "base/sha256.h"
+#include "support/http_scene.h"
+#include "support/temporary_folder.h"
+
+namespace kvs::test {
+namespace {
+
+class TenantsOfAServer : public HttpScene {
+ protected:
+  void SetUp() override {
+    write_keys({{"acme-key", "acme"},
+                {"globex-key", "globex"},
+                {"one-key", "one group=team"},
+                {"two-key", "two group=team"},
+                {"watch-key", "watch metrics"}});
+    start({.keys = keys, .log = [this](std::string_view line) {
+             const std::lock_guard lock(log_mutex);
+             log.push_back(Json::parse(line, "log"));
+           }});
+  }
+  void TearDown() override { server.reset(); }
+
+  void write_keys(const std::vector<std::pair<std::string, std::string>>& lines) {
+    std::string text;
+    for (const auto& [key, rest] : lines) text += sha256_hex(key) + " " + rest + "\n";
+    keys = folder.write("keys", text);
+  }
+
+  Answer ask(const std::string& key, const std::string& fields = "") const {
+    return post("/v1/completions",
+                R"({"prompt":"Once upon a time, Tim had a red car and a blue ball. One day",)"
+                R"("max_tokens":3,"temperature":0)" +
+                    fields + "}",
+                {{"Authorization", "Bearer " + key}});
+  }
+
+  TemporaryFolder folder;
+  std::filesystem::path keys;
+  std::mutex log_mutex;
+  std::vector<Json> log;
+};
+
+TEST_F(TenantsOfAServer, NeedAKeyForEverythingButHealth) {
+  EXPECT_EQ(get("/health").status, 200);
+  for (const char* path : {"/v1/models", "/v1/models/stories", "/nothing"})
+    EXPECT_EQ(get(path).status, 401) << path;
+  for (const char* path :
+       {"/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/tokenize", "/detokenize"})
+    EXPECT_EQ(post(path, "{}").code(), "invalid_api_key") << path;
+  EXPECT_EQ(ask("wrong").status, 401);
+  EXPECT_EQ(ask(sha256_hex("acme-key")).status, 401);
+  EXPECT_EQ(ask("acme-key").status, 200);
+}
+
+TEST_F(TenantsOfAServer, NeverReuseEachOthersRows) {
+  ASSERT_EQ(ask("acme-key").cached(), 0);
+
+  const Answer other = ask("globex-key");
+
+  EXPECT_EQ(other.cached(), 0);
+  EXPECT_EQ(other.json.get("kvshare").get("reason").as_string(), "no_donor");
+  EXPECT_EQ(ask("one-key").cached(), 0);
+  EXPECT_GT(ask("acme-key").cached(), 10);
+  EXPECT_GT(ask("globex-key").cached(), 10);
+}
+
+TEST_F(TenantsOfAServer, ShareWithinAGroupWithoutSayingWhoHadIt) {
+  ask("one-key");
+
+  const Answer other = ask("two-key");
+
+  EXPECT_GT(other.cached(), 10);
+  EXPECT_TRUE(other.json.get("kvshare").get("donors").as_array().at(0).get("id").is_null());
+}
+
+TEST_F(TenantsOfAServer, NarrowReuseDownByASalt) {
+  const std::string salt = R"(,"cache_salt":"a")";
+  ask("one-key");
+
+  EXPECT_EQ(ask("one-key", salt).cached(), 0);
+  EXPECT_GT(ask("one-key", salt).cached(), 10);
+  EXPECT_EQ(ask("two-key", salt).cached(), 0);  // not even within the group
+  EXPECT_EQ(ask("acme-key", R"(,"cache_salt":"group:team")").cached(), 0);
+}
+
+TEST_F(TenantsOfAServer, ReadMetricsByTheirOwnKeyOrFromThisMachine) {
+  const httplib::Headers proxied{{"X-Forwarded-For", "203.0.113.7"}};
+  httplib::Headers acme = proxied, watch = proxied;
+  acme.emplace("Authorization", "Bearer acme-key");
+  watch.emplace("Authorization", "Bearer watch-key");
+
+  EXPECT_EQ(get("/metrics").status, 200);
+  EXPECT_EQ(get("/metrics", proxied).status, 403);
+  EXPECT_EQ(get("/metrics", acme).status, 403);
+  EXPECT_EQ(get("/metrics", watch).status, 200);
+}
+
+TEST_F(TenantsOfAServer, ChangeWhenTheKeysAreReadAgain) {
+  write_keys({{"new-key", "acme"}});
+  server->reload_keys();
+
+  EXPECT_EQ(ask("acme-key").status, 401);
+  EXPECT_EQ(ask("new-key").status, 200);
+
+  folder.write("keys", "nonsense");
+  EXPECT_THROW(server->reload_keys(), Error);
+  EXPECT_EQ(ask("new-key").status, 200);
+}
+
+TEST_F(TenantsOfAServer, AppearInTheLogWithoutTheirTexts) {
+  const Answer answer = ask("acme-key");
+  server.reset();
+
+  ASSERT_EQ(log.size(), 1u);
+  EXPECT_EQ(log[0].get("tenant").as_string(), "acme");
+  EXPECT_EQ(log[0].get("status").as_int(), 200);
+  EXPECT_EQ(log[0].get("request_id").as_string(), answer.headers.find("x-request-id")->second);
+  EXPECT_EQ(log[0].get("completion_tokens").as_int(), 3);
+  EXPECT_EQ(log[0].dump().find("Tim"), std::string::npos);
+  EXPECT_EQ(log[0].dump().find("acme-key"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace kvs::test

@@ -1,0 +1,49 @@
+#include "serve/metrics.h"
+
+#include <gtest/gtest.h>
+
+namespace kvs::test {
+namespace {
+
+bool has_line(const std::string& text, const std::string& line) {
+  return text.find("\n" + line + "\n") != std::string::npos;
+}
+
+TEST(Metrics, AreZeroFromTheStart) {
+  const std::string text = Metrics().text({});
+
+  EXPECT_TRUE(
+      has_line(text, R"(kvshare_requests_total{route="/v1/chat/completions",status="200"} 0)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_hit_tokens_total{kind="shifted"} 0)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_declined_total{reason="no_donor"} 0)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_count{reuse="no"} 0)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_bucket{reuse="yes",le="+Inf"} 0)"));
+}
+
+TEST(Metrics, AddUpAnswers) {
+  Metrics metrics;
+  Response response{.tokens = {1, 2, 3}, .finish_reason = "length"};
+  response.reuse.prompt_tokens = 10;
+  response.reuse.exact = 4;
+  response.reuse.computed = 6;
+  response.reuse.tpot_ms = 20;
+  response.reuse.reason = ReuseReason::no_donor;
+
+  metrics.count_answer(response, 0.3);
+  metrics.count_answer(response, 0.2);
+  const std::string text = metrics.text({.waiting = 5, .max_blocks = 9});
+
+  EXPECT_TRUE(has_line(text, "kvshare_prompt_tokens_total 20"));
+  EXPECT_TRUE(has_line(text, "kvshare_generated_tokens_total 6"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_hit_tokens_total{kind="exact"} 8)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_declined_total{reason="no_donor"} 2)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_choices_total{reason="length"} 2)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_bucket{reuse="yes",le="0.25"} 1)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_bucket{reuse="yes",le="0.5"} 2)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_sum{reuse="yes"} 0.5)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_tpot_seconds_bucket{le="0.025"} 2)"));
+  EXPECT_TRUE(has_line(text, "kvshare_waiting_choices 5"));
+}
+
+}  // namespace
+}  // namespace kvs::test

@@ -1,0 +1,106 @@
+#include "serve/tenants.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+
+#include "base/sha256.h"
+#include "support/errors.h"
+#include "support/temporary_folder.h"
+
+namespace kvs::test {
+namespace {
+
+class KeyFile : public testing::Test {
+ protected:
+  void write(const std::string& text) const { std::ofstream(path) << text; }
+  static std::string line(const std::string& key, const std::string& rest) {
+    return sha256_hex(key) + " " + rest + "\n";
+  }
+  std::string fault() const {
+    return error_of([&] { Tenants{path}; }).what();
+  }
+
+  TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "keys";
+};
+
+TEST(Sha256, IsThatOfFips180) {
+  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+TEST(Tenants, WithoutKeysThereIsOneLocalTenant) {
+  const Tenants tenants("");
+
+  EXPECT_FALSE(tenants.has_keys());
+  EXPECT_EQ(tenants.find("anything")->tenant, "");
+  EXPECT_EQ(tenants.find("")->partition(""), "");
+}
+
+TEST_F(KeyFile, SaysWhoseAKeyIs) {
+  write("# keys\n\n" + line("one", "acme group=support metrics") + line("two", "globex"));
+  const Tenants tenants(path);
+
+  EXPECT_EQ(tenants.find("one")->tenant, "acme");
+  EXPECT_EQ(tenants.find("one")->share_group, "support");
+  EXPECT_TRUE(tenants.find("one")->may_read_metrics);
+  EXPECT_EQ(tenants.find("two")->share_group, "");
+  EXPECT_FALSE(tenants.find("two")->may_read_metrics);
+  EXPECT_FALSE(tenants.find("three"));
+  EXPECT_FALSE(tenants.find(""));
+  EXPECT_FALSE(tenants.find(sha256_hex("one")));  // the file's content opens nothing
+}
+
+TEST_F(KeyFile, IsReadAgainAndKeptWhereItIsBroken) {
+  write(line("one", "acme"));
+  Tenants tenants(path);
+
+  write(line("two", "acme"));
+  tenants.reload();
+  EXPECT_FALSE(tenants.find("one"));
+  EXPECT_TRUE(tenants.find("two"));
+
+  write("nonsense\n");
+  EXPECT_THROW(tenants.reload(), Error);
+  EXPECT_TRUE(tenants.find("two"));
+}
+
+TEST_F(KeyFile, NamesTheLineThatIsWrong) {
+  const std::string name = path.string();
+  write("secret acme\n");
+  EXPECT_EQ(fault(), name + ":1: expected the SHA-256 of a key in 64 hexadecimal digits");
+  write("\n" + line("one", ""));
+  EXPECT_EQ(fault(), name + ":2: expected a tenant's name behind the key's hash");
+  write(line("one", "a/b"));
+  EXPECT_EQ(fault(), name + ":1: expected a tenant's name behind the key's hash");
+  write(line("one", "acme group=a:b"));
+  EXPECT_EQ(fault(), name + ":1: expected 'group=NAME' or 'metrics', found 'group=a:b'");
+  write(line("one", "acme") + line("one", "globex"));
+  EXPECT_EQ(fault(), name + ":2: this key is listed before");
+}
+
+TEST(Caller, PartitionsAreEqualWithinATenantOrGroupOnly) {
+  const Caller acme{.tenant = "acme"}, globex{.tenant = "globex"};
+  const Caller a{.tenant = "a", .share_group = "g"}, b{.tenant = "b", .share_group = "g"};
+  const Caller named_as_group{.tenant = "g"};
+
+  EXPECT_EQ(a.partition(""), b.partition(""));
+  const std::set<std::string> all{
+      acme.partition(""),           globex.partition(""),   a.partition(""),
+      named_as_group.partition(""), acme.partition("s"),    acme.partition("t"),
+      globex.partition("s"),        a.partition("s"),       b.partition("s"),
+      Caller{}.partition(""),       Caller{}.partition("s")};
+  EXPECT_EQ(all.size(), 11u);
+}
+
+TEST(Caller, NoSaltReachesAnotherPartition) {
+  const Caller acme{.tenant = "acme"};
+
+  for (const char* salt : {"acme", "globex", "group:g", "salt:globex:s", ":globex:s", "\n"})
+    EXPECT_TRUE(acme.partition(salt).starts_with("salt:acme:")) << salt;
+}
+
+}  // namespace
+}  // namespace kvs::test

@@ -1,0 +1,95 @@
+#include "tools/serve_http.h"
+
+#include <filesystem>
+#include <thread>
+
+#include "kvs/error.h"
+#include "tools/interrupt.h"
+#include "tools/message.h"
+#include "tools/model_path.h"
+#include "tools/output.h"
+#include "tools/tool.h"
+
+namespace kvs {
+namespace {
+
+constexpr std::chrono::milliseconds kLook{50};
+constexpr std::chrono::seconds kDrain{30};
+
+// What clients call the model: the installed name, or the file's without its ending.
+std::string public_name(const std::string& model) {
+  const std::filesystem::path path(model);
+  return path.extension() == ".gguf" ? path.stem().string() : path.filename().string();
+}
+
+std::string address(const HttpOptions& http, int port) {
+  const bool is_ipv6 = http.host.find(':') != std::string::npos;
+  return fmt::format("http://{}:{}", is_ipv6 ? "[" + http.host + "]" : http.host, port);
+}
+
+void reload(HttpServer& server) {
+  try {
+    server.reload_keys();
+    explain("the keys were read again");
+  } catch (const Error& e) {
+    say(fmt::format("{}; the keys stay as they were", e.what()));
+  }
+}
+
+}  // namespace
+
+CLI::App* add_http_command(CLI::App& app, ServeOptions& serve, HttpOptions& http) {
+  CLI::App* command = app.add_subcommand("http", "Answer clients of the OpenAI API");
+  add_serve_options(*command, serve);
+  command->add_option("--host", http.host, "Address to listen on")
+      ->type_name("HOST")
+      ->capture_default_str();
+  command->add_option("--port", http.port, "Port to listen on; 0: any that is free")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65535));
+  command->add_option("--parallel", serve.parallel, "Choices worked on at the same time")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, Transformer::kMaxLogitsRows));
+  command->add_option("--max-waiting", http.max_waiting, "Choices that wait for their turn")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
+  command->add_option("--connections", http.connections, "Connections served at the same time")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 900));  // the HTTP library takes no descriptors from 1024 on
+  command->add_option("--keys", http.keys, "API keys and their tenants; read again on SIGHUP")
+      ->type_name("FILE");
+  command->add_option("--model-name", http.model, "What clients call the model")->type_name("NAME");
+  return command;
+}
+
+int serve_http(const ServeOptions& serve, HttpOptions http) {
+  catch_hangups();
+  if (http.model.empty()) http.model = public_name(serve.model);
+  http.max_tokens = serve.max_tokens;
+  http.sampling = serve.sampling;
+  http.log = [](std::string_view line) { log_line(line); };
+  Server model(serve);
+  check_interrupt();
+  http.reuse = model.reuse();
+  // Not the index's, which is the engine's thread's own.
+  const ChosenEmbedder embedder({.name = serve.embedder == "auto" ? "static" : serve.embedder,
+                                 .model = resolve_model(serve.model),
+                                 .tokenizer = model.model().prompts().tokenizer(),
+                                 .backend = serve.compute.backend});
+  const auto server = start_http_server(model.model(), model.engine(), &*embedder, http);
+  write_line(address(http, server->port()));
+  while (interrupted() == 0) {
+    if (take_hangup()) reload(*server);
+    std::this_thread::sleep_for(kLook);
+  }
+  explain("finishing what was begun");
+  if (!server->drain(kDrain)) warn("some answers were not finished in time");
+  clear_interrupt();  // it was obeyed
+  return kExitOk;
+}
+
+}  // namespace kvs
