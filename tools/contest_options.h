@@ -22,6 +22,7 @@ struct ContestOptions {
   std::string chat_template;
   std::vector<std::string> policies{"full", "prefix", "naive", "epic"};
   std::vector<double> budgets;
+  std::vector<int> donor_depths{0};
   ReuseOptions rule;  ///< its numbers, but for the budget
   bool no_noise = false;
   std::string json;

@@ -25,6 +25,9 @@ struct ServeOptions {
   std::string policy = policy_name(ReuseOptions{}.policy);
   ReuseOptions rule;  ///< its numbers
   std::string exactify = "idle";
+  int donor_depth = 0;
+  double donor_ttl_s = 0;
+  bool pin_preloaded = false;
   std::string chat_template;
   bool parse_special = false;
   int parallel = 1;
