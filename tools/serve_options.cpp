@@ -35,10 +35,16 @@ void add_sampling(CLI::App& app, ServeOptions& options) {
 void add_reuse(CLI::App& app, ServeOptions& options) {
   app.add_option("--index", options.index, "Directory made by kvs-index: donors on disk")
       ->type_name("DIR");
-  add_embedder_option(app, options.embedder);
+  app.add_option("--embedder", options.embedder,
+                 "What finds donors by embedding: auto (the index's, else static), static, bert "
+                 "(the installed minilm), an encoder's directory, or none")
+      ->type_name("NAME")
+      ->capture_default_str();
   app.add_option("--preload", options.preload, "Archive whose prompts are donors from the start")
       ->type_name("ARCHIVE")
       ->allow_extra_args(false);  // or it would take the request files too
+  app.add_flag("--pin-preloaded", options.pin_preloaded,
+               "Keep what was preloaded, whatever else needs room");
   app.add_option("--reuse", options.reuse, "What may be reused: off, exact or approx")
       ->type_name("MODE")
       ->capture_default_str();
@@ -52,6 +58,22 @@ void add_reuse(CLI::App& app, ServeOptions& options) {
       ->check(CLI::Range(0.0, 1.0));
   add_rule_options(app, options.rule);
   add_support_options(app, options.support);
+  app.add_option("--donor-depth", options.donor_depth,
+                 "Approximate rows of this depth at most are donors too: for experiments")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1000));
+  app.add_option("--donor-ttl", options.donor_ttl_s,
+                 "Forget donors so long after they came; 0: when there is no room")
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e9));
+  app.add_option("--exactify", options.exactify,
+                 "When texts answered over approximate tokens are computed again, to be donors: "
+                 "off, idle or always")
+      ->type_name("WHEN")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"off", "idle", "always"}));
 }
 
 int64_t blocks_of(int64_t megabytes, const KvLayout& layout) {
@@ -95,27 +117,47 @@ Server::Server(const ServeOptions& options)
   Transformer& transformer = model_->transformer();
   engine_ = std::make_unique<Engine>(
       transformer, model_->prompts().tokenizer(),
-      EngineOptions{.max_blocks = blocks_of(options.kv_memory_mb, transformer.kv_layout(kv_type)),
-                    .kv_type = kv_type,
-                    .parallel = options.parallel});
+      EngineOptions{
+          .max_blocks = blocks_of(options.kv_memory_mb, transformer.kv_layout(kv_type)),
+          .kv_type = kv_type,
+          .parallel = options.parallel,
+          .donors = {.max_depth = options.donor_depth, .time_to_live_s = options.donor_ttl_s}});
 
   open_donors(options, model_->archive_header(kv_type, ""));
 }
 
+void Server::tell_background_work() const {
+  const BackgroundWork& work = engine_->background();
+  if (work.texts > 0)
+    explain("{} texts made exact: {} tokens computed in {:.0f} ms", work.texts, work.rows, work.ms);
+}
+
 void Server::open_donors(const ServeOptions& options, const ArchiveHeader& header) {
   DonorStore& donors = engine_->donors();
-  for (const std::string& archive : options.preload) donors.preload(archive, header);
-  if (options.index.empty()) return;
-  const DonorIndexInfo info = DonorIndex(options.index).info();
-  if (info.embeddings == 0) return donors.open_index(options.index, header);
-  embedder_ = open_index_embedder({.name = options.embedder,
-                                   .model = resolve_model(options.model),
-                                   .tokenizer = model_->prompts().tokenizer(),
-                                   .backend = options.compute.backend},
-                                  info.embedder, options.index);
-  donors.open_index(options.index, header, [this](std::span<const int32_t> tokens) {
-    return (*embedder_)->embed(tokens);
-  });
+  const DonorStore::Embed embed = open_embedder(options);
+  if (embed) donors.embed_with(embed);
+  for (const std::string& archive : options.preload)
+    donors.preload(archive, header, options.pin_preloaded);
+  if (!options.index.empty()) donors.open_index(options.index, header, embed);
+}
+
+// The index's embedder where there is one, since its vectors are to be compared; it serves the
+// donors in memory too.
+DonorStore::Embed Server::open_embedder(const ServeOptions& options) {
+  if (options.embedder == "none") return {};
+  EmbedderChoice choice{.name = options.embedder,
+                        .model = resolve_model(options.model),
+                        .tokenizer = model_->prompts().tokenizer(),
+                        .backend = options.compute.backend};
+  const std::string indexed =
+      options.index.empty() ? std::string() : DonorIndex(options.index).info().embedder;
+  if (!indexed.empty()) {
+    embedder_ = open_index_embedder(choice, indexed, options.index);
+  } else {
+    if (choice.name == "auto") choice.name = "static";
+    embedder_ = std::make_unique<ChosenEmbedder>(choice);
+  }
+  return [this](std::span<const int32_t> tokens) { return (*embedder_)->embed(tokens); };
 }
 
 }  // namespace kvs

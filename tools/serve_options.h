@@ -21,12 +21,16 @@ struct ServeOptions {
   std::string kv = "f16";
   int64_t kv_memory_mb = 2048;
   std::string index;                 ///< directory made by kvs-index; empty: none
-  std::string embedder = "auto";     ///< of the index
+  std::string embedder = "auto";     ///< of the index, and of the donors in memory
   std::vector<std::string> preload;  ///< archives
   std::string reuse = "approx";
   std::string policy = policy_name(ReuseOptions{}.policy);
   ReuseOptions rule;  ///< its numbers
   SupportOptions support;
+  std::string exactify = "idle";
+  int donor_depth = 0;
+  double donor_ttl_s = 0;
+  bool pin_preloaded = false;
   std::string chat_template;
   bool parse_special = false;
   int parallel = 1;
@@ -46,8 +50,11 @@ class Server {
   Engine& engine() { return *engine_; }
   Backend& backend() { return *backend_; }
   ReuseOptions reuse() const { return reuse_; }
+  /// What exactify_step() did, for --verbose.
+  void tell_background_work() const;
 
  private:
+  DonorStore::Embed open_embedder(const ServeOptions& options);
   void open_donors(const ServeOptions& options, const ArchiveHeader& header);
 
   ReuseOptions reuse_;
