@@ -79,6 +79,24 @@ TEST(Explain, SaysWhereRowsStandInPlaceBehindOtherTokens) {
             "no_source 0+1, in_place 1+50, no_source 51+1");
 }
 
+TEST(Explain, NamesRowsOfOtherTokens) {
+  const Tokens donor = counting(0, 60);
+  Tokens target = donor;
+  target[30] = 900;
+  const std::vector<std::span<const int32_t>> donors{donor};
+  const int64_t length = 60;
+  const SourceSpan spans[] = {{0, 30, 0, 0}, {30, 1, 0, 30, true}, {31, 29, 0, 31}};
+  const EditScript script = make_script(target, {&length, 1}, spans);
+
+  const auto explained = explain_script(target, donors, script, {.policy = Policy::naive});
+
+  ASSERT_EQ(explained.size(), 4u);
+  EXPECT_EQ(explained[1], (ExplainedSpan{RowReason::fuzzy, 30, 1, 0, 30}));
+  EXPECT_TRUE(explained[1].reused());
+  EXPECT_EQ(row_reason_name(explained[1].reason), "fuzzy");
+  EXPECT_EQ(explained[2].reason, RowReason::in_place);
+}
+
 TEST(Explain, ShortPromptsReuseNothing) {
   EXPECT_EQ(explained(counting(0, 10), {counting(0, 100)}), "too_short 0+10");
 }

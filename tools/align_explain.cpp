@@ -51,6 +51,8 @@ std::string_view in_words(RowReason reason) {
       return "in place, behind other tokens";
     case RowReason::shifted:
       return "from another position";
+    case RowReason::fuzzy:
+      return "the rows of other tokens, whose embeddings are alike";
     case RowReason::policy:
       return "the donor has them, the policy computes them anew";
     case RowReason::last_token:

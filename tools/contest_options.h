@@ -9,6 +9,7 @@
 #include "kvs/evaluation.h"
 #include "kvs/model.h"
 #include "tools/compute_options.h"
+#include "tools/fuzzy_option.h"
 
 namespace kvs {
 
@@ -44,7 +45,7 @@ class ContestModel {
 
   void load();
   Transformer& transformer() { return model_->transformer(); }  ///< behind load()
-  EngineOptions engine_options() const;                         ///< the same
+  EngineOptions engine_options() const;                         ///< the same; must not outlive this
 
   /// {"model","device","machine","commit"}.
   Json origin() const;
@@ -52,6 +53,7 @@ class ContestModel {
  private:
   const ContestOptions& options_;
   DType kv_type_;
+  FuzzyTokens fuzzy_;
   std::unique_ptr<Backend> backend_;
   PromptEncoder prompts_;
   std::unique_ptr<Model> model_;

@@ -14,6 +14,7 @@
 #include "tools/align_donors.h"
 #include "tools/align_explain.h"
 #include "tools/donor_lookup.h"
+#include "tools/fuzzy_option.h"
 #include "tools/output.h"
 #include "tools/terminal.h"
 #include "tools/tool.h"
@@ -25,6 +26,7 @@ struct Options {
   std::string format = "auto";
   int64_t min_span = 8;
   int64_t context = 12;
+  double fuzzy = 0;
   bool explain = false;
   std::string policy = "epic";
   int64_t sinks = 4;
@@ -52,10 +54,11 @@ std::string text_of(std::span<const int32_t> tokens, const kvs::Tokenizer* token
 std::string heading(const std::string& id, const kvs::AlignedPrompt& prompt,
                     const kvs::Palette& palette) {
   const kvs::EditScript& script = prompt.script;
+  const std::string fuzzy = script.fuzzy() > 0 ? fmt::format("{} fuzzy, ", script.fuzzy()) : "";
   std::string text =
-      fmt::format("{}{}{}: {} tokens, {} kept, {} moved, {} computed ({:.1f} % reused)\n",
+      fmt::format("{}{}{}: {} tokens, {} kept, {} moved, {}{} computed ({:.1f} % reused)\n",
                   palette.bold, kvs::shown_id(id), palette.reset, script.target_tokens(),
-                  script.kept(), script.moved(), script.computed(), 100 * script.coverage());
+                  script.kept(), script.moved(), fuzzy, script.computed(), 100 * script.coverage());
   for (size_t at = 0; at < prompt.donors.size(); ++at) {
     const kvs::ScriptDonor donor = prompt.donors[at].name();
     text += fmt::format("{}donor {}: {} (similarity {:.3f}, {} tokens){}\n", palette.faint, at + 1,
@@ -122,6 +125,11 @@ void check(const Options& options) {
 
 int align_prompts(const Options& options) {
   check(options);
+  const kvs::FuzzyTokens fuzzy(options.fuzzy, options.lookup.model);
+  const kvs::AlignRules rules{.min_span = options.min_span,
+                              .fuzzy = options.fuzzy,
+                              .cosines = fuzzy.cosines(),
+                              .whole = options.lookup.donors == 1};
   const kvs::DonorLookup lookup(options.lookup);
   std::optional<kvs::EditedArchive> archive;
   if (options.apply) archive.emplace(options.output, options.lookup.index, lookup.index().info());
@@ -131,8 +139,7 @@ int align_prompts(const Options& options) {
                              const std::vector<kvs::DonorCandidate>& candidates) {
     std::vector<kvs::AlignDonor> donors = read_donors(lookup, candidates);
     if (archive) archive->keep_usable(donors);
-    const kvs::AlignedPrompt prompt = kvs::align_prompt(tokens, std::move(donors), options.min_span,
-                                                        /*whole=*/options.lookup.donors == 1);
+    const kvs::AlignedPrompt prompt = kvs::align_prompt(tokens, std::move(donors), rules);
     any = any || prompt.script.coverage() > 0;
     archive ? archive->add(request, tokens, prompt) : scripts.write(request.id, tokens, prompt);
   };
@@ -163,6 +170,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("TOKENS")
       ->capture_default_str();
+  kvs::add_fuzzy_option(app, options.fuzzy);
   app.add_option("--format", options.format, "auto: diff on a terminal, json elsewhere")
       ->check(CLI::IsMember({"auto", "json", "diff"}))
       ->type_name("FORMAT")

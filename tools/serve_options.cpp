@@ -79,7 +79,9 @@ void add_serve_options(CLI::App& app, ServeOptions& options) {
 }
 
 Server::Server(const ServeOptions& options)
-    : reuse_(options.rule), backend_(make_backend(options.compute.backend)) {
+    : reuse_(options.rule),
+      fuzzy_(options.rule.fuzzy, options.model),
+      backend_(make_backend(options.compute.backend)) {
   reuse_.mode = reuse_mode_from_name(options.reuse);
   reuse_.policy = policy_from_name(options.policy);
   explain("{}", backend_->description());
@@ -95,7 +97,8 @@ Server::Server(const ServeOptions& options)
       transformer, model_->prompts().tokenizer(),
       EngineOptions{.max_blocks = blocks_of(options.kv_memory_mb, transformer.kv_layout(kv_type)),
                     .kv_type = kv_type,
-                    .parallel = options.parallel});
+                    .parallel = options.parallel,
+                    .cosines = fuzzy_.cosines()});
 
   open_donors(options, model_->archive_header(kv_type, ""));
 }

@@ -9,6 +9,7 @@
 #include "kvs/model.h"
 #include "tools/compute_options.h"
 #include "tools/embedder_choice.h"
+#include "tools/fuzzy_option.h"
 
 namespace kvs {
 
@@ -48,6 +49,7 @@ class Server {
   void open_donors(const ServeOptions& options, const ArchiveHeader& header);
 
   ReuseOptions reuse_;
+  FuzzyTokens fuzzy_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<ChosenEmbedder> embedder_;

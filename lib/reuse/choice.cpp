@@ -21,7 +21,7 @@ std::vector<size_t> order_of(std::span<const double> scores) {
 std::vector<int64_t> kept_positions(std::span<const PlanSpan> spans) {
   std::vector<int64_t> positions;
   for (const PlanSpan& span : spans)
-    for (int64_t row = 0; span.kind == PlanSpan::Kind::shifted && row < span.count; ++row)
+    for (int64_t row = 0; span.kept() && row < span.count; ++row)
       positions.push_back(span.first + row);
   return positions;
 }

@@ -9,7 +9,7 @@
 // What the rules have in common.
 namespace kvs {
 
-/// Positions of the shifted rows, ascending.
+/// Positions of the kept rows, ascending.
 std::vector<int64_t> kept_positions(std::span<const PlanSpan> spans);
 
 /// `share` of `count`, rounded up.

@@ -10,13 +10,13 @@ namespace {
 using Kind = PlanSpan::Kind;
 
 // The script's sources as pieces of an edited prompt, so that the plan is what a server would do.
-std::vector<ReuseDonor> pieces_of(std::span<const int32_t> target,
+std::vector<ReuseDonor> pieces_of(std::span<const std::span<const int32_t>> donors,
                                   std::span<const EditOp> sources) {
   std::vector<ReuseDonor> pieces;
   for (const EditOp& op : sources) {
     const bool prefix = op.target_first == 0 && op.donor_first == 0;
     pieces.push_back({.id = {},
-                      .tokens = target.subspan(op.target_first, op.count),
+                      .tokens = donors[op.source].subspan(op.donor_first, op.count),
                       .exact_rows = prefix ? op.count : 0,
                       .only_at = op.target_first});
   }
@@ -52,6 +52,7 @@ void append_hole(std::vector<ExplainedSpan>& spans, const PlanSpan& hole,
 
 RowReason reason_of(const PlanSpan& span, const EditOp& op, int64_t target_tokens) {
   if (span.kind == Kind::exact) return RowReason::prefix;
+  if (span.kind == Kind::fuzzy) return RowReason::fuzzy;
   if (span.kind == Kind::shifted) return op.shift() == 0 ? RowReason::in_place : RowReason::shifted;
   return span.first == target_tokens - 1 ? RowReason::last_token : RowReason::policy;
 }
@@ -59,9 +60,9 @@ RowReason reason_of(const PlanSpan& span, const EditOp& op, int64_t target_token
 }  // namespace
 
 std::string_view row_reason_name(RowReason reason) {
-  constexpr std::string_view kNames[] = {"prefix",         "in_place",     "shifted",
-                                         "policy",         "last_token",   "no_source",
-                                         "below_min_span", "unprofitable", "too_short"};
+  constexpr std::string_view kNames[] = {
+      "prefix",     "in_place",  "shifted",        "fuzzy",        "policy",
+      "last_token", "no_source", "below_min_span", "unprofitable", "too_short"};
   return kNames[static_cast<size_t>(reason)];
 }
 
@@ -71,7 +72,7 @@ std::vector<ExplainedSpan> explain_script(std::span<const int32_t> target,
   std::vector<EditOp> sources;
   std::copy_if(script.ops.begin(), script.ops.end(), std::back_inserter(sources),
                [](const EditOp& op) { return op.reuses(); });
-  const ReusePlan plan = plan_reuse(target, pieces_of(target, sources), options);
+  const ReusePlan plan = plan_reuse(target, pieces_of(donors, sources), options);
   const std::vector<int64_t> runs = run_lengths(target, donors);
 
   std::vector<ExplainedSpan> spans;

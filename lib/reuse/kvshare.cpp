@@ -21,7 +21,7 @@ class KvshareSelector final : public Selector {
     const PlanSpan* before = nullptr;
     for (const PlanSpan& span : context.spans) {
       if (span.kind == PlanSpan::Kind::shifted) {
-        const bool edit = !before || !before->shared();
+        const bool edit = !before || !before->shared() || before->kind == PlanSpan::Kind::fuzzy;
         const int64_t moved = span.first == span.donor_first ? 0 : options.sinks;
         const int64_t rows = std::min(span.count, std::max(edit ? options.halo : 0, moved));
         for (int64_t row = 0; row < rows; ++row) positions.push_back(span.first + row);

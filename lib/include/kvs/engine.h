@@ -55,6 +55,7 @@ struct EngineOptions {
   DType kv_type = DType::f16;
   int rows_per_step = Transformer::kMaxRows;  ///< prefill rows and decode rows of one forward pass
   int parallel = 1;                           ///< tasks worked on at the same time
+  TokenCosines cosines;                       ///< of the model's tokens; needed by fuzzy reuse only
 };
 
 /// Answers prompts: finds donors, edits their KV into the prompt's, computes what is missing,

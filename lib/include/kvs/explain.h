@@ -16,6 +16,7 @@ enum class RowReason {
   prefix,          ///< reused: donor and prompt begin alike, which loses nothing
   in_place,        ///< reused: the same position, behind other tokens
   shifted,         ///< reused: another position
+  fuzzy,           ///< reused: the row of another token, whose embedding is alike
   policy,          ///< a donor has them, the policy computes them anew
   last_token,      ///< a donor has it, but its logits are needed
   no_source,       ///< no donor has these tokens, or fewer than 4 of them together
@@ -35,7 +36,7 @@ struct ExplainedSpan {
   int32_t donor = -1;       ///< index; -1 where the rows have no source in the script
   int64_t donor_first = 0;  ///< position at the donor
 
-  bool reused() const { return reason <= RowReason::shifted; }
+  bool reused() const { return reason <= RowReason::fuzzy; }
   bool operator==(const ExplainedSpan&) const = default;
 };
 

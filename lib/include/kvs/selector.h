@@ -59,7 +59,7 @@ class KVS_API Selector {
  public:
   virtual ~Selector() = default;
 
-  /// Rows inside shifted spans, ascending, that are computed in all layers whatever is measured.
+  /// Kept rows, ascending, that are computed in all layers whatever is measured.
   virtual std::vector<int64_t> select(const SelectionContext& context) const;
 
   /// Whether the rule goes on to choose among what is left with the model's help.
