@@ -29,7 +29,7 @@ struct Options {
   double fuzzy = 0;
   bool explain = false;
   std::string policy = "epic";
-  int64_t sinks = 4;
+  kvs::ReuseOptions rule;  // its numbers, but for --min-span and --fuzzy
   bool apply = false;
   std::string output = "-";
 };
@@ -80,15 +80,18 @@ class ScriptWriter {
   void write(const std::string& id, const std::vector<int32_t>& tokens,
              const kvs::AlignedPrompt& prompt) const {
     std::optional<kvs::Explanation> explanation;
-    if (options_.explain)
-      explanation.emplace(kvs::explain_prompt(tokens, prompt,
-                                              {.policy = kvs::policy_from_name(options_.policy),
-                                               .sinks = options_.sinks,
-                                               .min_span = options_.min_span}));
+    if (options_.explain) explanation.emplace(kvs::explain_prompt(tokens, prompt, rule()));
     as_diff_ ? write_diff(id, prompt, explanation) : write_json(id, prompt, explanation);
   }
 
  private:
+  kvs::ReuseOptions rule() const {
+    kvs::ReuseOptions rule = options_.rule;
+    rule.policy = kvs::policy_from_name(options_.policy);
+    rule.min_span = options_.min_span;
+    return rule;
+  }
+
   void write_json(const std::string& id, const kvs::AlignedPrompt& prompt,
                   const std::optional<kvs::Explanation>& explanation) const {
     kvs::PromptScript script{id, {}, prompt.script};
@@ -117,6 +120,7 @@ class ScriptWriter {
 };
 
 void check(const Options& options) {
+  kvs::policy_from_name(options.policy);  // or it would be said behind the first prompts
   if (options.apply && options.explain)
     kvs::fail(kvs::ErrorKind::argument, "--explain is for scripts, --apply writes an archive");
   if (!options.apply && options.output != "-")
@@ -150,13 +154,21 @@ int align_prompts(const Options& options) {
 
 void add_explain_options(CLI::App& app, Options& options) {
   app.add_flag("--explain", options.explain, "Say why: of each donor, and of all rows");
-  app.add_option("--policy", options.policy, "That --explain supposes: naive or epic")
-      ->check(CLI::IsMember({"naive", "epic"}))
+  app.add_option("--policy", options.policy, "That --explain supposes, as for kvs-serve")
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--sinks", options.sinks, "Of that policy, as for kvs-serve")
-      ->check(CLI::Range(0, 1 << 20))
-      ->type_name("N")
+  const auto add = [&](const char* name, int64_t& value, const char* what) {
+    app.add_option(name, value, what)
+        ->check(CLI::Range(0, 1 << 20))
+        ->type_name("N")
+        ->capture_default_str();
+  };
+  add("--halo", options.rule.halo, "Of that policy: tokens behind each edit to compute");
+  add("--sinks", options.rule.sinks, "Of that policy: first tokens of each moved span to compute");
+  app.add_option("--budget", options.rule.budget,
+                 "Of that policy: share of the kept tokens to compute")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("SHARE")
       ->capture_default_str();
 }
 

@@ -31,6 +31,11 @@ int64_t share_of(double share, int64_t count) {
   return std::clamp<int64_t>(static_cast<int64_t>(rows), 0, count);
 }
 
+int64_t share_of_kept(const SelectionContext& context) {
+  const auto kept = static_cast<int64_t>(kept_positions(context.spans).size());
+  return share_of(context.options.budget.value_or(ReuseOptions::kDefaultBudget), kept);
+}
+
 std::vector<double> values_at(std::span<const float> values, std::span<const int64_t> positions) {
   std::vector<double> picked(positions.size());
   std::transform(positions.begin(), positions.end(), picked.begin(),

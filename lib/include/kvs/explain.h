@@ -17,7 +17,7 @@ enum class RowReason {
   in_place,        ///< reused: the same position, behind other tokens
   shifted,         ///< reused: another position
   fuzzy,           ///< reused: the row of another token, whose embedding is alike
-  policy,          ///< a donor has them, the policy computes them anew
+  policy,          ///< a donor has them, the policy computes them all the same
   last_token,      ///< a donor has it, but its logits are needed
   no_source,       ///< no donor has these tokens, or fewer than 4 of them together
   below_min_span,  ///< a donor has them, in a run shorter than the least one
@@ -40,11 +40,18 @@ struct ExplainedSpan {
   bool operator==(const ExplainedSpan&) const = default;
 };
 
-/// What a server makes of a script under `options`, span by span, tiling the target in order.
-/// `donors` are the tokens of all donors that were looked at, those of the script first.
-KVS_API std::vector<ExplainedSpan> explain_script(std::span<const int32_t> target,
-                                                  std::span<const std::span<const int32_t>> donors,
-                                                  const EditScript& script,
-                                                  const ReuseOptions& options);
+/// What becomes of a prompt, as far as that can be said without running it.
+struct ExplainedPlan {
+  std::vector<ExplainedSpan> spans;  ///< tiling the target in order
+  /// So many of the reused rows that are not lossless are computed all the same: which ones, the
+  /// policy chooses by what it measures on the prompt.
+  int64_t measured = 0;
+};
+
+/// What a server makes of a script under `options`. `donors` are the tokens of all donors that were
+/// looked at, those of the script first.
+KVS_API ExplainedPlan explain_script(std::span<const int32_t> target,
+                                     std::span<const std::span<const int32_t>> donors,
+                                     const EditScript& script, const ReuseOptions& options);
 
 }  // namespace kvs

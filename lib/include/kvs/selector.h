@@ -65,6 +65,10 @@ class KVS_API Selector {
   /// Whether the rule goes on to choose among what is left with the model's help.
   virtual bool measures() const { return false; }
 
+  /// How many rows select_measured() will choose where no guard decides; of rules that choose fewer
+  /// from layer to layer, in the last ones. The context's spans are those select() left.
+  virtual int64_t measured_rows(const SelectionContext& context) const;
+
   /// More such rows, ascending: those computed in the layers that the model has not run yet, or in
   /// all of them behind a probe. The context's spans are those select() left.
   virtual std::vector<int64_t> select_measured(const SelectionContext& context,
