@@ -82,8 +82,11 @@ TEST(Explain, CountsWhatAPolicyWillMeasure) {
   const int64_t length = 200;
   const SourceSpan spans[] = {{0, 20, 0, 0}, {22, 140, 0, 50}};
   const EditScript script = make_script(target, {&length, 1}, spans);
+  const auto with = [](Policy policy, double budget) {
+    return ReuseOptions{.policy = policy, .budget = budget, .sinks = 4, .halo = 8, .last = 16};
+  };
   const auto measured = [&](Policy policy, double budget) {
-    return explain_script(target, donors, script, {.policy = policy, .budget = budget}).measured;
+    return explain_script(target, donors, script, with(policy, budget)).measured;
   };
 
   EXPECT_EQ(measured(Policy::naive, 0.5), 0);
@@ -93,7 +96,7 @@ TEST(Explain, CountsWhatAPolicyWillMeasure) {
   EXPECT_EQ(measured(Policy::probe, 0.2), 25);  // of the 125 that are not among the last 16
   EXPECT_EQ(measured(Policy::kvshare, 0.5), 70 - 8 - 15);
   EXPECT_EQ(measured(Policy::kvshare, 0.1), 0);
-  EXPECT_EQ(explained(target, {donor}, {.policy = Policy::kvshare}),
+  EXPECT_EQ(explained(target, {donor}, with(Policy::kvshare, 0.2)),
             "prefix 0+20, no_source 20+2, policy 22+8, shifted 30+117, policy 147+15, "
             "no_source 162+1");
 }

@@ -129,7 +129,7 @@ TEST_F(Reuse, LetsRowsServeTokensThatAreAlike) {
   EXPECT_EQ(planned({.policy = Policy::epic, .sinks = 4, .fuzzy = 0.8}),
             "exact 0+40, fuzzy 40+1, recomputed 41+4, shifted 45+25, computed 70+1, "
             "recomputed 71+4, shifted 75+24, recomputed 99+1");
-  EXPECT_EQ(planned({.policy = Policy::kvshare, .halo = 8, .fuzzy = 0.8}).substr(0, 38),
+  EXPECT_EQ(planned({.policy = Policy::kvshare, .halo = 8, .last = 16, .fuzzy = 0.8}).substr(0, 39),
             "exact 0+40, fuzzy 40+1, recomputed 41+8");
   EXPECT_EQ(planned({.mode = ReuseMode::exact, .fuzzy = 0.8}), "exact 0+40, computed 40+60");
   EXPECT_EQ(planned({.policy = Policy::prefix, .fuzzy = 0.8}), "exact 0+40, computed 40+60");

@@ -33,7 +33,7 @@ TEST(Selector, TakesHalosAndSinksByStructure) {
 TEST(Selector, AFuzzyRowIsAnEditToo) {
   std::vector<PlanSpan> spans = kSpans;
   spans[1] = {.kind = Kind::fuzzy, .first = 3, .count = 2, .donor = 0, .donor_first = 3};
-  const ReuseOptions options{.sinks = 2, .halo = 4};
+  const ReuseOptions options{.sinks = 2, .halo = 4, .last = 0};
 
   EXPECT_EQ(make_selector(Policy::kvshare)->select({{}, spans, options}),
             (Positions{5, 6, 7, 8, 15, 16}));

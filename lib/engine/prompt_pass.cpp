@@ -219,7 +219,7 @@ void PromptPass::finish_probed(std::span<const int64_t> positions) {
     first = end;
   }
   view_ = LayeredView(std::move(edited));
-  const bool all = static_cast<int64_t>(positions.size()) == plan_.count(Kind::shifted);
+  const bool all = static_cast<int64_t>(positions.size()) == plan_.kept();
   std::vector<int64_t> rows = union_of(positions, all ? required_ : queries_);
   rows.erase(rows.begin(), std::lower_bound(rows.begin(), rows.end(), positions.front()));
   start(std::move(rows));

@@ -13,7 +13,7 @@ struct AlignOptions {
   int64_t min_span = 8;  ///< shorter spans are recomputed, a common prefix excepted; at least 1
   bool moves = true;     ///< also find spans that stand elsewhere (of at least 4 tokens)
   /// Steps of the search between anchors; what is left then is looked for as moves. Five times as
-  /// many cost up to 12 ms and find no more (tests/bench/bench_align.cpp).
+  /// many cost 14 ms in place of 4 and find hardly more (tests/bench/bench_align.cpp).
   int64_t budget = 200'000;
 };
 

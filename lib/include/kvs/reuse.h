@@ -118,9 +118,9 @@ struct KVS_API ReusePlan {
 /// Aligns `tokens` with the donors and decides for every row. The last row is always computed,
 /// since its logits are needed. Where there are pieces of an edited prompt, ascending, nothing is
 /// aligned: they say which rows are kept; lossless reuse looks at all donors' prefixes. Under
-/// `kvshare` the cost model and the guard may decline all but lossless reuse; where a guard decides,
-/// no row is fuzzy, since it was not calibrated with such. Throws Error(argument) where the options
-/// ask for fuzzy rows and there are no `cosines` to find them.
+/// `kvshare` the cost model and the guard may decline all but lossless reuse; where a guard
+/// decides, no row is fuzzy, since it was not calibrated with such. Throws Error(argument) where
+/// the options ask for fuzzy rows and there are no `cosines` to find them.
 KVS_API ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
                              const ReuseOptions& options, const TokenCosines& cosines = {});
 
