@@ -7,6 +7,7 @@
 #include <numeric>
 #include <random>
 
+#include "kvs/guard.h"
 #include "support/errors.h"
 
 namespace kvs::test {
@@ -148,6 +149,39 @@ TEST_F(Reuse, AViewOverFuzzyRowsIsApproximate) {
   EXPECT_EQ(view.exact_rows(), 40);
   EXPECT_EQ(view.slot(40).block, donors[0].view->slot(40).block);
   EXPECT_EQ(plan.tokens_of(0), 99);
+}
+
+// A guard knows nothing of fuzzy rows: there are none where it decides, and it refuses given ones.
+TEST_F(Reuse, AGuardVouchesForNoFuzzyRow) {
+  std::mt19937 random(4);
+  std::lognormal_distribution<double> mass(-3, 1);
+  std::vector<GuardSample> samples;
+  for (int sample = 0; sample < 100; ++sample) {
+    const double kept_mass = mass(random);
+    samples.push_back({.evidence = {.tokens = 100,
+                                    .kept = 90,
+                                    .computed = 1 + sample % 9,
+                                    .seams = 1,
+                                    .measured = true,
+                                    .kept_mass = kept_mass},
+                       .kl = {1e-3 * kept_mass, 5e-4 * kept_mass}});
+  }
+  const Guard guard({0, 0.2}, samples, GuardPromise{});
+  const Tokens old_prompt = range(0, 100);
+  Tokens tokens = old_prompt;
+  tokens[40] += 5000;
+  ReuseDonor donors[] = {donor(old_prompt)};
+  ReuseOptions options{.policy = Policy::kvshare, .halo = 4, .last = 4, .fuzzy = 0.8};
+
+  EXPECT_EQ(plan_reuse(tokens, donors, options, likenesses).count(Kind::fuzzy), 1);
+  options.guard = &guard;
+  EXPECT_EQ(plan_reuse(tokens, donors, options, likenesses).count(Kind::fuzzy), 0);
+  donors[0].only_at = 0;
+  const ReusePlan given = plan_reuse(tokens, donors, options, likenesses);
+  EXPECT_EQ(given.reason, ReuseReason::guard);
+  EXPECT_EQ(text_of(given), "exact 0+40, computed 40+60");
+  options.budget = 0.5;
+  EXPECT_EQ(plan_reuse(tokens, donors, options, likenesses).count(Kind::fuzzy), 1);
 }
 
 TEST_F(Reuse, WantsCosinesForFuzzyRows) {
