@@ -46,6 +46,19 @@ TEST(DiffText, MarksWhatMoved) {
             "ijklmnop{>abcde<}\n");
 }
 
+TEST(DiffText, ShowsWhatAFuzzyRowStoodFor) {
+  const Tokens donor = joined({counting(6), {'X'}, counting(6, 8)});
+  const Tokens target = joined({counting(6), {'Y'}, counting(6, 8)});
+  const SourceSpan spans[] = {{0, 6, 0, 0}, {6, 1, 0, 6, true}, {7, 6, 0, 7}};
+  const int64_t length = 13;
+  const EditScript script = make_script(target, {&length, 1}, spans);
+  const std::span<const int32_t> donors[] = {donor};
+
+  EXPECT_EQ(diff_text(script, donors, letters), "abcdef{~X→Y~}ijklmn\n");
+  EXPECT_EQ(diff_text(script, donors, letters, {.colour = true}),
+            "abcdef\x1b[35mX→Y\x1b[0mijklmn\n");
+}
+
 TEST(DiffText, ColoursInPlaceOfMarks) {
   const Tokens target = joined({counting(6), {'X'}, counting(8, 8)});
   const Tokens donor = joined({{'Y'}, counting(8, 8), counting(6)});

@@ -148,27 +148,76 @@ TEST(DonorIndexChange, NeedsAnIndex) {
 TEST(DonorIndexChange, MergesIndexes) {
   const TwoArchives one;
   const test::TemporaryFolder folder;
-  PromptRecord newer = prompt(2, "x");
-  newer.tokens = text(20);
-  newer.embedding = direction(20);
+  PromptRecord other = prompt(2, "x");  // the same id, another text
+  other.tokens = text(20);
+  other.embedding = direction(20);
   build(folder.path() / "two",
-        {write_archive(folder.path() / "c.kva", {newer, prompt(6, "z"), prompt(7, "x")})});
+        {write_archive(folder.path() / "c.kva",
+                       {other, prompt(5, "y"), prompt(6, "z"), prompt(7, "x")})});
   {
     DonorIndexWriter writer(folder.path() / "all", {.mode = IndexMode::extend});
     EXPECT_EQ(writer.merge(one.index), 5);
-    EXPECT_EQ(writer.merge(folder.path() / "two"), 3);
+    EXPECT_EQ(writer.merge(folder.path() / "two"), 4);
     writer.commit();
   }
 
-  EXPECT_EQ(found(folder.path() / "all", 1, 7, "x"), (Ids{"p1", "p4", "p7"}));
+  EXPECT_EQ(found(folder.path() / "all", 1, 7, "x"), (Ids{"p1", "p2", "p4", "p7"}));
   EXPECT_EQ(found(folder.path() / "all", 1, 7, "y"), (Ids{"p3", "p5"}));
   EXPECT_EQ(found(folder.path() / "all", 1, 7, "z"), Ids{"p6"});
   const DonorIndex index(folder.path() / "all");
-  EXPECT_EQ(index.info().donors, 7);
-  const auto replaced = index.search({.tokens = text(20), .tenant = "x"});
-  ASSERT_EQ(ids(replaced), Ids{"p2"});
+  EXPECT_EQ(index.info().donors, 8);
+  const auto both = index.search({.tokens = text(20), .tenant = "x"});
+  ASSERT_EQ(ids(both), Ids{"p2"});
   std::vector<std::string> warnings;
-  EXPECT_EQ(index.find_prompt(replaced.candidates[0].donor, warnings), newer);
+  EXPECT_EQ(index.find_prompt(both.candidates[0].donor, warnings), other);
+}
+
+// As where cat joins what two runs made of lines of text: ids are line numbers.
+TEST(DonorIndexChange, KeepsPromptsOfOneIdInSeveralMembersAndArchives) {
+  const test::TemporaryFolder folder;
+  std::vector<fs::path> parts;
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    PromptRecord one = prompt(seed);
+    one.id = "1";
+    parts.push_back(write_archive(folder.path() / (std::to_string(seed) + ".kva"), {one}));
+  }
+  {
+    std::ofstream joined(folder.path() / "joined.kva", std::ios::binary);
+    for (const size_t part : {0, 1}) joined << std::ifstream(parts[part], std::ios::binary).rdbuf();
+  }
+  build(folder.path() / "i", {folder.path() / "joined.kva"});
+  build(folder.path() / "i", {parts[2]}, true);
+
+  const DonorIndex index(folder.path() / "i");
+
+  EXPECT_EQ(index.info().donors, 3);
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    const auto by_text = index.search({.tokens = text(seed)});
+    ASSERT_EQ(ids(by_text), Ids{"1"});
+    std::vector<std::string> warnings;
+    const auto record = index.find_prompt(by_text.candidates[0].donor, warnings);
+    ASSERT_TRUE(record);
+    EXPECT_EQ(record->tokens, text(seed));
+    const auto by_embedding = index.search({.embedding = direction(seed), .limit = 1});
+    EXPECT_EQ(by_embedding.candidates.at(0).donor.number, by_text.candidates[0].donor.number);
+  }
+  EXPECT_EQ(remove(folder.path() / "i", {.ids = {"1"}}), 3);
+}
+
+TEST(DonorIndexChange, AnArchiveAddedAgainReplacesWhatItGave) {
+  const TwoArchives scene;
+  PromptRecord changed = prompt(1, "x");
+  changed.tokens = text(30);
+  write_archive(scene.folder.path() / "a.kva", {changed, prompt(3, "y")});
+
+  build(scene.index, {scene.folder.path() / "a.kva"}, true);
+
+  const DonorIndex index(scene.index);
+  EXPECT_EQ(index.info().donors, 4);
+  EXPECT_EQ(index.info().archives.size(), 2u);
+  EXPECT_TRUE(index.search({.tokens = text(1), .tenant = "x"}).candidates.empty());
+  EXPECT_EQ(ids(index.search({.tokens = text(30), .tenant = "x"})), Ids{"p1"});
+  EXPECT_EQ(found(scene.index, 2, 5, "y"), (Ids{"p3", "p5"}));
 }
 
 TEST(DonorIndexChange, MergesNothingOfAnIndexOfAnotherModel) {

@@ -171,7 +171,6 @@ TEST(DonorIndex, CopiesWhatComesByAPipe) {
 TEST(DonorIndex, KeepsOrReplacesWhatThereWas) {
   const test::TemporaryFolder folder;
   PromptRecord newer = prompt(1);
-  newer.tokens = text(50);
   newer.embedding = direction(50);
   const fs::path a = write_archive(folder.path() / "a.kva", {prompt(1), prompt(2)});
   const fs::path b = write_archive(folder.path() / "b.kva", {newer, prompt(3)});
@@ -183,8 +182,9 @@ TEST(DonorIndex, KeepsOrReplacesWhatThereWas) {
   EXPECT_EQ(kept.info().generation, 2);
   EXPECT_EQ(kept.info().donors, 3);
   EXPECT_EQ(kept.info().embeddings, 3);
-  EXPECT_TRUE(kept.search({.tokens = text(1)}).candidates.empty());
-  EXPECT_EQ(ids(kept.search({.tokens = text(50)})), Ids{"p1"});
+  const auto replaced = kept.search({.tokens = text(1)});
+  ASSERT_EQ(ids(replaced), Ids{"p1"});
+  EXPECT_EQ(replaced.candidates[0].donor.archive, b);
   EXPECT_EQ(ids(kept.search({.embedding = direction(50), .limit = 1})), Ids{"p1"});
   EXPECT_EQ(ids(kept.search({.embedding = direction(2), .limit = 1})), Ids{"p2"});
 

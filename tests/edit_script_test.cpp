@@ -54,7 +54,7 @@ TEST(EditScript, IsOneLineOfJson) {
       R"({"op":"replace","target":1,"count":2,"source":0,"donor":1,"tokens":[9,9]},)"
       R"({"op":"keep","target":3,"count":40,"source":0,"donor":3,"shift":0},)"
       R"({"op":"delete","target":43,"count":1,"source":0,"donor":43}],)"
-      R"("kept":41,"moved":0,"computed":2,"coverage":0.9534883720930233})");
+      R"("kept":41,"moved":0,"fuzzy":0,"computed":2,"coverage":0.9534883720930233})");
 }
 
 TEST(EditScript, ComesBackFromItsJson) {
@@ -91,6 +91,36 @@ TEST(EditScript, OfSeveralDonorsListsWhatEachReplaces) {
   EXPECT_EQ(apply_script(script, donors), target);
 }
 
+TEST(EditScript, AFuzzySpanGivesItsTokensAndIsNoHole) {
+  const Tokens donor = joined({counting(20), {500, 501, 502}, counting(20, 100)});
+  const Tokens target = joined({counting(20), {900, 700, 901}, counting(20, 100)});
+  const SourceSpan spans[] = {
+      {0, 20, 0, 0}, {20, 1, 0, 20, true}, {22, 1, 0, 22, true}, {23, 20, 0, 23}};
+  const auto length = static_cast<int64_t>(donor.size());
+
+  const EditScript script = make_script(target, {&length, 1}, spans);
+
+  EXPECT_EQ(script.ops, (std::vector<EditOp>{{EditKind::keep, 0, 0, 0, 20},
+                                             {EditKind::fuzzy, 0, 20, 20, 1},
+                                             {EditKind::replace, 0, 21, 21, 1},
+                                             {EditKind::fuzzy, 0, 22, 22, 1},
+                                             {EditKind::keep, 0, 23, 23, 20}}));
+  EXPECT_EQ(script.inserted, (Tokens{900, 700, 901}));
+  EXPECT_EQ(script.fuzzy(), 2);
+  EXPECT_EQ(script.computed(), 1);
+  EXPECT_EQ(script.target_tokens(), 43);
+  EXPECT_DOUBLE_EQ(script.coverage(), 42.0 / 43.0);
+  const std::span<const int32_t> donors[] = {donor};
+  EXPECT_EQ(apply_script(script, donors), target);
+  const PromptScript prompt{"p", {{"d", 0.5, length}}, script};
+  const Json line = Json::parse(script_to_json(prompt).dump(), "line");
+  EXPECT_EQ(
+      line.get("ops").as_array()[1].dump(),
+      R"({"op":"fuzzy","target":20,"count":1,"source":0,"donor":20,"shift":0,"tokens":[900]})");
+  EXPECT_EQ(line.get("fuzzy").as_int(), 2);
+  EXPECT_EQ(script_from_json(line, "line"), prompt);
+}
+
 TEST(EditScript, APrefixIsKeptAlthoughAnotherChainWeighsMore) {
   const Tokens target = counting(60);
   const SourceSpan spans[] = {{0, 10, 0, 0}, {10, 20, 0, 5}, {30, 10, 0, 40}};
@@ -108,7 +138,8 @@ TEST(EditScript, SaysWhatIsWrongWithALine) {
   EXPECT_EQ(message_for(changed("\"q1\"", "7")),
             "x.jsonl:3: field 'id': expected string, found integer");
   EXPECT_EQ(message_for(changed("\"keep\"", "\"kept\"")),
-            "x.jsonl:3: op 0: unknown op 'kept', expected keep, move, insert, replace or delete");
+            "x.jsonl:3: op 0: unknown op 'kept', expected keep, move, fuzzy, "
+            "insert, replace or delete");
   EXPECT_EQ(message_for(changed("\"target\":1", "\"target\":2")),
             "x.jsonl:3: op 1: starts at target token 2, expected 1");
   EXPECT_EQ(message_for(changed("\"count\":2", "\"count\":0")),

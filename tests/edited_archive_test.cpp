@@ -150,6 +150,33 @@ TEST_F(EditedArchive, ThePlanIsTheDonorsPlan) {
   }
 }
 
+// A span whose records' tokens are not the prompt's is a fuzzy one.
+TEST_F(EditedArchive, KeepsRowsThatStandForOtherTokens) {
+  Tokens tokens = texts[0];
+  tokens[70] = 901;
+  tokens[100] = 902;
+  const EditScript fuzzy =
+      make_script(tokens, std::vector<int64_t>{150, 100},
+                  std::vector<SourceSpan>{
+                      {0, 70, 0, 0}, {70, 1, 0, 70, true}, {71, 29, 0, 71}, {101, 49, 0, 101}});
+
+  const PromptRecord edited = apply(tokens, fuzzy);
+
+  EXPECT_EQ(edited.spans[2], (PromptSpan{prompts[0].spans[1].kv, 6, 1, 0, false}));
+  DonorStore store(pool);
+  store.preload(path, header);
+  const ReusePlan plan =
+      plan_reuse(tokens, store.find({.tokens = tokens, .tenant = {}}), {.policy = Policy::naive});
+  EXPECT_EQ(plan.count(PlanSpan::Kind::exact), 70);
+  EXPECT_EQ(plan.count(PlanSpan::Kind::fuzzy), 1);
+  EXPECT_EQ(plan.count(PlanSpan::Kind::shifted), 29 + 48);
+  EXPECT_EQ(plan.count(PlanSpan::Kind::computed), 1);
+  const ReusePlan lossless =
+      plan_reuse(tokens, store.find({.tokens = tokens, .tenant = {}}), {.policy = Policy::prefix});
+  EXPECT_EQ(lossless.count(PlanSpan::Kind::exact), 70);
+  EXPECT_TRUE(store.find({.tokens = texts[0], .tenant = "b"}).empty());
+}
+
 TEST_F(EditedArchive, GivesItsRowsUpWhenThePoolIsFull) {
   apply(target, script);
   DonorStore store(pool);

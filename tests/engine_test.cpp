@@ -75,6 +75,48 @@ TEST_F(Stories, AnswersTheSameAloneAndInABatch) {
   EXPECT_EQ(together, alone);
 }
 
+// Rows serve other tokens of their tenant, and are counted apart.
+TEST_F(Stories, CountsFuzzyRowsApartAndWithinTheTenant) {
+  const auto all_alike = [](auto targets, auto donors) {
+    return std::vector<float>(targets.size() * donors.size(), 1);
+  };
+  Engine fuzzy(model.transformer, tokenizer.get(),
+               {.max_blocks = 64, .kv_type = DType::f32, .cosines = all_alike});
+  Task first = task(body), own = task(body, "own"), foreign = task(body, "foreign");
+  first.tenant = own.tenant = "a";
+  foreign.tenant = "b";
+  own.tokens[20] = foreign.tokens[20] = (own.tokens[20] + 1) % 512;
+  own.store = foreign.store = false;
+  fuzzy.run(first);
+
+  for (const Policy policy : {Policy::naive, Policy::epic, Policy::kvshare}) {
+    own.reuse = foreign.reuse = {
+        .policy = policy, .budget = 0.1, .sinks = 4, .halo = 4, .last = 4, .fuzzy = 0.9};
+    const ReuseReport mine = fuzzy.run(own).reuse;
+    EXPECT_EQ(mine.exact, 20);
+    EXPECT_EQ(mine.fuzzy, 1);
+    EXPECT_GT(mine.shifted, 0);
+    EXPECT_EQ(mine.computed, 0);
+    EXPECT_EQ(mine.prompt_tokens, mine.exact + mine.shifted + mine.fuzzy + mine.recomputed);
+    const ReuseReport others = fuzzy.run(foreign).reuse;
+    EXPECT_EQ(others.fuzzy, 0);
+    EXPECT_EQ(others.exact + others.computed + others.recomputed, others.prompt_tokens);
+  }
+  own.reuse = {.policy = Policy::naive};
+  EXPECT_EQ(fuzzy.run(own).reuse.fuzzy, 0);
+}
+
+TEST_F(Stories, FuzzyReuseWithoutEmbeddingsIsAnError) {
+  engine.run(task(body));
+  Task asked = task(body);
+  asked.reuse.fuzzy = 0.9;
+
+  const Response response = engine.run(asked);
+
+  EXPECT_EQ(response.finish_reason, "error");
+  EXPECT_EQ(response.error, "fuzzy reuse needs the embeddings of tokens");
+}
+
 TEST_F(Stories, ReusesAnIdenticalPromptLosslessly) {
   const std::string prompt = "Once upon a time, Tim had a red car and a blue ball. One day";
   const Response cold = engine.run(task(prompt, "cold"));

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 #include <numeric>
 #include <random>
 
+#include "kvs/guard.h"
 #include "support/errors.h"
 
 namespace kvs::test {
@@ -44,7 +46,7 @@ class Reuse : public testing::Test {
 
 // "exact 0+10, computed 10+1": what a failing test shows.
 std::string text_of(const ReusePlan& plan) {
-  constexpr const char* kNames[] = {"exact", "shifted", "recomputed", "computed"};
+  constexpr const char* kNames[] = {"exact", "shifted", "fuzzy", "recomputed", "computed"};
   std::string text;
   for (const PlanSpan& span : plan.spans)
     text += fmt::format("{}{} {}+{}", text.empty() ? "" : ", ", kNames[static_cast<int>(span.kind)],
@@ -100,6 +102,142 @@ TEST_F(Reuse, CountsTheApproximateRowsOfADonorAsShifted) {
   const ReusePlan plan = plan_reuse(tokens, std::span(&own, 1), {.policy = Policy::naive});
 
   EXPECT_EQ(text_of(plan), "exact 0+30, shifted 30+69, recomputed 99+1");
+}
+
+// Token t is like t + 5000, and like nothing else but itself.
+std::vector<float> likenesses(std::span<const int32_t> targets, std::span<const int32_t> donors) {
+  std::vector<float> cosines;
+  for (const int32_t target : targets)
+    for (const int32_t donor : donors)
+      cosines.push_back(target == donor ? 1.0F : std::abs(target - donor) == 5000 ? 0.9F : 0.1F);
+  return cosines;
+}
+
+TEST_F(Reuse, LetsRowsServeTokensThatAreAlike) {
+  const Tokens old_prompt = range(0, 100);
+  Tokens tokens = old_prompt;
+  tokens[40] += 5000;
+  tokens[70] = 9000;
+  const ReuseDonor donors[] = {donor(old_prompt)};
+  const auto planned = [&](const ReuseOptions& options) {
+    return text_of(plan_reuse(tokens, donors, options, likenesses));
+  };
+
+  EXPECT_EQ(planned({.policy = Policy::naive, .fuzzy = 0.8}),
+            "exact 0+40, fuzzy 40+1, shifted 41+29, computed 70+1, shifted 71+28, recomputed 99+1");
+  EXPECT_EQ(planned({.policy = Policy::naive, .fuzzy = 0.95}), planned({.policy = Policy::naive}));
+  // What a rule computes behind an edit, it computes whether the edit's row is kept or not.
+  EXPECT_EQ(planned({.policy = Policy::epic, .sinks = 4, .fuzzy = 0.8}),
+            "exact 0+40, fuzzy 40+1, recomputed 41+4, shifted 45+25, computed 70+1, "
+            "recomputed 71+4, shifted 75+24, recomputed 99+1");
+  EXPECT_EQ(planned({.policy = Policy::kvshare, .halo = 8, .last = 16, .fuzzy = 0.8}).substr(0, 39),
+            "exact 0+40, fuzzy 40+1, recomputed 41+8");
+  EXPECT_EQ(planned({.mode = ReuseMode::exact, .fuzzy = 0.8}), "exact 0+40, computed 40+60");
+  EXPECT_EQ(planned({.policy = Policy::prefix, .fuzzy = 0.8}), "exact 0+40, computed 40+60");
+}
+
+TEST_F(Reuse, AViewOverFuzzyRowsIsApproximate) {
+  const Tokens old_prompt = range(0, 100);
+  Tokens tokens = old_prompt;
+  tokens[40] += 5000;
+  const ReuseDonor donors[] = {donor(old_prompt)};
+
+  const ReusePlan plan =
+      plan_reuse(tokens, donors, {.policy = Policy::naive, .fuzzy = 0.8}, likenesses);
+
+  const KvView view = build_view(plan, donors, pool);
+  EXPECT_EQ(view.exact_rows(), 40);
+  EXPECT_EQ(view.slot(40).block, donors[0].view->slot(40).block);
+  EXPECT_EQ(plan.tokens_of(0), 99);
+}
+
+// A guard knows nothing of fuzzy rows: there are none where it decides, and it refuses given ones.
+TEST_F(Reuse, AGuardVouchesForNoFuzzyRow) {
+  std::mt19937 random(4);
+  std::lognormal_distribution<double> mass(-3, 1);
+  std::vector<GuardSample> samples;
+  for (int sample = 0; sample < 100; ++sample) {
+    const double kept_mass = mass(random);
+    samples.push_back({.evidence = {.tokens = 100,
+                                    .kept = 90,
+                                    .computed = 1 + sample % 9,
+                                    .seams = 1,
+                                    .measured = true,
+                                    .kept_mass = kept_mass},
+                       .kl = {1e-3 * kept_mass, 5e-4 * kept_mass}});
+  }
+  const Guard guard({0, 0.2}, samples, GuardPromise{});
+  const Tokens old_prompt = range(0, 100);
+  Tokens tokens = old_prompt;
+  tokens[40] += 5000;
+  ReuseDonor donors[] = {donor(old_prompt)};
+  ReuseOptions options{.policy = Policy::kvshare, .halo = 4, .last = 4, .fuzzy = 0.8};
+
+  EXPECT_EQ(plan_reuse(tokens, donors, options, likenesses).count(Kind::fuzzy), 1);
+  options.guard = &guard;
+  EXPECT_EQ(plan_reuse(tokens, donors, options, likenesses).count(Kind::fuzzy), 0);
+  donors[0].only_at = 0;
+  const ReusePlan given = plan_reuse(tokens, donors, options, likenesses);
+  EXPECT_EQ(given.reason, ReuseReason::guard);
+  EXPECT_EQ(text_of(given), "exact 0+40, computed 40+60");
+  options.budget = 0.5;
+  EXPECT_EQ(plan_reuse(tokens, donors, options, likenesses).count(Kind::fuzzy), 1);
+}
+
+TEST_F(Reuse, WantsCosinesForFuzzyRows) {
+  const Tokens tokens = range(0, 100);
+  const ReuseDonor donors[] = {donor(tokens)};
+
+  EXPECT_STREQ(error_of([&] { plan_reuse(tokens, donors, {.fuzzy = 0.8}); }).what(),
+               "fuzzy reuse needs the embeddings of tokens");
+}
+
+TEST_F(Reuse, FuzzyRowsChangeNothingElse) {
+  std::mt19937 random(8);
+  int64_t fuzzy = 0;
+  for (int round = 0; round < 200; ++round) {
+    Tokens old_prompt(50 + random() % 100), tokens;
+    for (int32_t& token : old_prompt) token = static_cast<int32_t>(random() % 500);
+    for (const int32_t token : old_prompt) {
+      const auto drawn = random() % 20;
+      if (drawn != 0) tokens.push_back(drawn == 1 ? token + 5000 : token);
+    }
+    if (round % 2 == 0) tokens.push_back(old_prompt.back() + 5000);
+    views_.clear();
+    const ReuseDonor donors[] = {donor(old_prompt)};
+    const ReuseOptions off{.policy = Policy::naive, .min_span = 4};
+    ReuseOptions on = off;
+    on.fuzzy = 0.8;
+
+    const ReusePlan without = plan_reuse(tokens, donors, off, likenesses);
+    const ReusePlan with = plan_reuse(tokens, donors, on, likenesses);
+
+    ASSERT_EQ(text_of(without), text_of(plan_reuse(tokens, donors, off)));
+    ASSERT_EQ(without.count(Kind::fuzzy), 0);
+    ASSERT_EQ(with.count(Kind::exact), without.count(Kind::exact));
+    ASSERT_EQ(with.count(Kind::recomputed), without.count(Kind::recomputed));
+    ASSERT_FALSE(with.spans.back().shared());
+    ASSERT_LE(with.count(Kind::computed), without.count(Kind::computed));
+    for (const PlanSpan& span : with.spans)
+      for (int64_t row = 0; span.kind == Kind::fuzzy && row < span.count; ++row)
+        ASSERT_EQ(std::abs(tokens[span.first + row] - old_prompt[span.donor_first + row]), 5000);
+    fuzzy += with.count(Kind::fuzzy);
+  }
+  EXPECT_GT(fuzzy, 300);
+}
+
+TEST_F(Reuse, APieceOfAnEditedPromptMayStandForOtherTokens) {
+  const Tokens tokens = range(0, 100);
+  Tokens rows = range(20, 50);
+  rows[10] = 777;
+  ReuseDonor piece = donor(rows);
+  piece.exact_rows = 0;
+  piece.only_at = 20;
+
+  const ReusePlan plan = plan_reuse(tokens, std::span(&piece, 1), {.policy = Policy::naive});
+
+  EXPECT_EQ(text_of(plan),
+            "computed 0+20, shifted 20+10, fuzzy 30+1, shifted 31+39, computed 70+30");
 }
 
 TEST_F(Reuse, SaysWhyNothingWasReused) {

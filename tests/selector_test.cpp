@@ -30,6 +30,16 @@ TEST(Selector, TakesHalosAndSinksByStructure) {
   EXPECT_EQ(selected(Policy::naive, {}), Positions{});
 }
 
+TEST(Selector, AFuzzyRowIsAnEditToo) {
+  std::vector<PlanSpan> spans = kSpans;
+  spans[1] = {.kind = Kind::fuzzy, .first = 3, .count = 2, .donor = 0, .donor_first = 3};
+  const ReuseOptions options{.sinks = 2, .halo = 4, .last = 0};
+
+  EXPECT_EQ(make_selector(Policy::kvshare)->select({{}, spans, options}),
+            (Positions{5, 6, 7, 8, 15, 16}));
+  EXPECT_EQ(kept_positions(spans).size(), 18u);  // a measuring rule may choose it
+}
+
 TEST(Selector, TakesThePromptsLastTokens) {
   const std::vector<PlanSpan> spans{{.kind = Kind::computed, .first = 0, .count = 4},
                                     {.kind = Kind::shifted, .first = 4, .count = 40, .donor = 0}};

@@ -23,6 +23,21 @@ void drop_unused(std::vector<SourceSpan>& spans, AlignedPrompt& prompt) {
   prompt.donors = std::move(used);
 }
 
+// Whether the one donor's tokens are all accounted for.
+bool by_align(std::span<const AlignDonor> donors, const AlignRules& rules) {
+  return rules.whole && donors.size() == 1;
+}
+
+std::vector<SourceSpan> find_spans(std::span<const int32_t> target,
+                                   std::span<const AlignDonor> donors, const AlignRules& rules) {
+  if (!by_align(donors, rules))
+    return cover(target, tokens_of(donors), {.min_span = rules.min_span});
+  std::vector<SourceSpan> spans;
+  for (const EditOp& op : align(target, donors[0].record.tokens, {.min_span = rules.min_span}).ops)
+    if (op.reuses()) spans.push_back({op.target_first, op.count, op.source, op.donor_first});
+  return spans;
+}
+
 }  // namespace
 
 std::string shown_id(std::string id) {
@@ -38,14 +53,13 @@ std::vector<std::span<const int32_t>> tokens_of(std::span<const AlignDonor> dono
 }
 
 AlignedPrompt align_prompt(std::span<const int32_t> target, std::vector<AlignDonor> donors,
-                           int64_t min_span, bool whole) {
+                           const AlignRules& rules) {
   AlignedPrompt prompt{.donors = std::move(donors), .unused = {}, .script = {}};
-  if (whole && prompt.donors.size() == 1) {
-    prompt.script = align(target, prompt.donors[0].record.tokens, {.min_span = min_span});
-    return prompt;
-  }
-  std::vector<SourceSpan> spans = cover(target, tokens_of(prompt.donors), {.min_span = min_span});
-  drop_unused(spans, prompt);
+  std::vector<SourceSpan> spans = find_spans(target, prompt.donors, rules);
+  if (rules.fuzzy > 0)
+    spans = add_fuzzy(target, tokens_of(prompt.donors), spans, rules.cosines,
+                      {.threshold = rules.fuzzy, .min_span = rules.min_span});
+  if (!by_align(prompt.donors, rules)) drop_unused(spans, prompt);
   std::vector<int64_t> lengths;
   for (const AlignDonor& donor : prompt.donors) lengths.push_back(donor.name().length);
   prompt.script = make_script(target, lengths, spans);

@@ -8,6 +8,7 @@
 #include "kvs/archive.h"
 #include "kvs/donor_index.h"
 #include "kvs/edit_script.h"
+#include "kvs/fuzzy.h"
 
 namespace kvs {
 
@@ -33,9 +34,18 @@ struct AlignedPrompt {
   EditScript script;
 };
 
-/// Aligns a prompt with its donors. With `whole`, for a single donor, the script says of all its
-/// tokens what becomes of them, also where none is used.
+/// How align_prompt() goes about it.
+struct AlignRules {
+  int64_t min_span = 8;
+  double fuzzy = 0;      ///< as ReuseOptions::fuzzy
+  TokenCosines cosines;  ///< where it is not 0
+  /// For a single donor, the script says of all its tokens what becomes of them, also where none is
+  /// used.
+  bool whole = false;
+};
+
+/// Aligns a prompt with its donors.
 AlignedPrompt align_prompt(std::span<const int32_t> target, std::vector<AlignDonor> donors,
-                           int64_t min_span, bool whole);
+                           const AlignRules& rules);
 
 }  // namespace kvs

@@ -51,8 +51,10 @@ std::string_view in_words(RowReason reason) {
       return "in place, behind other tokens";
     case RowReason::shifted:
       return "from another position";
+    case RowReason::fuzzy:
+      return "the rows of other tokens, whose embeddings are alike";
     case RowReason::policy:
-      return "the donor has them, the policy computes them anew";
+      return "a donor has them, the policy computes them all the same";
     case RowReason::last_token:
       return "the last token, whose logits are needed";
     case RowReason::no_source:
@@ -136,8 +138,10 @@ Json to_json(const Explanation& explanation) {
   for (const AlignDonor& unused : explanation.prompt.unused)
     donors.push_back(donor_json(unused, explanation.target, 0));
   Json::Array spans;
-  for (const ExplainedSpan& span : explanation.spans) spans.push_back(span_json(span));
-  return Json::Object{{"donors", std::move(donors)}, {"spans", std::move(spans)}};
+  for (const ExplainedSpan& span : explanation.plan.spans) spans.push_back(span_json(span));
+  return Json::Object{{"donors", std::move(donors)},
+                      {"spans", std::move(spans)},
+                      {"measured", explanation.plan.measured}};
 }
 
 std::string to_text(const Explanation& explanation, const Palette& palette) {
@@ -149,7 +153,12 @@ std::string to_text(const Explanation& explanation, const Palette& palette) {
   for (const AlignDonor& unused : explanation.prompt.unused)
     text += donor_text(unused, explanation.target, 0, shown_id(unused.record.id));
   text += fmt::format("{}     at            tokens{}\n", palette.faint, palette.reset);
-  for (const ExplainedSpan& span : explanation.spans) text += span_text(span, palette);
+  for (const ExplainedSpan& span : explanation.plan.spans) text += span_text(span, palette);
+  if (explanation.plan.measured > 0)
+    text += fmt::format(
+        "of these reused tokens, the lossless prefix excepted, {} are computed all "
+        "the same: the policy measures which\n",
+        explanation.plan.measured);
   return text;
 }
 

@@ -15,15 +15,15 @@ namespace kvs {
 struct Explanation {
   std::span<const int32_t> target;
   const AlignedPrompt& prompt;
-  std::vector<ExplainedSpan> spans;
+  ExplainedPlan plan;
 };
 
 Explanation explain_prompt(std::span<const int32_t> target, const AlignedPrompt& prompt,
                            const ReuseOptions& options);
 
 /// {"donors":[{"id","found_by":[...],"similarity","matched","prefix","used","why"}],
-/// "spans":[{"target","count","action","reason","source","donor","shift"}]}; the last three where
-/// a donor has the rows.
+/// "spans":[{"target","count","action","reason","source","donor","shift"}],"measured"}; the last
+/// three of a span where a donor has the rows.
 Json to_json(const Explanation& explanation);
 
 /// The same in words, one line for each donor and each span.

@@ -71,6 +71,7 @@ std::vector<Contestant> contestants_of(const ContestOptions& options) {
 ContestModel::ContestModel(const ContestOptions& options)
     : options_(options),
       kv_type_(kv_type_from_name(options.kv_type)),
+      fuzzy_(options.rule.fuzzy, options.model),
       backend_(make_backend(options.compute.backend)),
       prompts_(resolve_model(options.model), {.chat_template = options.chat_template}) {
   explain("{}", backend_->description());
@@ -88,7 +89,8 @@ void ContestModel::load() {
 EngineOptions ContestModel::engine_options() const {
   const auto block = static_cast<int64_t>(model_->transformer().kv_layout(kv_type_).block_bytes());
   return {.max_blocks = std::max<int64_t>(2, (options_.kv_memory_mb << 20) / block),
-          .kv_type = kv_type_};
+          .kv_type = kv_type_,
+          .cosines = fuzzy_.cosines()};
 }
 
 ReuseOptions ContestModel::rule(const std::vector<Contestant>& contestants) {

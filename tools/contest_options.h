@@ -10,6 +10,7 @@
 #include "kvs/evaluation.h"
 #include "kvs/model.h"
 #include "tools/compute_options.h"
+#include "tools/fuzzy_option.h"
 #include "tools/reuse_support.h"
 
 namespace kvs {
@@ -52,7 +53,7 @@ class ContestModel {
   Model& model() { return *model_; }  ///< the same
   DType kv_type() const { return kv_type_; }
   Transformer& transformer() { return model_->transformer(); }  ///< behind load()
-  EngineOptions engine_options() const;                         ///< the same
+  EngineOptions engine_options() const;                         ///< the same; must not outlive this
   /// The rule's numbers, with what kvshare decides by where one of them is kvshare: the same.
   ReuseOptions rule(const std::vector<Contestant>& contestants);
 
@@ -62,6 +63,7 @@ class ContestModel {
  private:
   const ContestOptions& options_;
   DType kv_type_;
+  FuzzyTokens fuzzy_;
   std::unique_ptr<Backend> backend_;
   PromptEncoder prompts_;
   std::unique_ptr<Model> model_;

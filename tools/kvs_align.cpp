@@ -14,6 +14,7 @@
 #include "tools/align_donors.h"
 #include "tools/align_explain.h"
 #include "tools/donor_lookup.h"
+#include "tools/fuzzy_option.h"
 #include "tools/output.h"
 #include "tools/terminal.h"
 #include "tools/tool.h"
@@ -25,9 +26,10 @@ struct Options {
   std::string format = "auto";
   int64_t min_span = 8;
   int64_t context = 12;
+  double fuzzy = 0;
   bool explain = false;
   std::string policy = "epic";
-  int64_t sinks = 4;
+  kvs::ReuseOptions rule;  // its numbers, but for --min-span and --fuzzy
   bool apply = false;
   std::string output = "-";
 };
@@ -52,10 +54,11 @@ std::string text_of(std::span<const int32_t> tokens, const kvs::Tokenizer* token
 std::string heading(const std::string& id, const kvs::AlignedPrompt& prompt,
                     const kvs::Palette& palette) {
   const kvs::EditScript& script = prompt.script;
+  const std::string fuzzy = script.fuzzy() > 0 ? fmt::format("{} fuzzy, ", script.fuzzy()) : "";
   std::string text =
-      fmt::format("{}{}{}: {} tokens, {} kept, {} moved, {} computed ({:.1f} % reused)\n",
+      fmt::format("{}{}{}: {} tokens, {} kept, {} moved, {}{} computed ({:.1f} % reused)\n",
                   palette.bold, kvs::shown_id(id), palette.reset, script.target_tokens(),
-                  script.kept(), script.moved(), script.computed(), 100 * script.coverage());
+                  script.kept(), script.moved(), fuzzy, script.computed(), 100 * script.coverage());
   for (size_t at = 0; at < prompt.donors.size(); ++at) {
     const kvs::ScriptDonor donor = prompt.donors[at].name();
     text += fmt::format("{}donor {}: {} (similarity {:.3f}, {} tokens){}\n", palette.faint, at + 1,
@@ -77,15 +80,18 @@ class ScriptWriter {
   void write(const std::string& id, const std::vector<int32_t>& tokens,
              const kvs::AlignedPrompt& prompt) const {
     std::optional<kvs::Explanation> explanation;
-    if (options_.explain)
-      explanation.emplace(kvs::explain_prompt(tokens, prompt,
-                                              {.policy = kvs::policy_from_name(options_.policy),
-                                               .sinks = options_.sinks,
-                                               .min_span = options_.min_span}));
+    if (options_.explain) explanation.emplace(kvs::explain_prompt(tokens, prompt, rule()));
     as_diff_ ? write_diff(id, prompt, explanation) : write_json(id, prompt, explanation);
   }
 
  private:
+  kvs::ReuseOptions rule() const {
+    kvs::ReuseOptions rule = options_.rule;
+    rule.policy = kvs::policy_from_name(options_.policy);
+    rule.min_span = options_.min_span;
+    return rule;
+  }
+
   void write_json(const std::string& id, const kvs::AlignedPrompt& prompt,
                   const std::optional<kvs::Explanation>& explanation) const {
     kvs::PromptScript script{id, {}, prompt.script};
@@ -114,6 +120,7 @@ class ScriptWriter {
 };
 
 void check(const Options& options) {
+  kvs::policy_from_name(options.policy);  // or it would be said behind the first prompts
   if (options.apply && options.explain)
     kvs::fail(kvs::ErrorKind::argument, "--explain is for scripts, --apply writes an archive");
   if (!options.apply && options.output != "-")
@@ -122,6 +129,11 @@ void check(const Options& options) {
 
 int align_prompts(const Options& options) {
   check(options);
+  const kvs::FuzzyTokens fuzzy(options.fuzzy, options.lookup.model);
+  const kvs::AlignRules rules{.min_span = options.min_span,
+                              .fuzzy = options.fuzzy,
+                              .cosines = fuzzy.cosines(),
+                              .whole = options.lookup.donors == 1};
   const kvs::DonorLookup lookup(options.lookup);
   std::optional<kvs::EditedArchive> archive;
   if (options.apply) archive.emplace(options.output, options.lookup.index, lookup.index().info());
@@ -131,8 +143,7 @@ int align_prompts(const Options& options) {
                              const std::vector<kvs::DonorCandidate>& candidates) {
     std::vector<kvs::AlignDonor> donors = read_donors(lookup, candidates);
     if (archive) archive->keep_usable(donors);
-    const kvs::AlignedPrompt prompt = kvs::align_prompt(tokens, std::move(donors), options.min_span,
-                                                        /*whole=*/options.lookup.donors == 1);
+    const kvs::AlignedPrompt prompt = kvs::align_prompt(tokens, std::move(donors), rules);
     any = any || prompt.script.coverage() > 0;
     archive ? archive->add(request, tokens, prompt) : scripts.write(request.id, tokens, prompt);
   };
@@ -143,13 +154,22 @@ int align_prompts(const Options& options) {
 
 void add_explain_options(CLI::App& app, Options& options) {
   app.add_flag("--explain", options.explain, "Say why: of each donor, and of all rows");
-  app.add_option("--policy", options.policy, "That --explain supposes: naive or epic")
-      ->check(CLI::IsMember({"naive", "epic"}))
+  app.add_option("--policy", options.policy, "That --explain supposes, as for kvs-serve")
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--sinks", options.sinks, "Of that policy, as for kvs-serve")
-      ->check(CLI::Range(0, 1 << 20))
-      ->type_name("N")
+  const auto add = [&](const char* name, int64_t& value, const char* what) {
+    app.add_option(name, value, what)
+        ->check(CLI::Range(0, 1 << 20))
+        ->type_name("N")
+        ->capture_default_str();
+  };
+  add("--halo", options.rule.halo, "Of that policy: tokens behind each edit to compute");
+  add("--sinks", options.rule.sinks, "Of that policy: first tokens of each moved span to compute");
+  add("--last", options.rule.last, "Of that policy: last tokens of the prompt to compute");
+  app.add_option("--budget", options.rule.budget,
+                 "Of that policy: share of the kept tokens to compute")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("SHARE")
       ->capture_default_str();
 }
 
@@ -163,6 +183,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("TOKENS")
       ->capture_default_str();
+  kvs::add_fuzzy_option(app, options.fuzzy);
   app.add_option("--format", options.format, "auto: diff on a terminal, json elsewhere")
       ->check(CLI::IsMember({"auto", "json", "diff"}))
       ->type_name("FORMAT")

@@ -1,5 +1,7 @@
 #include "tools/rule_options.h"
 
+#include "tools/fuzzy_option.h"
+
 namespace kvs {
 
 void add_rule_options(CLI::App& app, ReuseOptions& rule) {
@@ -15,6 +17,7 @@ void add_rule_options(CLI::App& app, ReuseOptions& rule) {
   add("--window", rule.window, 1, "Neighbours that are chosen together (probe, kvshare)");
   add("--repair-rows", rule.repair_rows, 0, "Kept tokens computed with each token of the answer");
   add("--min-span", rule.min_span, 1, "Shorter matches are computed");
+  add_fuzzy_option(app, rule.fuzzy);
 }
 
 }  // namespace kvs

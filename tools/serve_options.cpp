@@ -101,7 +101,9 @@ void add_serve_options(CLI::App& app, ServeOptions& options) {
 }
 
 Server::Server(const ServeOptions& options)
-    : reuse_(options.rule), backend_(make_backend(options.compute.backend)) {
+    : reuse_(options.rule),
+      fuzzy_(options.rule.fuzzy, options.model),
+      backend_(make_backend(options.compute.backend)) {
   reuse_.mode = reuse_mode_from_name(options.reuse);
   reuse_.policy = policy_from_name(options.policy);
   explain("{}", backend_->description());
@@ -121,7 +123,8 @@ Server::Server(const ServeOptions& options)
           .max_blocks = blocks_of(options.kv_memory_mb, transformer.kv_layout(kv_type)),
           .kv_type = kv_type,
           .parallel = options.parallel,
-          .donors = {.max_depth = options.donor_depth, .time_to_live_s = options.donor_ttl_s}});
+          .donors = {.max_depth = options.donor_depth, .time_to_live_s = options.donor_ttl_s},
+          .cosines = fuzzy_.cosines()});
 
   open_donors(options, model_->archive_header(kv_type, ""));
 }

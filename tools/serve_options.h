@@ -10,6 +10,7 @@
 #include "kvs/model.h"
 #include "tools/compute_options.h"
 #include "tools/embedder_choice.h"
+#include "tools/fuzzy_option.h"
 #include "tools/reuse_support.h"
 
 namespace kvs {
@@ -58,6 +59,7 @@ class Server {
   void open_donors(const ServeOptions& options, const ArchiveHeader& header);
 
   ReuseOptions reuse_;
+  FuzzyTokens fuzzy_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;
   std::optional<ReuseSupport> support_;  // of kvshare

@@ -17,6 +17,7 @@ struct Style {
 constexpr std::string_view kReset = "\x1b[0m";
 constexpr std::string_view kDim = "\x1b[2m";
 constexpr std::string_view kMovedMark = "↷";
+constexpr std::string_view kServesFor = "→";
 
 constexpr Style style_of(EditKind kind) {
   switch (kind) {
@@ -24,6 +25,8 @@ constexpr Style style_of(EditKind kind) {
       return {"", "", ""};
     case EditKind::move:
       return {"\x1b[34m", "{>", "<}"};
+    case EditKind::fuzzy:
+      return {"\x1b[35m", "{~", "~}"};
     case EditKind::insert:
     case EditKind::replace:
       return {"\x1b[32m", "{+", "+}"};
@@ -72,6 +75,8 @@ class DiffWriter {
       case EditKind::keep:
       case EditKind::move:
         return reused(op, tokens);
+      case EditKind::fuzzy:
+        return fuzzy(donors_[op.source].subspan(op.donor_first, op.count), tokens);
       case EditKind::insert:
         return marked(EditKind::insert, tokens);
       case EditKind::replace:
@@ -94,6 +99,16 @@ class DiffWriter {
     if (context > 0) marked(op.kind, tokens.first(context));
     note(op);
     if (context > 0) marked(op.kind, tokens.last(context));
+  }
+
+  // What stood there, and what its rows serve for now.
+  void fuzzy(std::span<const int32_t> old, std::span<const int32_t> tokens) {
+    const Style style = style_of(EditKind::fuzzy);
+    const std::string text =
+        without_controls(decode_(old)).append(kServesFor).append(without_controls(decode_(tokens)));
+    out_ += options_.colour ? style.colour : style.open;
+    out_ += text;
+    out_ += options_.colour ? kReset : style.close;
   }
 
   // Stands on a line of its own for the tokens that are not shown.

@@ -60,7 +60,7 @@ class ScriptWriter {
       while (next < spans_.size() && !kept_[next]) ++next;
       const SourceSpan* after = next < spans_.size() ? &spans_[next] : nullptr;
       write_gap(spans_.subspan(at, next - at), before, after);
-      if (after) add({EditKind::keep, after->source, cursor_, after->donor_first, after->count});
+      if (after) add_rows(*after, EditKind::keep);
       before = after;
       at = next + 1;
     } while (before);
@@ -78,7 +78,7 @@ class ScriptWriter {
 
     for (const SourceSpan& move : moves) {
       write_computed(move.target_first, gap.source, unused);
-      add({EditKind::move, move.source, cursor_, move.donor_first, move.count});
+      add_rows(move, EditKind::move);
     }
     write_computed(after ? after->target_first : static_cast<int64_t>(target_.size()), gap.source,
                    unused);
@@ -111,8 +111,12 @@ class ScriptWriter {
     }
   }
 
+  void add_rows(const SourceSpan& span, EditKind kind) {
+    add({span.fuzzy ? EditKind::fuzzy : kind, span.source, cursor_, span.donor_first, span.count});
+  }
+
   void add(const EditOp& op) {
-    if (op.computes()) {
+    if (op.gives_tokens()) {
       const auto tokens = target_.subspan(cursor_, op.count);
       script_.inserted.insert(script_.inserted.end(), tokens.begin(), tokens.end());
     }
@@ -158,12 +162,15 @@ int64_t EditScript::kept() const {
 int64_t EditScript::moved() const {
   return count_of(ops, EditKind::move);
 }
+int64_t EditScript::fuzzy() const {
+  return count_of(ops, EditKind::fuzzy);
+}
 int64_t EditScript::computed() const {
   return count_of(ops, EditKind::insert) + count_of(ops, EditKind::replace);
 }
 
 double EditScript::coverage() const {
-  const int64_t reused = kept() + moved();
+  const int64_t reused = kept() + moved() + fuzzy();
   return reused == 0 ? 0.0 : static_cast<double>(reused) / static_cast<double>(target_tokens());
 }
 
@@ -182,7 +189,7 @@ std::vector<int32_t> apply_script(const EditScript& script,
            target.size());
     std::span<const int32_t> part;
     if (op.kind != EditKind::insert) part = donor_part(op, donors);
-    if (op.computes()) {
+    if (op.gives_tokens()) {
       if (op.count < 0 || static_cast<size_t>(op.count) > inserted.size())
         fail(ErrorKind::argument, "edit script: {} tokens to insert, {} given", op.count,
              inserted.size());

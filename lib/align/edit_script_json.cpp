@@ -8,8 +8,8 @@
 namespace kvs {
 namespace {
 
-constexpr std::array<std::string_view, 5> kOpNames = {"keep", "move", "insert", "replace",
-                                                      "delete"};
+constexpr std::array<std::string_view, 6> kOpNames = {"keep",   "move",    "fuzzy",
+                                                      "insert", "replace", "delete"};
 constexpr int64_t kMaxTokens = std::numeric_limits<int32_t>::max();
 
 std::string_view name_of(EditKind kind) {
@@ -26,7 +26,7 @@ Json op_to_json(const EditOp& op, std::span<const int32_t> inserted) {
     json.set("donor", op.donor_first);
   }
   if (op.reuses()) json.set("shift", op.shift());
-  if (op.computes()) {
+  if (op.gives_tokens()) {
     Json::Array tokens(inserted.begin(), inserted.end());
     json.set("tokens", std::move(tokens));
   }
@@ -97,7 +97,8 @@ EditKind read_kind(const FieldReader& fields) {
   const std::string& name = fields.string("op");
   const auto found = std::find(kOpNames.begin(), kOpNames.end(), name);
   if (found == kOpNames.end())
-    fail(ErrorKind::format, "{}: unknown op '{}', expected keep, move, insert, replace or delete",
+    fail(ErrorKind::format,
+         "{}: unknown op '{}', expected keep, move, fuzzy, insert, replace or delete",
          fields.subject(), name);
   return static_cast<EditKind>(found - kOpNames.begin());
 }
@@ -141,7 +142,7 @@ EditOp read_op(const FieldReader& fields, const PromptScript& prompt, int64_t cu
       fail(ErrorKind::format, "{}: needs a donor, the line has none", fields.subject());
     read_source(fields, prompt.donors, op);
   }
-  if (op.computes()) read_inserted(fields, op.count, inserted);
+  if (op.gives_tokens()) read_inserted(fields, op.count, inserted);
   return op;
 }
 
@@ -167,7 +168,7 @@ Json script_to_json(const PromptScript& prompt) {
   Json::Array ops;
   size_t inserted = 0;
   for (const EditOp& op : script.ops) {
-    const size_t tokens = op.computes() ? op.count : 0;
+    const size_t tokens = op.gives_tokens() ? op.count : 0;
     ops.push_back(op_to_json(op, std::span(script.inserted).subspan(inserted, tokens)));
     inserted += tokens;
   }
@@ -177,6 +178,7 @@ Json script_to_json(const PromptScript& prompt) {
                       {"ops", std::move(ops)},
                       {"kept", script.kept()},
                       {"moved", script.moved()},
+                      {"fuzzy", script.fuzzy()},
                       {"computed", script.computed()},
                       {"coverage", script.coverage()}};
 }
@@ -200,6 +202,7 @@ PromptScript script_from_json(const Json& line, std::string_view where) {
   check_sum(fields, "tokens", cursor);
   check_sum(fields, "kept", script.kept());
   check_sum(fields, "moved", script.moved());
+  check_sum(fields, "fuzzy", script.fuzzy());
   check_sum(fields, "computed", script.computed());
   return prompt;
 }

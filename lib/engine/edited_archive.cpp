@@ -18,7 +18,7 @@ void append_hole(std::vector<PromptSpan>& spans, int64_t count) {
 // Appends a donor's rows [first, first + count), moved by `shift`.
 void append_rows(std::vector<PromptSpan>& spans, const PromptRecord& donor, const EditOp& op) {
   const int64_t end = op.donor_first + op.count;
-  const bool prefix = op.target_first == 0 && op.donor_first == 0;
+  const bool prefix = op.kind == EditKind::keep && op.target_first == 0 && op.donor_first == 0;
   int64_t position = 0;  // at the donor, of the span
   for (const PromptSpan& span : donor.spans) {
     const int64_t from = std::max(position, op.donor_first);

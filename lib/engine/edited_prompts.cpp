@@ -40,7 +40,7 @@ void EditedPrompts::find(const DonorLookup& lookup, std::vector<ReuseDonor>& fou
   held_.order.see(entry.item, held_.lookup);
   for (const ArchivedPiece& piece : entry.pieces)
     found.push_back({.id = entry.id,
-                     .tokens = std::span(entry.tokens).subspan(piece.first, piece.rows.size()),
+                     .tokens = piece.tokens,
                      .exact_rows = piece.first == 0 ? piece.rows.exact_rows() : 0,
                      .similarity = 1,
                      .view = &piece.rows,

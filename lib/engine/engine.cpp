@@ -195,7 +195,7 @@ void Engine::Impl::prepare(Sequence& sequence) {
   report.lookup_ms = ms_since(start);
 
   start = Clock::now();
-  ReusePlan plan = plan_reuse(task.tokens, candidates, task.reuse);
+  ReusePlan plan = plan_reuse(task.tokens, candidates, task.reuse, options.cosines);
   report.plan_ms = ms_since(start);
 
   start = Clock::now();
@@ -210,7 +210,7 @@ void Engine::Impl::prepare(Sequence& sequence) {
     free_blocks(blocks_for(task.tokens.size()));
   }
   KvView view = build_view(plan, candidates, pool);
-  if (selector->measures() && plan.count(PlanSpan::Kind::shifted) > 0)
+  if (selector->measures() && plan.kept() > 0)
     compute_measured(sequence, *selector, plan, candidates, view);
   else
     sequence.start(plan, candidates, std::move(view));
@@ -221,8 +221,7 @@ void Engine::Impl::prepare(Sequence& sequence) {
 bool Engine::Impl::make_room_beside_donors(const Selector& selector, const ReusePlan& plan) {
   int64_t rows = 0;
   for (const PlanSpan& span : plan.spans)
-    if (!span.shared() || (selector.measures() && span.kind == PlanSpan::Kind::shifted))
-      rows += span.count;
+    if (!span.shared() || (selector.measures() && span.kept())) rows += span.count;
   return free_blocks(blocks_for(rows), /*keep_candidates=*/true);
 }
 

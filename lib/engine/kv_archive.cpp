@@ -35,9 +35,13 @@ std::vector<ArchivedPiece> ArchivedRows::load_pieces(const ArchiveFile& archive,
   int64_t position = 0;
   for (const PromptSpan& span : prompt.spans) {
     if (span.kv) {
-      if (!last || !goes_on(*last, span)) pieces.push_back({.first = position, .rows = {}});
-      pieces.back().rows.append_shared(records_.at(*span.kv).rows, span.first, span.count,
-                                       span.exact);
+      if (!last || !goes_on(*last, span))
+        pieces.push_back({.first = position, .rows = {}, .tokens = {}});
+      ArchivedPiece& piece = pieces.back();
+      const Record& record = records_.at(*span.kv);
+      piece.rows.append_shared(record.rows, span.first, span.count, span.exact);
+      const auto first = record.tokens.begin() + span.first;
+      piece.tokens.insert(piece.tokens.end(), first, first + span.count);
     }
     last = span.kv ? &span : nullptr;
     position += span.count;
@@ -89,7 +93,7 @@ void ArchivedRows::upload(const KvRecord& record) {
                  [&](std::byte* block, const std::byte* row, size_t size) {
                    pool_.backend().upload(block, row, size);
                  });
-  records_.emplace(record.id, Record{record.parent, std::move(rows)});
+  records_.emplace(record.id, Record{record.parent, std::move(rows), record.tokens});
 }
 
 }  // namespace kvs

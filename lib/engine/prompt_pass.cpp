@@ -111,7 +111,7 @@ void PromptPass::compute_all(int end) {
   assert(!pass_);
   std::vector<int64_t> positions;
   for (const PlanSpan& span : plan_.spans) {
-    if (span.kind == Kind::shifted)
+    if (span.kept())
       fresh_.append_fresh(pool_, span.count, true);
     else
       fresh_.append_shared(kept_, span.first, span.count, true);
@@ -154,12 +154,12 @@ void PromptPass::measure(std::span<const float> query_mass, int64_t queries,
                          std::span<const float> halo_mass, int64_t halos) {
   evidence_.measured = true;
   const auto last_kept = std::find_if(plan_.spans.rbegin(), plan_.spans.rend(),
-                                      [](const auto& span) { return span.kind == Kind::shifted; });
+                                      [](const auto& span) { return span.kept(); });
   for (const PlanSpan& span : plan_.spans) {
     const bool edit = span.kind == Kind::computed && last_kept != plan_.spans.rend() &&
                       span.first < last_kept->first;
     for (int64_t row = span.first; row < span.first + span.count; ++row) {
-      if (span.kind == Kind::shifted) evidence_.kept_mass += query_mass[row];
+      if (span.kept()) evidence_.kept_mass += query_mass[row];
       if (edit) evidence_.edit_mass += query_mass[row];
       if (edit) evidence_.halo_mass += halo_mass[row];
     }
@@ -219,7 +219,7 @@ void PromptPass::finish_probed(std::span<const int64_t> positions) {
     first = end;
   }
   view_ = LayeredView(std::move(edited));
-  const bool all = static_cast<int64_t>(positions.size()) == plan_.count(Kind::shifted);
+  const bool all = static_cast<int64_t>(positions.size()) == plan_.kept();
   std::vector<int64_t> rows = union_of(positions, all ? required_ : queries_);
   rows.erase(rows.begin(), std::lower_bound(rows.begin(), rows.end(), positions.front()));
   start(std::move(rows));
@@ -247,8 +247,7 @@ int64_t PromptPass::rows_run() const {
 std::vector<int64_t> PromptPass::mostly_computed() const {
   std::vector<int64_t> positions;
   for (const PlanSpan& span : plan_.spans)
-    for (int64_t row = span.first; span.kind == Kind::shifted && row < span.first + span.count;
-         ++row)
+    for (int64_t row = span.first; span.kept() && row < span.first + span.count; ++row)
       if (2 * layers_run_[row] >= layers()) positions.push_back(row);
   return positions;
 }

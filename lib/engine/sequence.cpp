@@ -12,6 +12,7 @@ using Kind = PlanSpan::Kind;
 void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor> donors) {
   report.exact = plan.count(Kind::exact);
   report.shifted = plan.count(Kind::shifted);
+  report.fuzzy = plan.count(Kind::fuzzy);
   report.recomputed = plan.count(Kind::recomputed);
   report.computed = plan.count(Kind::computed);
   report.spans = plan.spans;
@@ -63,8 +64,7 @@ void Sequence::start_computed(const ReusePlan& plan, std::span<const ReuseDonor>
 void Sequence::allow_repair(const ReusePlan& plan, Transformer& transformer) {
   std::vector<int64_t> kept;
   for (const PlanSpan& span : plan.spans)
-    for (int64_t row = 0; span.kind == Kind::shifted && row < span.count; ++row)
-      kept.push_back(span.first + row);
+    for (int64_t row = 0; span.kept() && row < span.count; ++row) kept.push_back(span.first + row);
   if (task.reuse.repair_rows == 0 || kept.empty()) return;
   const int64_t positions = static_cast<int64_t>(task.tokens.size()) + task.max_tokens;
   repair_.emplace(transformer, std::move(kept), positions, task.reuse.repair_rows);

@@ -22,6 +22,11 @@ constexpr std::array kKinds{
     NamedKind{Kind::computed, "computed"},
 };
 
+// Fuzzy rows are few, and a donor's as they were.
+Kind shown_as(const PlanSpan& span) {
+  return span.kind == Kind::fuzzy ? Kind::shifted : span.kind;
+}
+
 // Adds what the span covers of each part. `tokens`: of the prompt.
 void add_span(const PlanSpan& span, int64_t tokens, Shares& shares) {
   const double scale = static_cast<double>(kPositionParts) / static_cast<double>(tokens);
@@ -40,7 +45,7 @@ Json reuse_by_position(std::span<const Outcome> outcomes) {
     Shares shares{};
     for (const Outcome& outcome : outcomes)
       for (const PlanSpan& span : outcome.reuse.spans)
-        if (span.kind == kind) add_span(span, outcome.reuse.prompt_tokens, shares);
+        if (shown_as(span) == kind) add_span(span, outcome.reuse.prompt_tokens, shares);
     Json::Array means;
     for (const double share : shares)
       means.emplace_back(std::round(share / static_cast<double>(outcomes.size()) * 1e6) / 1e6);

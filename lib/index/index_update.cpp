@@ -1,5 +1,7 @@
 #include "index/index_update.h"
 
+#include <set>
+
 #include "index/candidates.h"
 #include "index/compact.h"
 #include "index/donor_selector.h"
@@ -21,8 +23,9 @@ IndexUpdate::IndexUpdate(IndexData data) : data_(std::move(data)) {
     known_[key_of(data_.donors[donor])] = donor;
 }
 
+// Ids alone do not do: they are the users', mostly line numbers, and the same in many archives.
 std::string IndexUpdate::key_of(const StoredDonor& donor) const {
-  return fmt::format("{} {}", donor.tenant, donor.id);
+  return fmt::format("{} {:x} {}", donor.tenant, donor.tokens_hash, donor.id);
 }
 
 uint32_t IndexUpdate::tenant_number(const std::string& tenant) {
@@ -57,6 +60,7 @@ int64_t IndexUpdate::add(const std::function<void()>& read) {
   }
   fingerprints_changed_ = true;
   replace_older(first_donor);
+  drop_stale(first_donor, first_archive);
   return static_cast<int64_t>(data_.donors.size()) - first_donor;
 }
 
@@ -81,6 +85,22 @@ void IndexUpdate::replace_older(uint32_t first_donor) {
     const uint32_t older = std::exchange(found->second, donor);
     data_.donors[donor].pinned = data_.donors[donor].pinned || data_.donors[older].pinned;
     if (!removed_[older]) remove(older);
+  }
+}
+
+// What an archive held that was written anew in the meantime.
+void IndexUpdate::drop_stale(uint32_t first_donor, size_t first_archive) {
+  std::set<std::string> added;
+  for (size_t at = first_archive; at < data_.archives.size(); ++at)
+    added.insert(data_.archives[at].path);
+  std::set<uint32_t> stale;
+  for (size_t at = 0; at < first_archive; ++at)
+    if (added.contains(data_.archives[at].path)) stale.insert(static_cast<uint32_t>(at));
+  if (stale.empty()) return;
+  for (uint32_t donor = 0; donor < first_donor; ++donor) {
+    if (removed_[donor] || !stale.contains(data_.donors[donor].archive)) continue;
+    known_.erase(key_of(data_.donors[donor]));
+    remove(donor);
   }
 }
 

@@ -69,6 +69,7 @@ class IndexUpdate {
                   const std::string& source);
   void roll_back(uint32_t first_donor, size_t first_archive, const IndexedModel& model);
   void replace_older(uint32_t first_donor);
+  void drop_stale(uint32_t first_donor, size_t first_archive);
   void remove(uint32_t number);
   std::vector<uint32_t> select(const DonorSelection& which,
                                const std::filesystem::path& folder) const;
@@ -78,7 +79,7 @@ class IndexUpdate {
   std::vector<bool> removed_;  // per donor
   std::map<std::string, uint32_t> tenants_;
   std::map<std::pair<uint32_t, Visibility>, size_t> scope_numbers_;
-  std::unordered_map<std::string, uint32_t> known_;  // donors by tenant and id
+  std::unordered_map<std::string, uint32_t> known_;  // donors by tenant, id and tokens
   bool fingerprints_changed_ = false;
   bool scopes_dropped_ = false;
 };

@@ -20,6 +20,10 @@ class CacheBlendSelector final : public Selector {
  public:
   bool measures() const override { return true; }
 
+  int64_t measured_rows(const SelectionContext& context) const override {
+    return share_of_kept(context);
+  }
+
   std::vector<int64_t> select_measured(const SelectionContext& context,
                                        PromptModel& model) const override {
     const std::vector<int64_t> kept = kept_positions(context.spans);

@@ -21,7 +21,7 @@ std::vector<size_t> order_of(std::span<const double> scores) {
 std::vector<int64_t> kept_positions(std::span<const PlanSpan> spans) {
   std::vector<int64_t> positions;
   for (const PlanSpan& span : spans)
-    for (int64_t row = 0; span.kind == PlanSpan::Kind::shifted && row < span.count; ++row)
+    for (int64_t row = 0; span.kept() && row < span.count; ++row)
       positions.push_back(span.first + row);
   return positions;
 }
@@ -29,6 +29,11 @@ std::vector<int64_t> kept_positions(std::span<const PlanSpan> spans) {
 int64_t share_of(double share, int64_t count) {
   const double rows = std::ceil(share * static_cast<double>(count) - 1e-9);
   return std::clamp<int64_t>(static_cast<int64_t>(rows), 0, count);
+}
+
+int64_t share_of_kept(const SelectionContext& context) {
+  const auto kept = static_cast<int64_t>(kept_positions(context.spans).size());
+  return share_of(context.options.budget.value_or(ReuseOptions::kDefaultBudget), kept);
 }
 
 std::vector<double> values_at(std::span<const float> values, std::span<const int64_t> positions) {

@@ -9,11 +9,14 @@
 // What the rules have in common.
 namespace kvs {
 
-/// Positions of the shifted rows, ascending.
+/// Positions of the kept rows, ascending.
 std::vector<int64_t> kept_positions(std::span<const PlanSpan> spans);
 
 /// `share` of `count`, rounded up.
 int64_t share_of(double share, int64_t count);
+
+/// The budget's share of the kept rows.
+int64_t share_of_kept(const SelectionContext& context);
 
 /// values[position] of each position.
 std::vector<double> values_at(std::span<const float> values, std::span<const int64_t> positions);

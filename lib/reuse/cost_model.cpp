@@ -50,7 +50,7 @@ bool pays(const CostModel& costs, const ReusePlan& plan, std::span<const ReuseDo
     if (!lossless)
       without += static_cast<double>(span.count) * costs.ms_per_row +
                  keys_of(span.first, span.count) * costs.ms_per_key;
-    if (span.kind == PlanSpan::Kind::shifted && !donors[span.donor].view)
+    if (span.kept() && !donors[span.donor].view)
       with += static_cast<double>(span.count) * costs.ms_per_loaded_row;
   }
   return with <= (1 - kMargin) * without;

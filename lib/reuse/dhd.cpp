@@ -17,6 +17,10 @@ class DhdSelector final : public Selector {
  public:
   bool measures() const override { return true; }
 
+  int64_t measured_rows(const SelectionContext& context) const override {
+    return share_of_kept(context);
+  }
+
   std::vector<int64_t> select_measured(const SelectionContext& context,
                                        PromptModel& model) const override {
     const std::vector<int64_t> kept = kept_positions(context.spans);
@@ -26,9 +30,7 @@ class DhdSelector final : public Selector {
     std::vector<double> scores;
     for (size_t row = 0; row < kept.size(); ++row)
       scores.push_back(static_cast<double>(mass[kept[row]]) * deviation[row].value_magnitudes);
-    const auto count = static_cast<int64_t>(kept.size());
-    return highest(kept, scores,
-                   share_of(context.options.budget.value_or(ReuseOptions::kDefaultBudget), count));
+    return highest(kept, scores, share_of_kept(context));
   }
 };
 

@@ -21,7 +21,7 @@ class KvshareSelector final : public Selector {
     const PlanSpan* before = nullptr;
     for (const PlanSpan& span : context.spans) {
       if (span.kind == PlanSpan::Kind::shifted) {
-        const bool edit = !before || !before->shared();
+        const bool edit = !before || !before->shared() || before->kind == PlanSpan::Kind::fuzzy;
         const int64_t moved = span.first == span.donor_first ? 0 : options.sinks;
         const int64_t rows = std::min(span.count, std::max(edit ? options.halo : 0, moved));
         for (int64_t row = 0; row < rows; ++row) positions.push_back(span.first + row);
@@ -37,16 +37,19 @@ class KvshareSelector final : public Selector {
 
   bool measures() const override { return true; }
 
+  int64_t measured_rows(const SelectionContext& context) const override {
+    const double budget = context.options.budget.value_or(ReuseOptions::kDefaultBudget);
+    return rows_to_measure(context.spans, budget);
+  }
+
   std::vector<int64_t> select_measured(const SelectionContext& context,
                                        PromptModel& model) const override {
     const std::vector<int64_t> kept = kept_positions(context.spans);
-    const auto left = static_cast<int64_t>(kept.size());
     const std::vector<float> mass = model.probe(query_positions(context.spans, kQueryRows));
     const std::optional<double> budget = budget_of(context.options, model);
     if (!budget) return kept;  // the guard refuses to keep any
-    const int64_t structural = recomputed(context.spans);
-    const int64_t count = share_of(*budget, left + structural) - structural;
-    if (count <= 0) return {};
+    const int64_t count = rows_to_measure(context.spans, *budget);
+    if (count == 0) return {};
     return highest_windows(kept, values_at(mass, kept), context.options.window, count);
   }
 
@@ -55,6 +58,13 @@ class KvshareSelector final : public Selector {
     if (options.budget || !options.guard)
       return options.budget.value_or(ReuseOptions::kDefaultBudget);
     return options.guard->budget_for(model.evidence());
+  }
+
+  // What the budget leaves behind structure.
+  static int64_t rows_to_measure(std::span<const PlanSpan> spans, double budget) {
+    const auto left = static_cast<int64_t>(kept_positions(spans).size());
+    const int64_t structural = recomputed(spans);
+    return std::max<int64_t>(0, share_of(budget, left + structural) - structural);
   }
 
   static int64_t recomputed(std::span<const PlanSpan> spans) {

@@ -3,6 +3,7 @@
 
 #include "kvs/cost_model.h"
 #include "kvs/cover.h"
+#include "kvs/error.h"
 #include "kvs/guard.h"
 #include "kvs/reuse.h"
 #include "kvs/selector.h"
@@ -43,16 +44,16 @@ int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
 // The leading span is exact as far as the donor's own rows are.
 void append_source(std::vector<PlanSpan>& spans, const SourceSpan& source,
                    std::span<const ReuseDonor> donors) {
-  const PlanSpan whole{.kind = Kind::shifted,
+  const PlanSpan whole{.kind = source.fuzzy ? Kind::fuzzy : Kind::shifted,
                        .first = source.target_first,
                        .count = source.count,
                        .donor = source.source,
                        .donor_first = source.donor_first};
   int64_t exact = 0;
-  if (source.target_first == 0 && source.donor_first == 0)
+  if (source.target_first == 0 && source.donor_first == 0 && !source.fuzzy)
     exact = std::min(source.count, donors[source.source].exact_rows);
   append(spans, part(whole, 0, exact, Kind::exact));
-  append(spans, part(whole, exact, whole.count - exact, Kind::shifted));
+  append(spans, part(whole, exact, whole.count - exact, whole.kind));
 }
 
 std::vector<PlanSpan> tile(int64_t tokens, std::span<const SourceSpan> sources,
@@ -81,23 +82,49 @@ std::vector<SourceSpan> prefix_source(std::span<const int32_t> tokens,
   return {best};
 }
 
+// A piece of an edited prompt, cut where its tokens begin or cease to be the prompt's.
+void append_piece(std::vector<SourceSpan>& sources, std::span<const int32_t> tokens,
+                  const ReuseDonor& piece, int32_t number) {
+  const auto size = static_cast<int64_t>(piece.tokens.size());
+  const auto differs = [&](int64_t row) {
+    return piece.tokens[row] != tokens[piece.only_at + row];
+  };
+  for (int64_t first = 0, end = 0; first < size; first = end) {
+    while (end < size && differs(end) == differs(first)) ++end;
+    sources.push_back({.target_first = piece.only_at + first,
+                       .count = end - first,
+                       .source = number,
+                       .donor_first = first,
+                       .fuzzy = differs(first)});
+  }
+}
+
 // What an edited prompt says of itself.
-std::vector<SourceSpan> given_sources(std::span<const ReuseDonor> donors) {
+std::vector<SourceSpan> given_sources(std::span<const int32_t> tokens,
+                                      std::span<const ReuseDonor> donors) {
   std::vector<SourceSpan> sources;
   for (size_t donor = 0; donor < donors.size(); ++donor)
     if (donors[donor].only_at >= 0)
-      sources.push_back({.target_first = donors[donor].only_at,
-                         .count = static_cast<int64_t>(donors[donor].tokens.size()),
-                         .source = static_cast<int32_t>(donor)});
+      append_piece(sources, tokens, donors[donor], static_cast<int32_t>(donor));
   return sources;
 }
 
+// A guard was not calibrated with fuzzy rows and cannot vouch for them.
+bool guard_decides(const ReuseOptions& options) {
+  return options.policy == Policy::kvshare && options.guard && !options.budget;
+}
+
 std::vector<SourceSpan> all_sources(std::span<const int32_t> tokens,
-                                    std::span<const ReuseDonor> donors, int64_t min_span) {
-  if (auto given = given_sources(donors); !given.empty()) return given;
+                                    std::span<const ReuseDonor> donors, const ReuseOptions& options,
+                                    const TokenCosines& cosines) {
+  if (auto given = given_sources(tokens, donors); !given.empty()) return given;
   std::vector<std::span<const int32_t>> donor_tokens;
   for (const ReuseDonor& donor : donors) donor_tokens.push_back(donor.tokens);
-  return cover(tokens, donor_tokens, {.min_span = min_span});
+  const auto sources = cover(tokens, donor_tokens, {.min_span = options.min_span});
+  if (options.fuzzy == 0 || guard_decides(options)) return sources;
+  if (!cosines) fail(ErrorKind::argument, "fuzzy reuse needs the embeddings of tokens");
+  return add_fuzzy(tokens, donor_tokens, sources, cosines,
+                   {.threshold = options.fuzzy, .min_span = options.min_span});
 }
 
 // Turns chosen positions from kept into recomputed. `positions` ascend.
@@ -126,7 +153,7 @@ ReuseReason reason_for(std::span<const int32_t> tokens, std::span<const ReuseDon
 }
 
 ReusePlan plan_all(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
-                   const ReuseOptions& options) {
+                   const ReuseOptions& options, const TokenCosines& cosines) {
   ReusePlan plan;
   plan.reason = reason_for(tokens, donors, options);
   const auto size = static_cast<int64_t>(tokens.size());
@@ -134,7 +161,7 @@ ReusePlan plan_all(std::span<const int32_t> tokens, std::span<const ReuseDonor> 
   if (plan.reason == ReuseReason::none) {
     const bool lossless = options.mode == ReuseMode::exact || options.policy == Policy::prefix;
     sources =
-        lossless ? prefix_source(tokens, donors) : all_sources(tokens, donors, options.min_span);
+        lossless ? prefix_source(tokens, donors) : all_sources(tokens, donors, options, cosines);
     if (sources.empty())
       plan.reason = lossless ? ReuseReason::no_donor : ReuseReason::below_threshold;
   }
@@ -150,9 +177,10 @@ ReusePlan plan_all(std::span<const int32_t> tokens, std::span<const ReuseDonor> 
 // Why kvshare keeps nothing but a lossless prefix.
 ReuseReason declined(const ReusePlan& plan, std::span<const ReuseDonor> donors,
                      const ReuseOptions& options) {
-  if (options.policy != Policy::kvshare || plan.count(Kind::shifted) == 0) return ReuseReason::none;
+  if (options.policy != Policy::kvshare || plan.kept() == 0) return ReuseReason::none;
   if (options.costs && !pays(*options.costs, plan, donors)) return ReuseReason::unprofitable;
-  if (options.guard && !options.budget && options.guard->refuses(evidence_of(plan)))
+  if (guard_decides(options) &&
+      (plan.count(Kind::fuzzy) > 0 || options.guard->refuses(evidence_of(plan))))
     return ReuseReason::guard;
   return ReuseReason::none;
 }
@@ -182,13 +210,13 @@ std::vector<int64_t> ReusePlan::rows_to_compute() const {
 }
 
 ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
-                     const ReuseOptions& options) {
-  ReusePlan plan = plan_all(tokens, donors, options);
+                     const ReuseOptions& options, const TokenCosines& cosines) {
+  ReusePlan plan = plan_all(tokens, donors, options, cosines);
   const ReuseReason reason = declined(plan, donors, options);
   if (reason == ReuseReason::none) return plan;
   ReuseOptions lossless = options;
   lossless.policy = Policy::prefix;
-  plan = plan_all(tokens, donors, lossless);
+  plan = plan_all(tokens, donors, lossless, cosines);
   plan.reason = reason;
   return plan;
 }
@@ -202,7 +230,7 @@ KvView build_view(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvP
   bool exact = true;  // so far
   for (const PlanSpan& span : plan.spans) {
     assert(span.first == view.size());
-    exact = exact && span.kind != Kind::shifted;
+    exact = exact && !span.kept();
     if (span.shared())
       view.append_shared(*donors[span.donor].view, span.donor_first, span.count, exact);
     else

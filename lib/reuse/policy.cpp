@@ -49,6 +49,9 @@ const char* reuse_reason_name(ReuseReason reason) {
 std::vector<int64_t> Selector::select(const SelectionContext&) const {
   return {};
 }
+int64_t Selector::measured_rows(const SelectionContext&) const {
+  return 0;
+}
 std::vector<int64_t> Selector::select_measured(const SelectionContext&, PromptModel&) const {
   return {};
 }

@@ -19,11 +19,14 @@ class ProbeSelector final : public Selector {
 
   bool measures() const override { return true; }
 
+  int64_t measured_rows(const SelectionContext& context) const override {
+    return share_of_kept(context);
+  }
+
   std::vector<int64_t> select_measured(const SelectionContext& context,
                                        PromptModel& model) const override {
     const std::vector<int64_t> kept = kept_positions(context.spans);
-    const auto count = share_of(context.options.budget.value_or(ReuseOptions::kDefaultBudget),
-                                static_cast<int64_t>(kept.size()));
+    const int64_t count = share_of_kept(context);
     if (count == 0) return {};
     const std::vector<float> mass = model.probe(query_positions(context.spans, kQueryRows));
     return highest_windows(kept, values_at(mass, kept), context.options.window, count);

@@ -45,6 +45,14 @@ void measure_cover(std::string_view name, const Tokens& target, const std::vecto
   });
 }
 
+Tokens repeated(const Tokens& block) {
+  Tokens text;
+  while (static_cast<int64_t>(text.size()) < kTokens)
+    text.insert(text.end(), block.begin(), block.end());
+  text.resize(kTokens);
+  return text;
+}
+
 std::vector<Tokens> variants(std::mt19937_64& random, const Tokens& text, int count, double edits,
                              int64_t vocab) {
   std::vector<Tokens> donors;
@@ -75,6 +83,14 @@ int main() {
   measure_align("align: two tokens, unrelated", random_tokens(random, kTokens, 2), few_words);
   measure_align("align: two tokens, unrelated, min_span 1", random_tokens(random, kTokens, 2),
                 few_words, {.min_span = 1});
+  const Tokens three_words = random_tokens(random, kTokens, 3);
+  const Tokens period = repeated(random_tokens(random, 50, kVocab));
+  measure_align("align: three tokens, unrelated, min_span 4", random_tokens(random, kTokens, 3),
+                three_words, {.min_span = 4});
+  measure_align("align: a text of 50 tokens repeated, 10 % edited",
+                edited(random, period, 0.1, kVocab), edited(random, period, 0.1, kVocab));
+  measure_align("the same with five times the budget", edited(random, period, 0.1, kVocab),
+                edited(random, period, 0.1, kVocab), {.budget = 1'000'000});
   measure_cover("cover: 30 unrelated donors", text, variants(random, other, 30, 0.1, kVocab));
   measure_cover("cover: 30 donors, 5 % edited, shuffled", text,
                 variants(random, text, 30, 0.05, kVocab));

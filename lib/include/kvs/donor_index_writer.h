@@ -45,8 +45,10 @@ struct DonorSelection {
 /// each commit writes files of a new generation and then renames a small MANIFEST over the old one.
 /// Writers of one folder wait for each other. Without commit() nothing changes.
 ///
-/// All archives must come from one model and tokenizer, and all embeddings from one embedder. Of
-/// two prompts with one tenant and id, the one added last stays; it is pinned if the other was.
+/// All archives must come from one model and tokenizer, and all embeddings from one embedder. Ids
+/// need not differ between archives or their members. Of two prompts with one tenant, id and
+/// tokens, the one added last stays; it is pinned if the other was. An archive that is added again
+/// replaces what it gave before.
 class KVS_API DonorIndexWriter {
  public:
   /// Makes the folder where it is missing, but for IndexMode::change. Throws Error(io),

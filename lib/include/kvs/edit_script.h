@@ -15,6 +15,7 @@ namespace kvs {
 enum class EditKind : uint8_t {
   keep,     ///< target tokens equal donor tokens, in the donor's order
   move,     ///< as keep, in another order than at the donor, or used a second time
+  fuzzy,    ///< target tokens that differ from the donor's, whose rows serve all the same
   insert,   ///< target tokens without a source
   replace,  ///< target tokens without a source, which stand where donor tokens stood
   remove,   ///< donor tokens that the target does not use ("delete" in JSON)
@@ -30,33 +31,38 @@ struct EditOp {
 
   /// How far the rows move: position in the target minus position at the donor.
   int64_t shift() const { return target_first - donor_first; }
-  bool reuses() const { return kind == EditKind::keep || kind == EditKind::move; }
+  bool reuses() const { return kind <= EditKind::fuzzy; }
   bool computes() const { return kind == EditKind::insert || kind == EditKind::replace; }
+  /// Whether the script gives its tokens, since the donor's are not the target's.
+  bool gives_tokens() const { return computes() || kind == EditKind::fuzzy; }
 
   bool operator==(const EditOp&) const = default;
 };
 
-/// Target tokens that equal donor tokens: [target_first, +count) and [donor_first, +count).
+/// Target tokens that equal donor tokens: [target_first, +count) and [donor_first, +count). Fuzzy
+/// ones are other tokens, each in the place of one of the donor's; see kvs/fuzzy.h.
 struct SourceSpan {
   int64_t target_first = 0;
   int64_t count = 0;
   int32_t source = 0;  ///< index of the donor
   int64_t donor_first = 0;
+  bool fuzzy = false;
 
   bool operator==(const SourceSpan&) const = default;
 };
 
-/// How a prompt is made from its donors. The ops stand in the order of the target; keep, move,
-/// insert and replace tile it without gap or overlap, so no position has two sources.
+/// How a prompt is made from its donors. The ops stand in the order of the target; all but remove
+/// tile it without gap or overlap, so no position has two sources.
 struct KVS_API EditScript {
   std::vector<EditOp> ops;
-  std::vector<int32_t> inserted;  ///< the tokens of insert and replace, in order
+  std::vector<int32_t> inserted;  ///< the target's tokens of insert, replace and fuzzy, in order
 
   int64_t kept() const;      ///< tokens of the keep ops
   int64_t moved() const;     ///< tokens of the move ops
+  int64_t fuzzy() const;     ///< tokens of the fuzzy ops
   int64_t computed() const;  ///< tokens without a source
-  int64_t target_tokens() const { return kept() + moved() + computed(); }
-  double coverage() const;  ///< (kept + moved) / target tokens; 0 for an empty target
+  int64_t target_tokens() const { return kept() + moved() + fuzzy() + computed(); }
+  double coverage() const;  ///< (kept + moved + fuzzy) / target tokens; 0 for an empty target
 
   bool operator==(const EditScript&) const = default;
 };
@@ -94,9 +100,9 @@ struct PromptScript {
 };
 
 /// {"id","tokens","donors":[{"id","similarity","length","tokens"}],"ops":[...],"kept","moved",
-/// "computed","coverage"}. An op is {"op","target","count"}, with a donor also "source" (index into
-/// donors), "donor" (position) and, where rows are reused, "shift"; insert and replace carry
-/// "tokens":[ids], so that the line alone turns the donors into the target.
+/// "fuzzy","computed","coverage"}. An op is {"op","target","count"}, with a donor also "source"
+/// (index into donors), "donor" (position) and, where rows are reused, "shift"; insert, replace and
+/// fuzzy carry "tokens":[ids], so that the line alone turns the donors into the target.
 KVS_API Json script_to_json(const PromptScript& prompt);
 
 /// Reads such a line back. Throws Error(format), naming `where` (a file and line) and the op: an

@@ -24,11 +24,12 @@ struct ArchivedDonor {
   const PromptRecord* prompt = nullptr;
 };
 
-/// Adds a prompt whose KV is its donors': what the script keeps or moves becomes spans that refer
-/// to the donors' records, copied once, and all else becomes holes. `prompt.spans` is filled in;
-/// `script.source` counts `donors`. Only a beginning in common with a donor stays exact. Throws
-/// Error(argument) where the script does not make the prompt's tokens, or reaches beyond a donor;
-/// and what ArchiveWriter and ArchiveFile::read_kv throw.
+/// Adds a prompt whose KV is its donors': what the script keeps or moves, and the rows that it lets
+/// stand for other tokens, become spans that refer to the donors' records, copied once, and all
+/// else becomes holes. `prompt.spans` is filled in; `script.source` counts `donors`. Only a
+/// beginning in common with a donor stays exact. Throws Error(argument) where the script does not
+/// make the prompt's tokens, or reaches beyond a donor; and what ArchiveWriter and
+/// ArchiveFile::read_kv throw.
 KVS_API void archive_edited(ArchiveWriter& writer, PromptRecord prompt, const EditScript& script,
                             std::span<const ArchivedDonor> donors);
 

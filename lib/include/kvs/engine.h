@@ -64,6 +64,7 @@ struct EngineOptions {
   int rows_per_step = Transformer::kMaxRows;  ///< prefill rows and decode rows of one forward pass
   int parallel = 1;                           ///< tasks worked on at the same time
   DonorStoreOptions donors{};                 ///< what rows cost is filled in
+  TokenCosines cosines;                       ///< of the model's tokens; needed by fuzzy reuse only
 };
 
 /// Tokens some of whose rows were computed over approximate ones.

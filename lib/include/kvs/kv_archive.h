@@ -48,8 +48,9 @@ class KVS_API KvArchiver {
 
 /// Rows of a prompt that stood together where they were computed.
 struct ArchivedPiece {
-  int64_t first = 0;  ///< position in the prompt
-  KvView rows;        ///< at least one
+  int64_t first = 0;            ///< position in the prompt
+  KvView rows;                  ///< at least one
+  std::vector<int32_t> tokens;  ///< that they were computed for, mostly the prompt's
 };
 
 /// Brings archived rows into a pool. Records that several prompts share are loaded once.
@@ -75,6 +76,7 @@ class KVS_API ArchivedRows {
   struct Record {
     Hash128 parent;
     KvView rows;
+    std::vector<int32_t> tokens;
   };
   void load_records(const ArchiveFile& archive, size_t member, std::span<const PromptSpan> spans);
   void upload(const KvRecord& record);

@@ -10,6 +10,7 @@
 
 #include "kvs/edit_script.h"
 #include "kvs/export.h"
+#include "kvs/fuzzy.h"
 #include "kvs/kv_view.h"
 
 namespace kvs {
@@ -52,6 +53,9 @@ struct ReuseOptions {
   int64_t repair_rows = 0;  ///< kept rows computed anew in each step of decoding, at most
   int64_t min_span = 8;     ///< shorter matches are computed, a common prefix excepted
   int64_t min_tokens = 16;  ///< shorter prompts reuse nothing
+  /// Least cosine of the embeddings of two tokens, (0, 1], for a row to serve the other one; only
+  /// inside edits, see kvs/fuzzy.h. 0: no row does.
+  double fuzzy = 0;
 
   // Both may be null, and must outlive the tasks; only `kvshare` asks them.
   const CostModel* costs = nullptr;  ///< declines what would not pay
@@ -66,8 +70,9 @@ struct ReuseDonor {
   double similarity = 0;         ///< cosine of the embeddings; 0 where unknown
   const KvView* view = nullptr;  ///< its rows, at least tokens.size(); needed by build_view only
   int64_t number = -1;           ///< by which whoever found it knows it
-  /// Its tokens are those of this very prompt from here on, and its rows serve nothing else: a
-  /// piece of an edited prompt (kvs-align --apply). -1: a donor for any position.
+  /// Its rows are meant for this very prompt from here on, and serve nothing else: a piece of an
+  /// edited prompt (kvs-align --apply). Tokens that are not the prompt's are fuzzy. -1: a donor for
+  /// any position.
   int64_t only_at = -1;
   /// How far its approximate rows are from exact ones: 1 where they were computed over (or stand
   /// behind) other prompts' exact rows, one more than the largest depth of what they were computed
@@ -87,6 +92,7 @@ struct PlanSpan {
   enum class Kind {
     exact,       ///< rows of a lossless prefix, shared
     shifted,     ///< a donor's rows as they were, shared, behind another context or elsewhere
+    fuzzy,       ///< as shifted, and the rows stood for other tokens
     recomputed,  ///< had a source, computed all the same
     computed,    ///< had no source
   };
@@ -96,7 +102,9 @@ struct PlanSpan {
   int32_t donor = -1;       ///< index; -1 where computed
   int64_t donor_first = 0;  ///< position at the donor
 
-  bool shared() const { return kind == Kind::exact || kind == Kind::shifted; }
+  bool shared() const { return kind == Kind::exact || kept(); }
+  /// Shared, but not what the model would compute.
+  bool kept() const { return kind == Kind::shifted || kind == Kind::fuzzy; }
 };
 
 /// How a prompt's rows come about. The spans tile the prompt in order.
@@ -105,6 +113,7 @@ struct KVS_API ReusePlan {
   ReuseReason reason = ReuseReason::none;
 
   int64_t count(PlanSpan::Kind kind) const;
+  int64_t kept() const { return count(PlanSpan::Kind::shifted) + count(PlanSpan::Kind::fuzzy); }
   /// Tokens taken from one donor as they were.
   int64_t tokens_of(int32_t donor) const;
   /// Positions to compute, ascending. Never empty for a prompt with tokens.
@@ -114,11 +123,13 @@ struct KVS_API ReusePlan {
 /// Aligns `tokens` with the donors and decides for every row. The last row is always computed,
 /// since its logits are needed. Where there are pieces of an edited prompt, ascending, nothing is
 /// aligned: they say which rows are kept; lossless reuse looks at all donors' prefixes. Under
-/// `kvshare` the cost model and the guard may decline all but lossless reuse.
+/// `kvshare` the cost model and the guard may decline all but lossless reuse; where a guard
+/// decides, no row is fuzzy, since it was not calibrated with such. Throws Error(argument) where
+/// the options ask for fuzzy rows and there are no `cosines` to find them.
 KVS_API ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
-                             const ReuseOptions& options);
+                             const ReuseOptions& options, const TokenCosines& cosines = {});
 
-/// Turns the shifted rows at `positions`, ascending, into recomputed ones.
+/// Turns the kept rows at `positions`, ascending, into recomputed ones.
 KVS_API void mark_recomputed(ReusePlan& plan, std::span<const int64_t> positions);
 
 /// The view that the plan describes: kept rows share the donors' blocks, rows to compute are fresh.

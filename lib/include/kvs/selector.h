@@ -59,11 +59,15 @@ class KVS_API Selector {
  public:
   virtual ~Selector() = default;
 
-  /// Rows inside shifted spans, ascending, that are computed in all layers whatever is measured.
+  /// Kept rows, ascending, that are computed in all layers whatever is measured.
   virtual std::vector<int64_t> select(const SelectionContext& context) const;
 
   /// Whether the rule goes on to choose among what is left with the model's help.
   virtual bool measures() const { return false; }
+
+  /// How many rows select_measured() will choose where no guard decides; of rules that choose fewer
+  /// from layer to layer, in the last ones. The context's spans are those select() left.
+  virtual int64_t measured_rows(const SelectionContext& context) const;
 
   /// More such rows, ascending: those computed in the layers that the model has not run yet, or in
   /// all of them behind a probe. The context's spans are those select() left.
