@@ -8,6 +8,7 @@
 #include "tools/machine.h"
 #include "tools/output.h"
 #include "tools/progress.h"
+#include "tools/source_commit.h"
 #include "tools/tool.h"
 
 namespace kvs {
