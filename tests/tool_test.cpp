@@ -22,6 +22,11 @@ TEST(Tool, ShowsHowFarARunIs) {
             "embedding  [==============================]  400/400  20 prompts/s");
 }
 
+TEST(Tool, ShowsAHighRateInWholeNumbers) {
+  EXPECT_EQ(progress_line("reading", "lines", 3021, 0, 2, 80), "reading  3021  1510 lines/s");
+  EXPECT_EQ(progress_line("reading", "lines", 100, 0, 3, 80), "reading  100  33.3 lines/s");
+}
+
 TEST(Tool, KeepsProgressOnOneLineOfANarrowTerminal) {
   EXPECT_EQ(progress_line("embedding", "prompts", 100, 400, 20, 60),
             "embedding  100/400  5 prompts/s  1:00 left");

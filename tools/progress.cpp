@@ -35,7 +35,10 @@ std::string progress_line(const std::string& what, const std::string& unit, int6
                           int64_t total, double seconds, int columns) {
   const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
   std::string figures = total > 0 ? fmt::format("{}/{}", done, total) : fmt::format("{}", done);
-  if (rate > 0) figures += fmt::format("  {:.3g} {}/s", rate, unit);
+  if (rate >= 100)
+    figures += fmt::format("  {:.0f} {}/s", rate, unit);
+  else if (rate > 0)
+    figures += fmt::format("  {:.3g} {}/s", rate, unit);
   if (rate > 0 && total > done)
     figures += fmt::format("  {} left", clock_time(static_cast<double>(total - done) / rate));
   std::string line = fmt::format("{}  {}", what, figures);
