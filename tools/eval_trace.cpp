@@ -5,6 +5,7 @@
 #include "kvs/report.h"
 #include "kvs/trace.h"
 #include "tools/input.h"
+#include "tools/machine.h"
 #include "tools/output.h"
 #include "tools/progress.h"
 #include "tools/tool.h"
@@ -41,6 +42,7 @@ Json replay(const TraceCommand& command) {
                                         : std::filesystem::path(command.file).stem().string());
   for (const Json::Member& member : figures.as_object()) trace.set(member.first, member.second);
   Json json;
+  json.set("commit", source_commit());
   json.set("trace", std::move(trace));
   return json;
 }

@@ -48,6 +48,7 @@ class BlockStore {
     double priority = 0;
     int64_t used = 0;
     Hash hash = 0;
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means a 0 that the compiler writes
     auto operator<=>(const Leaf&) const = default;
   };
 

@@ -133,7 +133,7 @@ Plot position_plot(const WorkloadFigures& workload, const Palette& palette) {
             .y = {"tokens reused", 0, 1, false, true}};
   for (const std::string& name : palette.names()) {
     const auto policies = named(workload, name);
-    if (policies.empty()) continue;
+    if (name == "full" || policies.empty()) continue;
     PlotLine line{.colour = palette.colour(name)};
     const std::vector<PartFigures>& parts = policies.front()->reused_by_position;
     for (size_t at = 0; at < parts.size(); ++at)

@@ -9,7 +9,7 @@ namespace kvs {
 namespace {
 
 constexpr double kWidth = 360, kHeight = 250;
-constexpr double kLeft = 56, kRight = 348, kTop = 28, kBottom = 206;
+constexpr double kLeft = 56, kRight = 344, kTop = 28, kBottom = 206;
 
 double share_along(const PlotAxis& axis, double value) {
   const auto scale = [&](double v) { return axis.logarithmic ? std::log(std::max(v, 1e-300)) : v; };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "eval/report_json.h"
 
@@ -67,9 +68,10 @@ Table trace_table(const TraceFigures& trace) {
 
 Plot trace_plot(const TraceFigures& trace, const Palette& palette) {
   const double most = gib(trace.unlimited.bytes);
+  const double highest = std::max(std::ceil(trace.unlimited.hit_rate * 5), 1.0) / 5;
   Plot plot{.title = trace.name,
             .x = {"memory of the store, GiB", most, most, true},
-            .y = {"tokens found", 0, 1, false, true}};
+            .y = {"tokens found", 0, highest, false, true}};
   for (const std::string& name : palette.names()) {
     PlotLine line{.colour = palette.colour(name)};
     for (const TraceStoreFigures& store : trace.stores)
