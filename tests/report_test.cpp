@@ -193,6 +193,36 @@ TEST(Report, NamesFilesWhereThereAreSeveral) {
   EXPECT_NE(text.find("rag (other.json), 8 requests"), std::string::npos);
 }
 
+TEST(Report, ShowsTrapsAndTracesBesideWorkloads) {
+  std::vector<EvaluationFile> files{file_of(), file_of(), file_of()};
+  files[1] = {.source = "t.json",
+              .evaluation = Json::parse(
+                  R"({"model":"m","traps":{"tried":9,"pairs":4,"policies":[{"name":"naive",)"
+                  R"("budget":null,"agreement":0.875,"agreement_minus_noise":{"value":-0.125,)"
+                  R"("interval":[-0.25,0]},"correct":0.75,"hit_rate":0.5,"computed_share":0.5}],)"
+                  R"("noise_floor":null}})",
+                  "t.json")};
+  files[2] = {.source = "m.json",
+              .evaluation = Json::parse(
+                  R"({"trace":{"name":"talks","requests":2,"tokens":9,"stores":[{"policy":"lru",)"
+                  R"("bytes":1073741824,"hit_rate":0.25,"work_spared":0.2}],"unlimited":)"
+                  R"({"policy":"unlimited","bytes":2147483648,"hit_rate":0.5,"work_spared":0.4}}})",
+                  "m.json")};
+
+  const std::string text = make_report(files, ReportFormat::terminal);
+  const std::string page = make_report(files, ReportFormat::html);
+
+  EXPECT_NE(text.find("\ntraps (t.json), 4 pairs of 9 tried\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("\nnaive        -       87.5  -12.5 (-25.0 to +0.0)       75.0   50.0        "
+                      "50.0\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("\nlru                 1   25.0           20.0\n"), std::string::npos);
+  EXPECT_EQ(count(page, "<svg "), 5U);  // three of the workload, one of each other file
+  EXPECT_EQ(count(page, "<title>lru, 1 GiB: 25.0 % of the tokens, 20.0 % of the work</title>"), 1U);
+  EXPECT_EQ(count(page, "<title>naive: 87.5 % as the full run, 50 % computed</title>"), 1U);
+}
+
 TEST(Report, SaysWhatIsMissing) {
   const auto message = [](const char* json) {
     const EvaluationFile file{.source = "x.json", .evaluation = Json::parse(json, "x.json")};

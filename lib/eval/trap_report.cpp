@@ -80,9 +80,11 @@ Table trap_table(const TrapFigures& traps) {
 }
 
 Plot trap_plot(const TrapFigures& traps, const Palette& palette) {
+  const bool high = std::all_of(traps.policies.begin(), traps.policies.end(),
+                                [](const auto& policy) { return policy.agreement >= 0.5; });
   Plot plot{.title = traps.name,
             .x = {"part of the prompt that is computed", 0, 1, false, true},
-            .y = {"choices as the full run's", 0, 1, false, true}};
+            .y = {"choices as the full run's", high ? 0.5 : 0, 1, false, true}};
   for (const std::string& name : palette.names()) {
     PlotLine line{.colour = palette.colour(name)};
     for (const TrapPolicyFigures& policy : traps.policies)
