@@ -5,9 +5,9 @@
 #include "kvs/report.h"
 #include "kvs/trace.h"
 #include "tools/input.h"
-#include "tools/machine.h"
 #include "tools/output.h"
 #include "tools/progress.h"
+#include "tools/source_commit.h"
 #include "tools/tool.h"
 
 namespace kvs {
