@@ -111,8 +111,9 @@ TEST_F(Donors, OfADepthGoIntoAnArchiveWithTheirExactRowsOnly) {
   const ArchiveHeader header{.model = "m", .fingerprint = "f", .layout = layout};
 
   ArchiveWriter writer(folder.path() / "a.kva", header);
-  archive_prompt(writer, "f", pool, *donor.view, {.id = "one", .tenant = "a", .tokens = tokens},
-                 KvCodec::raw);
+  KvArchiver archiver(writer, "f", KvCodec::raw);
+  archiver.add(pool, *donor.view, {.id = "one", .tenant = "a", .tokens = tokens});
+  EXPECT_TRUE(archiver.finish().empty());
   writer.finish();
   DonorStore fresh(pool, {.max_depth = 1});
   fresh.preload(folder.path() / "a.kva", header);

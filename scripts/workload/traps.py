@@ -17,6 +17,12 @@ def two(rng: random.Random, low: int, high: int, step: int = 1) -> tuple[str, st
     return f"{first}", f"{second}"
 
 
+def negation(sentence: str, readings: tuple[str, str], question: str) -> tuple:
+    """A small model says yes to most questions; what it tells apart is whole sentences."""
+    return (sentence, readings, f"{question} Answer in one sentence.",
+            tuple(sentence.format(reading) for reading in readings))
+
+
 # Each gives (sentence with {} for what is decisive, its two readings, question, two answers).
 def dose(rng: random.Random) -> tuple:
     name = f"{rng.choice(FIRST)} {rng.choice(LAST)}"
@@ -27,8 +33,9 @@ def dose(rng: random.Random) -> tuple:
 
 def allergy(rng: random.Random) -> tuple:
     name, drug = f"{rng.choice(FIRST)} {rng.choice(LAST)}", rng.choice(DRUGS)
-    return (f"{name} is {{}} allergic to {drug}.", rng.choice([("not", "very"), ("not", "indeed")]),
-            f"Is {name} allergic to {drug}? Answer yes or no.", ("No", "Yes"))
+    return negation(f"{name} is {{}} allergic to {drug}.",
+                    rng.choice([("not", "very"), ("not", "indeed")]),
+                    f"Is {name} allergic to {drug}?")
 
 
 def appointment(rng: random.Random) -> tuple:
@@ -47,9 +54,9 @@ def account(rng: random.Random) -> tuple:
 
 def permission(rng: random.Random) -> tuple:
     name = f"{rng.choice(FIRST)} {rng.choice(LAST)}"
-    return (f"{name} may {{}} withdraw cash abroad.",
-            rng.choice([("never", "always"), ("not", "now")]),
-            f"May {name} withdraw cash abroad? Answer yes or no.", ("No", "Yes"))
+    return negation(f"{name} may {{}} withdraw cash abroad.",
+                    rng.choice([("never", "always"), ("not", "now")]),
+                    f"May {name} withdraw cash abroad?")
 
 
 def fee(rng: random.Random) -> tuple:
