@@ -3,12 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kvs/evaluation.h"
 #include "kvs/model.h"
 #include "tools/compute_options.h"
+#include "tools/reuse_support.h"
 
 namespace kvs {
 
@@ -23,11 +25,14 @@ struct ContestOptions {
   std::vector<std::string> policies{"full", "prefix", "naive", "epic"};
   std::vector<double> budgets;
   ReuseOptions rule;  ///< its numbers, but for the budget
+  SupportOptions support;
   bool no_noise = false;
   std::string json;
   std::string detail;
 };
 
+/// The model's options only: what it computes with, the rules' numbers, memory.
+void add_contest_model_options(CLI::App& app, ContestOptions& options);
 void add_contest_options(CLI::App& app, ContestOptions& options);
 
 /// Throws Error(argument) where both outputs are standard output, or a policy is unknown.
@@ -43,8 +48,12 @@ class ContestModel {
   const Backend& backend() const { return *backend_; }
 
   void load();
+  Model& model() { return *model_; }  ///< the same
+  DType kv_type() const { return kv_type_; }
   Transformer& transformer() { return model_->transformer(); }  ///< behind load()
   EngineOptions engine_options() const;                         ///< the same
+  /// The rule's numbers, with what kvshare decides by where one of them is kvshare: the same.
+  ReuseOptions rule(const std::vector<Contestant>& contestants);
 
   /// {"model","device","machine","commit"}.
   Json origin() const;
@@ -55,6 +64,7 @@ class ContestModel {
   std::unique_ptr<Backend> backend_;
   PromptEncoder prompts_;
   std::unique_ptr<Model> model_;
+  std::optional<ReuseSupport> support_;
 };
 
 }  // namespace kvs

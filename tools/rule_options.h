@@ -6,7 +6,8 @@
 
 namespace kvs {
 
-/// Adds the numbers that rules of reuse go by, all but the budget: --halo, --sinks, --last, --window,
+/// Adds the numbers that rules of reuse go by, all but the budget: --halo, --sinks, --last,
+/// --window,
 /// --repair-rows and --min-span.
 void add_rule_options(CLI::App& app, ReuseOptions& rule);
 

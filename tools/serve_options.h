@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "kvs/model.h"
 #include "tools/compute_options.h"
 #include "tools/embedder_choice.h"
+#include "tools/reuse_support.h"
 
 namespace kvs {
 
@@ -24,6 +26,7 @@ struct ServeOptions {
   std::string reuse = "approx";
   std::string policy = policy_name(ReuseOptions{}.policy);
   ReuseOptions rule;  ///< its numbers
+  SupportOptions support;
   std::string chat_template;
   bool parse_special = false;
   int parallel = 1;
@@ -50,6 +53,7 @@ class Server {
   ReuseOptions reuse_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;
+  std::optional<ReuseSupport> support_;  // of kvshare
   std::unique_ptr<ChosenEmbedder> embedder_;
   std::unique_ptr<Engine> engine_;
 };
