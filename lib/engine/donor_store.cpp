@@ -77,6 +77,14 @@ void DonorStore::keep_conversation(std::string_view conversation, std::vector<in
   impl_->conversations[donor.id] = std::move(donor);
 }
 
+void DonorStore::go_on_over(std::string_view conversation, std::span<const int32_t> tokens,
+                            const KvView& view) {
+  const auto kept = impl_->conversations.find(std::string(conversation));
+  if (kept == impl_->conversations.end() || !std::ranges::equal(kept->second.tokens, tokens))
+    return;
+  kept->second.view = view;
+}
+
 void DonorStore::preload(const std::filesystem::path& path, const ArchiveHeader& expected) {
   const ArchiveFile archive(path);
   for (const ArchiveMember& member : archive.members())

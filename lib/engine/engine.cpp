@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "engine/exactifier.h"
 #include "engine/prompt_pass.h"
 #include "engine/sequence.h"
 #include "engine/step_batch.h"
@@ -44,7 +45,8 @@ struct Engine::Impl {
         tokenizer(k),
         options(o),
         pool(t.backend(), t.kv_layout(o.kv_type), o.max_blocks),
-        donors(pool) {}
+        donors(pool),
+        exactifier(transformer, pool, donors, options) {}
 
   void check(const Task& task) const;
   void admit();
@@ -55,6 +57,8 @@ struct Engine::Impl {
   void add_rows(Sequence& sequence, StepBatch& batch);
   void consume_logits(const std::vector<Sequence*>& owners);
   void make_room(const Sequence& sequence);
+  bool free_blocks(int64_t blocks, bool keep_candidates = false);
+  void keep_rows(const Sequence& sequence);
   void retire();
 
   Transformer& transformer;
@@ -62,6 +66,7 @@ struct Engine::Impl {
   EngineOptions options;
   KvPool pool;
   DonorStore donors;
+  Exactifier exactifier;
   std::deque<std::pair<Task, std::function<void(Response)>>> queue;
   std::list<Sequence> active;
   std::vector<float> logits;
@@ -85,6 +90,18 @@ const EngineOptions& Engine::options() const {
 void Engine::submit(Task task, std::function<void(Response)> done) {
   impl_->check(task);
   impl_->queue.emplace_back(std::move(task), std::move(done));
+}
+
+void Engine::exactify(InexactText text) {
+  impl_->exactifier.add(std::move(text));
+}
+
+bool Engine::exactify_step() {
+  return impl_->active.empty() && impl_->queue.empty() && impl_->exactifier.step();
+}
+
+const BackgroundWork& Engine::background() const {
+  return impl_->exactifier.done();
 }
 
 Response Engine::run(Task task) {
@@ -155,7 +172,7 @@ void Engine::Impl::admit() {
 void Engine::Impl::prepare(Sequence& sequence) {
   const Task& task = sequence.task;
   ReuseReport& report = sequence.report;
-  donors.make_room(blocks_for(task.tokens.size()));
+  free_blocks(blocks_for(task.tokens.size()));
 
   auto start = Clock::now();
   std::vector<ReuseDonor> candidates;
@@ -177,7 +194,7 @@ void Engine::Impl::prepare(Sequence& sequence) {
   if (!make_room_beside_donors(*selector, plan)) {  // they go, so that the prompt can be computed
     candidates.clear();
     plan = plan_reuse(task.tokens, candidates, task.reuse);
-    donors.make_room(blocks_for(task.tokens.size()));
+    free_blocks(blocks_for(task.tokens.size()));
   }
   KvView view = build_view(plan, candidates, pool);
   if (selector->measures() && plan.count(PlanSpan::Kind::shifted) > 0)
@@ -193,7 +210,13 @@ bool Engine::Impl::make_room_beside_donors(const Selector& selector, const Reuse
   for (const PlanSpan& span : plan.spans)
     if (!span.shared() || (selector.measures() && span.kind == PlanSpan::Kind::shifted))
       rows += span.count;
-  return donors.make_room(blocks_for(rows), /*keep_candidates=*/true);
+  return free_blocks(blocks_for(rows), /*keep_candidates=*/true);
+}
+
+// What is computed in the background makes way first.
+bool Engine::Impl::free_blocks(int64_t blocks, bool keep_candidates) {
+  if (pool.blocks_left() < blocks) exactifier.pause();
+  return donors.make_room(blocks, keep_candidates);
 }
 
 // Rules that measure decide between passes over the whole prompt: it is computed at once, not in
@@ -217,7 +240,7 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
 void Engine::Impl::make_room(const Sequence& sequence) {
   if (!sequence.decoding()) return;
   const int64_t repair = sequence.task.reuse.repair_rows;
-  donors.make_room(repair == 0 ? 1 : 3 + repair / kBlockTokens);
+  free_blocks(repair == 0 ? 1 : 3 + repair / kBlockTokens);
 }
 
 void Engine::Impl::add_rows(Sequence& sequence, StepBatch& batch) {
@@ -236,6 +259,16 @@ void Engine::Impl::consume_logits(const std::vector<Sequence*>& owners) {
     owners[row]->accept(std::span(logits).subspan(row * vocab, vocab));
 }
 
+void Engine::Impl::keep_rows(const Sequence& sequence) {
+  const Task& task = sequence.task;
+  const KvView& view = sequence.view.top();
+  std::vector<int32_t> tokens = sequence.tokens_in_view();
+  if (!task.conversation.empty()) donors.keep_conversation(task.conversation, tokens, view);
+  if (task.exactify && view.exact_rows() < view.size())
+    exactifier.add({task.id, task.tenant, task.conversation, tokens});
+  if (task.store) donors.add(task.id, task.tenant, std::move(tokens), view);
+}
+
 // Stores what finished sequences computed, answers and forgets them.
 void Engine::Impl::retire() {
   for (auto sequence = active.begin(); sequence != active.end();) {
@@ -243,13 +276,7 @@ void Engine::Impl::retire() {
       ++sequence;
       continue;
     }
-    if (!sequence->failed()) {
-      const Task& task = sequence->task;
-      std::vector<int32_t> tokens = sequence->tokens_in_view();
-      if (!task.conversation.empty())
-        donors.keep_conversation(task.conversation, tokens, sequence->view.top());
-      if (task.store) donors.add(task.id, task.tenant, std::move(tokens), sequence->view.top());
-    }
+    if (!sequence->failed()) keep_rows(*sequence);
     const auto done = std::move(sequence->done_callback);
     Response response = sequence->response();
     sequence = active.erase(sequence);

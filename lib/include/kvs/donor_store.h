@@ -41,6 +41,10 @@ class KVS_API DonorStore {
   void keep_conversation(std::string_view conversation, std::vector<int32_t> tokens,
                          const KvView& view);
 
+  /// Puts a view in place of the conversation's where that has the same tokens still.
+  void go_on_over(std::string_view conversation, std::span<const int32_t> tokens,
+                  const KvView& view);
+
   /// Adds the prompts of an archive as donors and loads their rows. What an edited prompt took from
   /// others (kvs-align --apply) serves the same tokens of its tenant only. Throws Error(mismatch)
   /// where it belongs to another model than `expected`.

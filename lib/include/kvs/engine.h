@@ -31,7 +31,8 @@ struct Task {
   SamplingOptions sampling;
   std::vector<std::string> stop;  ///< the answer ends in front of the first of these texts
   ReuseOptions reuse;
-  bool store = true;  ///< keep the exact rows as a donor when the task is done
+  bool store = true;      ///< keep the exact rows as a donor when the task is done
+  bool exactify = false;  ///< where some were approximate, queue the text for exactify_step()
 
   /// The first tokens of the answer, whatever the logits say; behind them tokens are drawn. End
   /// tokens among them do not end the answer. With the tokens of another answer this is teacher
@@ -55,6 +56,24 @@ struct EngineOptions {
   DType kv_type = DType::f16;
   int rows_per_step = Transformer::kMaxRows;  ///< prefill rows and decode rows of one forward pass
   int parallel = 1;                           ///< tasks worked on at the same time
+  /// A text is worth a donor where at least so many of its tokens stand in no exact donor that its
+  /// tenant sees, as an alignment with those that a look-up finds says.
+  int64_t exactify_tokens = 64;
+};
+
+/// Tokens some of whose rows were computed over approximate ones.
+struct InexactText {
+  std::string id;
+  std::string tenant;
+  std::string conversation;  ///< that goes on over it; "" for none
+  std::vector<int32_t> tokens;
+};
+
+/// What was computed behind the requests' backs.
+struct BackgroundWork {
+  int64_t texts = 0;  ///< that became exact
+  int64_t rows = 0;   ///< computed in all layers
+  double ms = 0;
 };
 
 /// Answers prompts: finds donors, edits their KV into the prompt's, computes what is missing,
@@ -73,6 +92,17 @@ class KVS_API Engine {
   /// Runs one forward pass over all active tasks: chunks of their prompts, or one more token each.
   /// Returns whether work is left. Where a task fails, its response says so in finish_reason.
   bool step();
+
+  /// Exactify: queues a text to be computed again from its first approximate row on, in order, so
+  /// that its rows equal a cold run's and it becomes a donor; a conversation goes on over them.
+  /// At most 64 texts wait, the oldest is dropped. Source: design, section 6.
+  void exactify(InexactText text);
+
+  /// To be called when there is nothing else to do: one forward pass of at most 128 rows over the
+  /// next queued text that is worth a donor (EngineOptions::exactify_tokens). Returns whether such
+  /// work is left. Does nothing while there are tasks; the rows they need room for are given up.
+  bool exactify_step();
+  const BackgroundWork& background() const;
 
   /// Submits one task and runs until it is done.
   Response run(Task task);

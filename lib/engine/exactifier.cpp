@@ -1,0 +1,107 @@
+#include "engine/exactifier.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <utility>
+
+#include "engine/step_batch.h"
+#include "kvs/cover.h"
+
+namespace kvs {
+namespace {
+
+constexpr size_t kMaxWaiting = 64;  // texts; the oldest is dropped
+constexpr int kRowsPerStep = 128;   // few, since a request that comes now waits for them
+
+}  // namespace
+
+Exactifier::Exactifier(Transformer& transformer, KvPool& pool, DonorStore& donors,
+                       const EngineOptions& options)
+    : transformer_(transformer), pool_(pool), donors_(donors), options_(options) {}
+
+void Exactifier::add(InexactText text) {
+  if (text.tokens.empty()) return;
+  if (!text.conversation.empty())
+    std::erase_if(waiting_, [&](const InexactText& earlier) {
+      return earlier.conversation == text.conversation && earlier.tenant == text.tenant;
+    });
+  waiting_.push_back(std::move(text));
+  if (waiting_.size() > kMaxWaiting) waiting_.pop_front();
+}
+
+// Those that an alignment with exact rows leaves over.
+int64_t Exactifier::new_tokens(const InexactText& text) {
+  const std::vector<ReuseDonor> found =
+      donors_.find({.tokens = text.tokens, .tenant = text.tenant});
+  std::vector<std::span<const int32_t>> exact;
+  for (const ReuseDonor& donor : found)
+    if (donor.only_at < 0) exact.push_back(donor.tokens.first(donor.exact_rows));
+  const std::vector<SourceSpan> spans = cover(text.tokens, exact);
+  return std::accumulate(spans.begin(), spans.end(), static_cast<int64_t>(text.tokens.size()),
+                         [](int64_t left, const SourceSpan& span) { return left - span.count; });
+}
+
+std::optional<Exactifier::Running> Exactifier::begin(InexactText text) {
+  if (new_tokens(text) < options_.exactify_tokens) return std::nullopt;
+  const ReuseOptions lossless{.mode = ReuseMode::exact, .policy = Policy::prefix};
+  std::vector<ReuseDonor> found = donors_.find({.tokens = text.tokens, .tenant = text.tenant});
+  const ReusePlan plan = plan_reuse(text.tokens, found, lossless);
+  for (size_t donor = 0; donor < found.size(); ++donor)
+    if (plan.tokens_of(static_cast<int32_t>(donor)) > 0) donors_.load(found[donor]);
+
+  const std::vector<int64_t> rows = plan.rows_to_compute();
+  const auto blocks = static_cast<int64_t>(rows.size()) / kBlockTokens + 2;
+  if (blocks > pool_.max_blocks() || !donors_.make_room(blocks, /*keep_candidates=*/true))
+    return std::nullopt;
+  return Running{std::move(text), LayeredView(build_view(plan, found, pool_)), rows.front()};
+}
+
+bool Exactifier::step() {
+  const auto start = std::chrono::steady_clock::now();
+  while (!running_ && !waiting_.empty()) {
+    InexactText text = std::move(waiting_.front());
+    waiting_.pop_front();
+    running_ = begin(std::move(text));
+  }
+  if (running_) compute_some();
+  done_.ms +=
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return running_ || !waiting_.empty();
+}
+
+// The rows behind the prefix are computed in order, so each sees exact ones only.
+void Exactifier::compute_some() {
+  Running& run = *running_;
+  const auto size = static_cast<int64_t>(run.text.tokens.size());
+  const int64_t count = std::min<int64_t>({size - run.next, kRowsPerStep, options_.rows_per_step});
+  std::vector<int64_t> positions(count);
+  std::iota(positions.begin(), positions.end(), run.next);
+  StepBatch batch;
+  batch.add(run.view, positions, std::span(run.text.tokens).subspan(run.next, count), false);
+  std::vector<float> no_logits;
+  transformer_.forward(batch.finish(), pool_.layout().type, no_logits);
+  run.next += count;
+  done_.rows += count;
+  if (run.next == size) finish();
+}
+
+void Exactifier::finish() {
+  Running run = *std::exchange(running_, std::nullopt);
+  ++done_.texts;
+  const KvView& view = run.view.top();
+  donors_.go_on_over(run.text.conversation, run.text.tokens, view);
+  donors_.add(std::move(run.text.id), run.text.tenant, std::move(run.text.tokens), view);
+}
+
+void Exactifier::pause() {
+  if (!running_) return;
+  Running run = *std::exchange(running_, std::nullopt);
+  KvView done;
+  done.append_shared(run.view.top(), 0, run.next, true);
+  std::vector<int32_t> tokens(run.text.tokens.begin(), run.text.tokens.begin() + run.next);
+  donors_.add(run.text.id, run.text.tenant, std::move(tokens), done);
+  waiting_.push_front(std::move(run.text));
+}
+
+}  // namespace kvs
