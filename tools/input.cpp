@@ -40,6 +40,11 @@ class Input::Buffer : public std::streambuf {
     if (file_ != STDIN_FILENO) ::close(file_);
   }
 
+  bool ready() {
+    pollfd waiting{.fd = file_, .events = POLLIN, .revents = 0};
+    return in_avail() > 0 || ::poll(&waiting, 1, 0) != 0;
+  }
+
  protected:
   int_type underflow() override {
     ssize_t count = 0;
@@ -75,6 +80,10 @@ Input::Input(const std::string& path) : name_(path == "-" ? "standard input" : p
 
 Input::~Input() = default;
 Input::Input(Input&&) noexcept = default;
+
+bool Input::ready() const {
+  return buffer_->ready();
+}
 
 std::vector<std::string> files_or_stdin(std::vector<std::string> files) {
   if (files.empty()) files.emplace_back("-");

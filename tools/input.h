@@ -21,6 +21,8 @@ class Input {
   /// Throws Error(io) from any operation that reads, and Interrupted where a signal comes while
   /// it waits.
   std::istream& stream() { return *stream_; }
+  /// Whether reading would not wait: there is input, or its end.
+  bool ready() const;
 
  private:
   class Buffer;

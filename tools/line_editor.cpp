@@ -1,17 +1,40 @@
 #include "tools/line_editor.h"
 
 #include <histedit.h>
+#include <poll.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <clocale>
 #include <cstdio>
+#include <cwchar>
 #include <filesystem>
 #include <system_error>
+
+#include "tools/interrupt.h"
 
 namespace kvs {
 namespace {
 
 constexpr int kHistoryEntries = 1000;
 constexpr std::string_view kQuotes = "\"\"\"";
+
+bool key_waits() {
+  pollfd waiting{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+  return ::poll(&waiting, 1, 0) != 0;
+}
+
+// As libedit's own reader: 1, or 0 at the end of input, or -1 where a signal came.
+int read_character(wchar_t* character) {
+  std::mbstate_t shift{};
+  for (char byte = 0;;) {
+    const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
+    if (count <= 0) return static_cast<int>(count);
+    const size_t length = std::mbrtowc(character, &byte, 1, &shift);
+    if (length <= 1) return 1;
+    if (length == static_cast<size_t>(-1)) shift = {};  // no character: dropped
+  }
+}
 
 }  // namespace
 
@@ -21,6 +44,18 @@ struct LineEditor::State {
   HistEvent event{};
   std::string history_file;
   std::string prompt;
+  WhileWaiting work;
+
+  // Works until a key comes.
+  static int next_character(EditLine* editor, wchar_t* character) {
+    State* state = nullptr;
+    el_get(editor, EL_CLIENTDATA, &state);
+    while (interrupted() == 0 && !key_waits() && state->work()) {
+    }
+    if (interrupted() == 0) return read_character(character);
+    errno = EINTR;
+    return -1;
+  }
 
   static const char* show_prompt(EditLine* editor) {
     State* state = nullptr;
@@ -29,7 +64,7 @@ struct LineEditor::State {
   }
 };
 
-LineEditor::LineEditor(const std::string& program, std::string history_file)
+LineEditor::LineEditor(const std::string& program, std::string history_file, WhileWaiting work)
     : state_(std::make_unique<State>()) {
   std::setlocale(LC_CTYPE, "");  // how wide a character is
   State& state = *state_;
@@ -41,6 +76,8 @@ LineEditor::LineEditor(const std::string& program, std::string history_file)
     history(state.history, &state.event, H_LOAD, state.history_file.c_str());
   el_set(state.editor, EL_CLIENTDATA, &state);
   el_set(state.editor, EL_PROMPT, &State::show_prompt);
+  state.work = std::move(work);
+  if (state.work) el_set(state.editor, EL_GETCFN, &State::next_character);
   el_set(state.editor, EL_EDITOR, "emacs");
   el_set(state.editor, EL_HIST, history, state.history);
   el_source(state.editor, nullptr);  // the user's ~/.editrc

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,8 +10,11 @@ namespace kvs {
 /// Reads lines from a terminal with editing and a history that outlives the program.
 class LineEditor {
  public:
+  /// Called while nobody types; returns whether there is more to do. Keys wait for a call to end.
+  using WhileWaiting = std::function<bool()>;
+
   /// `history_file` is read now and written at the end; empty: no file.
-  LineEditor(const std::string& program, std::string history_file);
+  LineEditor(const std::string& program, std::string history_file, WhileWaiting work = {});
   ~LineEditor();
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;

@@ -88,6 +88,9 @@ class Chat {
     return true;
   }
 
+  // Makes exact what was said, a step at a time.
+  bool work() { return server_.engine().exactify_step(); }
+
   void greet() {
     show(fmt::format("{} on {}. /help lists the commands.\n", server_.model().name(),
                      server_.backend().description()));
@@ -141,7 +144,8 @@ class Chat {
               .conversation = "chat",
               .max_tokens = options_.max_tokens,
               .sampling = options_.sampling,
-              .reuse = server_.reuse()};
+              .reuse = server_.reuse(),
+              .exactify = options_.exactify != "off"};
     task.on_text = [](std::string_view text) {
       write_out(text);
       flush_out();
@@ -174,7 +178,7 @@ int chat(const ServeOptions& serve, const ChatOptions& options) {
   if (!is_terminal(STDIN_FILENO) || !is_terminal(STDOUT_FILENO))
     fail(ErrorKind::argument, "chat needs a terminal; for files and pipes there is kvs-serve run");
   Chat chat(serve, options.system_file.empty() ? options.system : read_text(options.system_file));
-  LineEditor editor("kvs-serve", history_file());
+  LineEditor editor("kvs-serve", history_file(), [&] { return chat.work(); });
   chat.greet();
   for (bool more = true; more;) {
     const std::optional<std::string> message = editor.read_message("> ");

@@ -52,6 +52,12 @@ void add_reuse(CLI::App& app, ServeOptions& options) {
       ->check(CLI::Range(0.0, 1.0));
   add_rule_options(app, options.rule);
   add_support_options(app, options.support);
+  app.add_option("--exactify", options.exactify,
+                 "When texts answered over approximate tokens are computed again, to be donors: "
+                 "off, idle or always")
+      ->type_name("WHEN")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"off", "idle", "always"}));
 }
 
 int64_t blocks_of(int64_t megabytes, const KvLayout& layout) {
@@ -100,6 +106,12 @@ Server::Server(const ServeOptions& options)
                     .parallel = options.parallel});
 
   open_donors(options, model_->archive_header(kv_type, ""));
+}
+
+void Server::tell_background_work() const {
+  const BackgroundWork& work = engine_->background();
+  if (work.texts > 0)
+    explain("{} texts made exact: {} tokens computed in {:.0f} ms", work.texts, work.rows, work.ms);
 }
 
 void Server::open_donors(const ServeOptions& options, const ArchiveHeader& header) {

@@ -27,6 +27,7 @@ struct ServeOptions {
   std::string policy = policy_name(ReuseOptions{}.policy);
   ReuseOptions rule;  ///< its numbers
   SupportOptions support;
+  std::string exactify = "idle";
   std::string chat_template;
   bool parse_special = false;
   int parallel = 1;
@@ -46,6 +47,8 @@ class Server {
   Engine& engine() { return *engine_; }
   Backend& backend() { return *backend_; }
   ReuseOptions reuse() const { return reuse_; }
+  /// What exactify_step() did, for --verbose.
+  void tell_background_work() const;
 
  private:
   void open_donors(const ServeOptions& options, const ArchiveHeader& header);

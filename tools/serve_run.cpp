@@ -47,6 +47,7 @@ class Runner {
     RequestReader reader(input.stream(), input.name(), defaults);
     for (bool more = true; more;) {
       check_interrupt();
+      work_before(input);
       try {
         more = submit(reader.next());
       } catch (const Error& e) {
@@ -75,7 +76,8 @@ class Runner {
               .max_tokens = request->max_tokens,
               .sampling = request->sampling,
               .stop = request->stop,
-              .reuse = server_.reuse()};
+              .reuse = server_.reuse(),
+              .exactify = options_.exactify != "off"};
     const int64_t place = out_.reserve();
     try {
       server_.engine().submit(std::move(task), [this, place](const Response& response) {
@@ -90,6 +92,18 @@ class Runner {
     ++in_flight_;
     while (in_flight_ >= server_.engine().options().parallel) step();
     return true;
+  }
+
+  // What can be done before the next line is read, without delaying it by more than a step.
+  void work_before(const Input& input) {
+    while (options_.exactify == "always" && server_.engine().exactify_step()) check_interrupt();
+    while (!input.ready()) {
+      if (in_flight_ > 0)
+        step();
+      else if (options_.exactify != "idle" || !server_.engine().exactify_step())
+        return;
+      check_interrupt();
+    }
   }
 
   void step() {
@@ -127,6 +141,7 @@ int run_requests(const ServeOptions& serve, const RunOptions& run) {
   Runner runner(server, serve, run.keep_going);
   for (const std::string& file : files_or_stdin(run.files)) runner.read(file);
   runner.drain();
+  server.tell_background_work();
   return runner.skipped() > 0 ? kExitNegative : kExitOk;
 }
 
