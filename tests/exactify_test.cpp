@@ -13,7 +13,7 @@ class Exactify : public testing::Test {
  protected:
   Exactify() {
     run("Ben: " + body, "old");
-    edited = task("Sue and Ann: " + body, "edited");
+    edited = task("Sue and Ann: " + body + tail, "edited");
   }
 
   Task task(const std::string& text, const std::string& id) {
@@ -45,7 +45,9 @@ class Exactify : public testing::Test {
   std::vector<float> prompt_rows(Engine& from, Task asked) {
     std::vector<float> rows;
     asked.max_tokens = 0;
-    asked.on_prompt = [&](const KvView& view) { rows = rows_of(view, from.pool().layout()); };
+    asked.on_prompt = [&](const LayeredView& view) {
+      rows = rows_of(view.top(), from.pool().layout());
+    };
     from.run(asked);
     return rows;
   }
@@ -53,10 +55,13 @@ class Exactify : public testing::Test {
   const std::string body =
       "Once upon a time, Tim had a red car and a blue ball. One day Tim saw a big dog in the park. "
       "The dog wanted to play with the ball.";
+  const std::string tail =  // nobody has it yet
+      " Lily sat under a tree and ate three cakes with her mom, but the rain came down and they "
+      "ran home as fast as they could.";
   std::unique_ptr<Tokenizer> tokenizer =
       Tokenizer::from_gguf(GgufFile(data_path("stories260K.gguf")));
   TinyModel model{data_path("stories260K.gguf")};
-  const EngineOptions options{.max_blocks = 64, .kv_type = DType::f32, .exactify_tokens = 8};
+  const EngineOptions options{.max_blocks = 64, .kv_type = DType::f32};
   Engine engine{model.transformer, tokenizer.get(), options};
   Task edited;
 };
@@ -76,7 +81,7 @@ TEST_F(Exactify, GivesTheKvOfAColdRun) {
 
 TEST_F(Exactify, OffersTheRowsToOthersOnlyWhenTheyAreExact) {
   engine.run(edited);
-  Task again = task("Sue and Ann: " + body, "again");
+  Task again = task("Sue and Ann: " + body + tail, "again");
   again.exactify = again.store = false;
   const Response before = engine.run(again);
   ASSERT_LT(before.reuse.exact, 16);
@@ -90,7 +95,7 @@ TEST_F(Exactify, OffersTheRowsToOthersOnlyWhenTheyAreExact) {
 
 TEST_F(Exactify, CountsTheRowsFromTheFirstApproximateOneOn) {
   int64_t exact = 0;
-  edited.on_prompt = [&](const KvView& view) { exact = view.exact_rows(); };
+  edited.on_prompt = [&](const LayeredView& view) { exact = view.top().exact_rows(); };
   const Response response = engine.run(edited);
 
   exactify();
@@ -103,16 +108,13 @@ TEST_F(Exactify, CountsTheRowsFromTheFirstApproximateOneOn) {
 }
 
 TEST_F(Exactify, PassesOverTextThatDonorsHaveAlready) {
-  EngineOptions strict = options;
-  strict.exactify_tokens = 64;
-  Engine other(model.transformer, tokenizer.get(), strict);
-  other.run(task("Ben: " + body, "old"));
-  edited.max_tokens = 0;
-  ASSERT_GT(other.run(edited).reuse.shifted, 20);
+  Task known = task("Sue and Ann: " + body, "known");
+  known.max_tokens = 0;
+  ASSERT_GT(engine.run(known).reuse.shifted, 20);
 
-  EXPECT_FALSE(other.exactify_step());
+  EXPECT_FALSE(engine.exactify_step());
 
-  EXPECT_EQ(other.background().rows, 0);
+  EXPECT_EQ(engine.background().rows, 0);
 }
 
 TEST_F(Exactify, ComputesTheSameTextOnce) {
@@ -143,7 +145,7 @@ TEST_F(Exactify, LetsAConversationGoOnOverExactRows) {
 
   exactify();
 
-  Task next = task("Sue and Ann: " + body + " a big dog", "turn 2");
+  Task next = task("Sue and Ann: " + body + tail + " a big dog", "turn 2");
   next.conversation = "chat";
   const Response response = engine.run(next);
   EXPECT_GT(response.reuse.exact, response.reuse.prompt_tokens - 12);

@@ -46,8 +46,12 @@ Json reuse_to_json(const ReuseReport& reuse) {
 
 }  // namespace
 
+bool worth_exactifying(int64_t new_tokens, int64_t tokens) {
+  return new_tokens >= 32 && 20 * new_tokens >= tokens;
+}
+
 bool worth_exactifying(const ReuseReport& reuse) {
-  return reuse.computed >= 32 && 20 * reuse.computed >= reuse.prompt_tokens;
+  return worth_exactifying(reuse.computed, reuse.prompt_tokens);
 }
 
 double ReuseReport::hit_rate() const {

@@ -31,6 +31,7 @@ struct KVS_API ReuseReport {
   int64_t fuzzy = 0;          ///< rows that stood for another token
   int64_t recomputed = 0;     ///< had a source, computed all the same
   int64_t computed = 0;       ///< had no source
+  int depth = 0;              ///< of its approximate rows, see ReuseDonor; 0: all are exact
   double computed_share = 0;  ///< rows x layers run / (prompt_tokens x layers)
   std::vector<DonorUse> donors;
   std::vector<PlanSpan> spans;  ///< which rows these are; they tile the prompt in order
@@ -46,8 +47,10 @@ struct KVS_API ReuseReport {
   double hit_rate() const;
 };
 
-/// Whether a prompt holds enough new text to be worth a prefill behind its answer, so that all of
-/// its rows can be donors: a twentieth of its tokens had no source, and at least 32.
+/// Whether a text holds enough that is new to be worth a prefill behind its answer, so that all of
+/// its rows can be donors: a twentieth of its tokens are in no donor, and at least 32.
+KVS_API bool worth_exactifying(int64_t new_tokens, int64_t tokens);
+/// The same for a prompt, whose new tokens are those that had no source.
 KVS_API bool worth_exactifying(const ReuseReport& reuse);
 
 /// What became of a task.
