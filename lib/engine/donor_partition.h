@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "engine/eviction_order.h"
+#include "engine/resident_vectors.h"
 #include "kvs/fingerprint_index.h"
 #include "kvs/kv_view.h"
 
@@ -18,7 +21,8 @@ struct ResidentDonor {
   std::string id;
   std::vector<int32_t> tokens;  ///< as many as the view has rows
   KvView view;
-  int64_t used = 0;  ///< the look-up in which it was last a candidate
+  int depth = 0;  ///< of its approximate rows, see ReuseDonor
+  EvictionOrder::Item item = -1;
 };
 
 /// The donors that one tenant may see, and the ways to find them. Not thread-safe.
@@ -26,19 +30,32 @@ class DonorPartition {
  public:
   using Key = uint32_t;
 
-  /// Does nothing where the tokens are the beginning of a donor that is there already, with as many
-  /// exact rows.
-  void add(ResidentDonor donor);
+  struct Candidate {
+    Key key = 0;
+    int64_t tokens = 0;    ///< of the prompt's, that it is known to have
+    float similarity = 0;  ///< of the embeddings; 0 where unknown
+  };
+
+  /// `embedding` may be empty: it is not found by it then.
+  Key add(ResidentDonor donor, std::span<const float> embedding);
+  void remove(Key key);
+
+  /// A donor that serves all that this one could: it begins with the same tokens, and its rows are
+  /// as exact. While there is one, this one is not to be added.
+  std::optional<Key> find_holder(const ResidentDonor& donor) const;
+  /// A donor that this one makes needless in the same way; to be removed before this one is added.
+  std::optional<Key> find_needless(const ResidentDonor& donor) const;
+  std::optional<Key> find_id(std::string_view id) const;
 
   /// Candidates: the one with the longest common prefix first, then by tokens in common.
-  std::vector<Key> find(std::span<const int32_t> tokens) const;
+  std::vector<Candidate> find(std::span<const int32_t> tokens) const;
+  /// Adds the candidates that are near an embedding and not among `found`.
+  void find_near(std::span<const float> embedding, std::vector<Candidate>& found) const;
 
   ResidentDonor& get(Key key) { return donors_.at(key); }
   int64_t size() const { return static_cast<int64_t>(donors_.size()); }
-
-  /// The donor used longest ago among those used before `now`; null where there is none.
-  const ResidentDonor* oldest(int64_t now, Key& key) const;
-  void remove(Key key);
+  /// Of the ways to find them, tokens included.
+  int64_t index_bytes() const;
 
  private:
   struct Before {
@@ -53,6 +70,7 @@ class DonorPartition {
   // exact to the token, where a chain of block hashes would only nominate.
   std::map<std::span<const int32_t>, Key, Before> ordered_;
   FingerprintIndex fingerprints_;
+  ResidentVectors vectors_;
 };
 
 }  // namespace kvs

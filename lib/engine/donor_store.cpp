@@ -8,38 +8,53 @@
 #include "engine/donor_partition.h"
 #include "engine/edited_prompts.h"
 #include "engine/indexed_donors.h"
+#include "engine/residency.h"
 #include "kvs/kv_archive.h"
 
 namespace kvs {
 
 struct DonorStore::Impl {
-  explicit Impl(KvPool& p) : pool(p) {}
+  Impl(KvPool& p, DonorStoreOptions options) : pool(p), held{.options = std::move(options)} {}
 
-  void offer(ResidentDonor& donor, std::vector<ReuseDonor>& found);
-  bool drop_oldest(int64_t used_before);
-  void add_own_rows(PromptRecord prompt, const KvView& view);
+  DonorPartition& partition_of(const std::string* tenant) {
+    return tenant ? tenants[*tenant] : everyone;
+  }
+  void insert(const std::string* tenant, ResidentDonor donor, bool pinned);
+  void pin(const ResidentDonor& donor);
+  void remove(DonorPartition& partition, DonorPartition::Key key);
+  void offer(ResidentDonor& donor, double similarity, std::vector<ReuseDonor>& found);
+  void find_resident(const DonorLookup& lookup, std::vector<ReuseDonor>& found);
+  void add_own_rows(PromptRecord prompt, const KvView& view, bool pinned);
 
   KvPool& pool;
-  int64_t lookups = 0;
+  Residency held;
   std::unordered_map<std::string, DonorPartition> tenants;
   DonorPartition everyone;
-  EditedPrompts edited;
+  EditedPrompts edited{held};
   std::unordered_map<std::string, ResidentDonor> conversations;
   std::optional<IndexedDonors> indexed;
+  Embed embed;
   std::vector<std::string> warnings;
 };
 
-DonorStore::DonorStore(KvPool& pool) : impl_(std::make_unique<Impl>(pool)) {}
+DonorStore::DonorStore(KvPool& pool, DonorStoreOptions options)
+    : impl_(std::make_unique<Impl>(pool, std::move(options))) {}
 DonorStore::~DonorStore() = default;
 
 namespace {
 
-ResidentDonor exact_part(std::string id, std::vector<int32_t> tokens, const KvView& view) {
-  const int64_t exact = std::min<int64_t>(view.exact_rows(), tokens.size());
-  tokens.resize(exact);
+ResidentDonor first_rows(std::string id, std::vector<int32_t> tokens, const KvView& view,
+                         int64_t rows) {
+  tokens.resize(rows);
   ResidentDonor donor{.id = std::move(id), .tokens = std::move(tokens)};
-  donor.view.append_shared(view, 0, exact, true);
+  donor.view.append_shared(view, 0, rows, true);
   return donor;
+}
+
+// No tenant can name another one's conversation.
+std::string conversation_key(const DonorLookup& lookup) {
+  return std::to_string(lookup.tenant.size()) + ' ' + std::string(lookup.tenant) +
+         std::string(lookup.conversation);
 }
 
 // What the records of a prompt need at most.
@@ -63,29 +78,80 @@ bool is_edited(const PromptRecord& prompt, int64_t own) {
 
 }  // namespace
 
-void DonorStore::add(std::string id, std::string_view tenant, std::vector<int32_t> tokens,
-                     const KvView& view) {
-  ResidentDonor donor = exact_part(std::move(id), std::move(tokens), view);
-  donor.used = impl_->lookups;
-  if (!donor.tokens.empty()) impl_->tenants[std::string(tenant)].add(std::move(donor));
-}
-
-void DonorStore::keep_conversation(std::string_view conversation, std::vector<int32_t> tokens,
-                                   const KvView& view) {
-  ResidentDonor donor{.id = std::string(conversation), .tokens = std::move(tokens)};
-  donor.view.append_shared(view, 0, view.size(), true);
-  impl_->conversations[donor.id] = std::move(donor);
-}
-
-void DonorStore::go_on_over(std::string_view conversation, std::span<const int32_t> tokens,
-                            const KvView& view) {
-  const auto kept = impl_->conversations.find(std::string(conversation));
-  if (kept == impl_->conversations.end() || !std::ranges::equal(kept->second.tokens, tokens))
+void DonorStore::Impl::insert(const std::string* tenant, ResidentDonor donor, bool pinned) {
+  DonorPartition& partition = partition_of(tenant);
+  if (donor.tokens.empty()) return;
+  if (const auto holder = partition.find_holder(donor)) {
+    if (pinned) pin(partition.get(*holder));
     return;
-  kept->second.view = view;
+  }
+  EvictionOrder::Terms terms = held.terms(tenant, donor.view, 1);
+  while (const auto needless = partition.find_needless(donor)) {
+    const EvictionOrder::Item item = partition.get(*needless).item;
+    terms.uses = std::max(terms.uses, held.order.uses(item));
+    pinned = pinned || held.order.pinned(item);
+    remove(partition, *needless);
+  }
+  if (pinned) held.require_pinnable(terms.blocks, pool);
+  const std::vector<float> embedding = embed ? embed(donor.tokens) : std::vector<float>();
+  const DonorPartition::Key key = partition.add(std::move(donor), embedding);
+  terms.pinned = pinned;
+  terms.drop = [&partition, key] { partition.remove(key); };
+  partition.get(key).item = held.order.add(std::move(terms));
 }
 
-void DonorStore::preload(const std::filesystem::path& path, const ArchiveHeader& expected) {
+void DonorStore::Impl::pin(const ResidentDonor& donor) {
+  if (held.order.pinned(donor.item)) return;
+  held.require_pinnable(donor.view.block_count(), pool);
+  held.order.pin(donor.item);
+}
+
+void DonorStore::Impl::remove(DonorPartition& partition, DonorPartition::Key key) {
+  held.order.remove(partition.get(key).item);
+  partition.remove(key);
+}
+
+void DonorStore::add(std::string id, std::string_view tenant, std::vector<int32_t> tokens,
+                     const KvView& view, int depth) {
+  const bool all = depth <= impl_->held.options.max_depth;
+  const int64_t rows = std::min<int64_t>(all ? view.size() : view.exact_rows(), tokens.size());
+  ResidentDonor donor = first_rows(std::move(id), std::move(tokens), view, rows);
+  if (donor.view.exact_rows() < rows) donor.depth = depth;
+  const std::string owner(tenant);
+  impl_->insert(&owner, std::move(donor), false);
+}
+
+void DonorStore::keep_conversation(const DonorLookup& of, const KvView& view, int depth) {
+  Impl& impl = *impl_;
+  const std::string key = conversation_key(of), owner(of.tenant);
+  if (const auto last = impl.conversations.find(key); last != impl.conversations.end())
+    impl.held.order.remove(last->second.item);
+  ResidentDonor donor = first_rows(std::string(of.conversation),
+                                   {of.tokens.begin(), of.tokens.end()}, view, view.size());
+  donor.depth = depth;
+  EvictionOrder::Terms terms = impl.held.terms(&owner, view, 1);
+  terms.drop = [&impl, key] { impl.conversations.erase(key); };
+  donor.item = impl.held.order.add(std::move(terms));
+  impl.conversations[key] = std::move(donor);
+}
+
+void DonorStore::go_on_over(const DonorLookup& of, const KvView& view) {
+  const auto kept = impl_->conversations.find(conversation_key(of));
+  if (kept != impl_->conversations.end() && std::ranges::equal(kept->second.tokens, of.tokens))
+    keep_conversation(of, view, 0);
+}
+
+bool DonorStore::pin(std::string_view tenant, std::string_view id) {
+  const auto of = impl_->tenants.find(std::string(tenant));
+  if (of == impl_->tenants.end()) return false;
+  const auto key = of->second.find_id(id);
+  if (!key) return false;
+  impl_->pin(of->second.get(*key));
+  return true;
+}
+
+void DonorStore::preload(const std::filesystem::path& path, const ArchiveHeader& expected,
+                         bool pinned) {
   const ArchiveFile archive(path);
   for (const ArchiveMember& member : archive.members())
     require_same_model(member.header, expected, path.string());
@@ -95,95 +161,94 @@ void DonorStore::preload(const std::filesystem::path& path, const ArchiveHeader&
     const size_t member = archive.prompt_member(index);
     make_room(blocks_of(archive, member, prompt));
     const KvView own = rows.load(archive, member, prompt);
-    impl_->add_own_rows(prompt, own);
+    impl_->add_own_rows(prompt, own, pinned);
     if (!is_edited(prompt, own.size())) continue;
     std::vector<ArchivedPiece> pieces = rows.load_pieces(archive, member, prompt);
     impl_->edited.add(std::move(prompt), std::move(pieces));
   }
 }
 
-void DonorStore::Impl::add_own_rows(PromptRecord prompt, const KvView& view) {
-  if (view.size() == 0) return;
-  prompt.tokens.resize(view.size());
-  ResidentDonor donor{.id = prompt.id, .tokens = std::move(prompt.tokens), .view = view};
+void DonorStore::Impl::add_own_rows(PromptRecord prompt, const KvView& view, bool pinned) {
   const bool shared = prompt.visibility == Visibility::everyone;
-  (shared ? everyone : tenants[prompt.tenant]).add(std::move(donor));
+  ResidentDonor donor = first_rows(prompt.id, std::move(prompt.tokens), view, view.size());
+  if (view.exact_rows() < view.size()) donor.depth = 1;  // stored with losses
+  insert(shared ? nullptr : &prompt.tenant, std::move(donor), pinned);
 }
 
 void DonorStore::open_index(const std::filesystem::path& directory, const ArchiveHeader& expected,
                             Embed embed) {
-  impl_->indexed.emplace(directory, expected, impl_->pool, std::move(embed));
+  impl_->indexed.emplace(directory, expected, impl_->pool, impl_->held, std::move(embed));
+}
+
+void DonorStore::embed_with(Embed embed) {
+  impl_->embed = std::move(embed);
 }
 
 std::vector<std::string> DonorStore::take_warnings() {
   return std::exchange(impl_->warnings, {});
 }
 
-void DonorStore::Impl::offer(ResidentDonor& donor, std::vector<ReuseDonor>& found) {
-  donor.used = lookups;
+void DonorStore::Impl::offer(ResidentDonor& donor, double similarity,
+                             std::vector<ReuseDonor>& found) {
+  held.order.see(donor.item, held.lookup);
   found.push_back({.id = donor.id,
                    .tokens = donor.tokens,
                    .exact_rows = donor.view.exact_rows(),
-                   .view = &donor.view});
+                   .similarity = similarity,
+                   .view = &donor.view,
+                   .depth = donor.depth,
+                   .item = donor.item});
+}
+
+// An embedding is made only where tokens in common promise less than half of the prompt.
+void DonorStore::Impl::find_resident(const DonorLookup& lookup, std::vector<ReuseDonor>& found) {
+  std::vector<DonorPartition*> visible{&everyone};
+  if (const auto tenant = tenants.find(std::string(lookup.tenant)); tenant != tenants.end())
+    visible.insert(visible.begin(), &tenant->second);
+
+  std::vector<std::vector<DonorPartition::Candidate>> candidates;
+  int64_t most = 0;
+  for (const DonorPartition* partition : visible) {
+    candidates.push_back(partition->find(lookup.tokens));
+    for (const DonorPartition::Candidate& candidate : candidates.back())
+      most = std::max(most, candidate.tokens);
+  }
+  std::vector<float> embedding;
+  if (embed && 2 * most < std::ssize(lookup.tokens)) embedding = embed(lookup.tokens);
+  for (size_t place = 0; place < visible.size(); ++place) {
+    if (!embedding.empty()) visible[place]->find_near(embedding, candidates[place]);
+    for (const DonorPartition::Candidate& candidate : candidates[place])
+      offer(visible[place]->get(candidate.key), candidate.similarity, found);
+  }
 }
 
 std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
   Impl& impl = *impl_;
-  ++impl.lookups;
-  std::vector<ReuseDonor> found;
-  const auto conversation = impl.conversations.find(std::string(lookup.conversation));
-  if (conversation != impl.conversations.end()) impl.offer(conversation->second, found);
-  impl.edited.find(lookup, impl.lookups, found);
+  ++impl.held.lookup;
+  const double time_to_live = impl.held.options.time_to_live_s;
+  if (time_to_live > 0) impl.held.order.expire(impl.held.now() - time_to_live);
 
-  const auto search = [&](DonorPartition& partition) {
-    for (const DonorPartition::Key key : partition.find(lookup.tokens))
-      impl.offer(partition.get(key), found);
-  };
-  const auto tenant = impl.tenants.find(std::string(lookup.tenant));
-  if (tenant != impl.tenants.end()) search(tenant->second);
-  search(impl.everyone);
-  if (impl.indexed) impl.indexed->find(lookup, impl.lookups, found, impl.warnings);
+  std::vector<ReuseDonor> found;
+  const auto conversation = impl.conversations.find(conversation_key(lookup));
+  if (conversation != impl.conversations.end()) impl.offer(conversation->second, 0, found);
+  impl.edited.find(lookup, found);
+  impl.find_resident(lookup, found);
+  if (impl.indexed) impl.indexed->find(lookup, found, impl.warnings);
   return found;
 }
 
 void DonorStore::load(ReuseDonor& donor) {
+  if (donor.item >= 0) impl_->held.order.use(donor.item);
   if (donor.view) return;
   const auto blocks = static_cast<int64_t>(donor.tokens.size()) / kBlockTokens + 1;
   make_room(blocks, /*keep_candidates=*/true);
   impl_->indexed->load(donor);
 }
 
-bool DonorStore::Impl::drop_oldest(int64_t used_before) {
-  DonorPartition* owner = nullptr;
-  DonorPartition::Key oldest_key = 0;
-  int64_t oldest_use = used_before;
-  const auto look = [&](DonorPartition& partition) {
-    DonorPartition::Key key = 0;
-    const ResidentDonor* donor = partition.oldest(oldest_use, key);
-    if (!donor) return;
-    owner = &partition;
-    oldest_key = key;
-    oldest_use = donor->used;
-  };
-  for (auto& [tenant, partition] : tenants) look(partition);
-  look(everyone);
-
-  const int64_t edited_use = edited.oldest(oldest_use);
-  if (edited_use >= 0) oldest_use = edited_use;
-  const int64_t indexed_use = indexed ? indexed->oldest(oldest_use) : -1;
-  if (indexed_use >= 0)
-    indexed->drop_oldest(oldest_use);
-  else if (edited_use >= 0)
-    edited.drop_oldest(oldest_use + 1);
-  else if (owner)
-    owner->remove(oldest_key);
-  return indexed_use >= 0 || edited_use >= 0 || owner;
-}
-
 bool DonorStore::make_room(int64_t blocks, bool keep_candidates) {
-  const int64_t used_before = keep_candidates ? impl_->lookups : impl_->lookups + 1;
+  const int64_t lookup = impl_->held.lookup + (keep_candidates ? 0 : 1);
   while (impl_->pool.blocks_left() < blocks)
-    if (!impl_->drop_oldest(used_before)) return false;
+    if (!impl_->held.order.evict(lookup)) return false;
   return true;
 }
 
@@ -191,6 +256,12 @@ int64_t DonorStore::size() const {
   int64_t donors = impl_->everyone.size();
   for (const auto& [tenant, partition] : impl_->tenants) donors += partition.size();
   return donors;
+}
+
+int64_t DonorStore::index_bytes() const {
+  int64_t bytes = impl_->everyone.index_bytes();
+  for (const auto& [tenant, partition] : impl_->tenants) bytes += partition.index_bytes();
+  return bytes;
 }
 
 }  // namespace kvs

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/residency.h"
 #include "kvs/donor_store.h"
 #include "kvs/hash.h"
 #include "kvs/kv_archive.h"
@@ -15,30 +16,26 @@ namespace kvs {
 /// rows serve the very same tokens, at the same positions, and nobody else. Not thread-safe.
 class EditedPrompts {
  public:
+  /// `held` must outlive it.
+  explicit EditedPrompts(Residency& held) : held_(held) {}
+
   /// Does nothing where the tenant (or everyone) has these tokens already.
   void add(PromptRecord prompt, std::vector<ArchivedPiece> pieces);
 
   /// Appends the pieces of the prompt that is looked up, ascending, where it is there: what its
-  /// tenant has, else what everyone has. `now` counts look-ups.
-  void find(const DonorLookup& lookup, int64_t now, std::vector<ReuseDonor>& found);
-
-  /// The look-up in which the prompt unused for longest, among those unused since `now`, was found
-  /// last; -1 where there is none. drop_oldest() gives its rows up.
-  int64_t oldest(int64_t now) const;
-  void drop_oldest(int64_t now);
+  /// tenant has, else what everyone has.
+  void find(const DonorLookup& lookup, std::vector<ReuseDonor>& found);
 
  private:
   struct Entry {
     std::string id;
     std::vector<int32_t> tokens;
     std::vector<ArchivedPiece> pieces;
-    int64_t used = 0;
+    EvictionOrder::Item item = -1;
   };
-  using Entries = std::unordered_map<Hash128, Entry>;
 
-  Entries::const_iterator find_oldest(int64_t now) const;
-
-  Entries entries_;  // by visibility, tenant and tokens
+  Residency& held_;
+  std::unordered_map<Hash128, Entry> entries_;  // by visibility, tenant and tokens
 };
 
 }  // namespace kvs

@@ -33,6 +33,15 @@ Transformer::Observer repair_observer(const std::vector<Sequence*>& owners, Step
   };
 }
 
+// The donors' options, knowing what the model's rows cost: two operations a parameter and row, four
+// an element of a query and attended key.
+DonorStoreOptions with_costs(DonorStoreOptions options, const Transformer& transformer) {
+  const ModelConfig& config = transformer.config();
+  options.doubling_tokens = static_cast<double>(transformer.layer_parameters()) /
+                            (2.0 * config.layers * config.heads * config.head_dim);
+  return options;
+}
+
 int64_t blocks_for(int64_t tokens) {
   return (tokens + kBlockTokens - 1) / kBlockTokens + 1;
 }
@@ -45,7 +54,7 @@ struct Engine::Impl {
         tokenizer(k),
         options(o),
         pool(t.backend(), t.kv_layout(o.kv_type), o.max_blocks),
-        donors(pool),
+        donors(pool, with_costs(o.donors, t)),
         exactifier(transformer, pool, donors, options) {}
 
   void check(const Task& task) const;
@@ -263,10 +272,13 @@ void Engine::Impl::keep_rows(const Sequence& sequence) {
   const Task& task = sequence.task;
   const KvView& view = sequence.view.top();
   std::vector<int32_t> tokens = sequence.tokens_in_view();
-  if (!task.conversation.empty()) donors.keep_conversation(task.conversation, tokens, view);
+  const int depth = sequence.report.depth;
+  if (!task.conversation.empty())
+    donors.keep_conversation(
+        {.tokens = tokens, .tenant = task.tenant, .conversation = task.conversation}, view, depth);
   if (task.exactify && view.exact_rows() < view.size())
     exactifier.add({task.id, task.tenant, task.conversation, tokens});
-  if (task.store) donors.add(task.id, task.tenant, std::move(tokens), view);
+  if (task.store) donors.add(task.id, task.tenant, std::move(tokens), view, depth);
 }
 
 // Stores what finished sequences computed, answers and forgets them.

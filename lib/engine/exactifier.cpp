@@ -43,7 +43,8 @@ int64_t Exactifier::new_tokens(const InexactText& text) {
 }
 
 std::optional<Exactifier::Running> Exactifier::begin(InexactText text) {
-  if (new_tokens(text) < options_.exactify_tokens) return std::nullopt;
+  if (!worth_exactifying(new_tokens(text), static_cast<int64_t>(text.tokens.size())))
+    return std::nullopt;
   const ReuseOptions lossless{.mode = ReuseMode::exact, .policy = Policy::prefix};
   std::vector<ReuseDonor> found = donors_.find({.tokens = text.tokens, .tenant = text.tenant});
   const ReusePlan plan = plan_reuse(text.tokens, found, lossless);
@@ -90,7 +91,9 @@ void Exactifier::finish() {
   Running run = *std::exchange(running_, std::nullopt);
   ++done_.texts;
   const KvView& view = run.view.top();
-  donors_.go_on_over(run.text.conversation, run.text.tokens, view);
+  donors_.go_on_over(
+      {.tokens = run.text.tokens, .tenant = run.text.tenant, .conversation = run.text.conversation},
+      view);
   donors_.add(std::move(run.text.id), run.text.tenant, std::move(run.text.tokens), view);
 }
 

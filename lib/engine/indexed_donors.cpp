@@ -10,6 +10,7 @@ namespace kvs {
 namespace {
 
 constexpr size_t kMaxEntries = 4096;  // tokens kept in memory of donors seen
+constexpr double kLoadCost = 0.1;     // of a row, against computing it; a tenth or less
 
 int64_t exact_rows(const PromptRecord& prompt) {
   int64_t rows = 0;
@@ -23,8 +24,8 @@ int64_t exact_rows(const PromptRecord& prompt) {
 }  // namespace
 
 IndexedDonors::IndexedDonors(const std::filesystem::path& folder, const ArchiveHeader& expected,
-                             KvPool& pool, DonorStore::Embed embed)
-    : index_(folder), embed_(std::move(embed)), rows_(pool) {
+                             KvPool& pool, Residency& held, DonorStore::Embed embed)
+    : held_(held), index_(folder), embed_(std::move(embed)), rows_(pool) {
   const DonorIndexInfo info = index_.info();
   fingerprint_ = info.fingerprint;
   if (info.fingerprint != expected.fingerprint)
@@ -32,8 +33,14 @@ IndexedDonors::IndexedDonors(const std::filesystem::path& folder, const ArchiveH
          info.model, info.fingerprint, expected.model, expected.fingerprint);
 }
 
-void IndexedDonors::find(const DonorLookup& lookup, int64_t now, std::vector<ReuseDonor>& found,
+IndexedDonors::~IndexedDonors() {
+  for (const auto& [number, entry] : entries_)
+    if (entry.item >= 0) held_.order.remove(entry.item);
+}
+
+void IndexedDonors::find(const DonorLookup& lookup, std::vector<ReuseDonor>& found,
                          std::vector<std::string>& warnings) {
+  forget_some();
   std::vector<float> embedding;
   if (embed_) embedding = embed_(lookup.tokens);
   DonorSearch search = index_.search(
@@ -43,13 +50,16 @@ void IndexedDonors::find(const DonorLookup& lookup, int64_t now, std::vector<Reu
   for (const DonorCandidate& candidate : search.candidates) {
     Entry* entry = get(candidate.donor, warnings);
     if (!entry || entry->rows == 0) continue;
-    entry->used = now;
+    entry->seen = held_.lookup;
+    if (entry->item >= 0) held_.order.see(entry->item, held_.lookup);
     found.push_back({.id = candidate.donor.id,
                      .tokens = std::span(entry->prompt.tokens).first(entry->rows),
                      .exact_rows = entry->exact_rows,
                      .similarity = candidate.similarity,
                      .view = entry->view.size() > 0 ? &entry->view : nullptr,
-                     .number = candidate.donor.number});
+                     .number = candidate.donor.number,
+                     .depth = entry->exact_rows < entry->rows ? 1 : 0,
+                     .item = entry->item});
   }
 }
 
@@ -75,26 +85,25 @@ void IndexedDonors::load(ReuseDonor& candidate) {
   if (entry.view.size() == 0) {
     const ArchiveFile& file = archive(entry.donor.archive);
     entry.view = rows_.load(file, file.prompt_member(entry.donor.prompt), entry.prompt);
+    const bool everyone = entry.donor.visibility == Visibility::everyone;
+    EvictionOrder::Terms terms =
+        held_.terms(everyone ? nullptr : &entry.donor.tenant, entry.view, kLoadCost);
+    terms.drop = [this, &entry] {
+      rows_.forget();  // or the records would keep the blocks
+      entry.view = KvView();
+      entry.item = -1;
+    };
+    entry.item = held_.order.add(std::move(terms));
+    held_.order.see(entry.item, held_.lookup);
   }
   candidate.view = &entry.view;
+  candidate.item = entry.item;
 }
 
-int64_t IndexedDonors::oldest(int64_t now) const {
-  int64_t oldest = -1;
-  for (const auto& [number, entry] : entries_)
-    if (entry.view.size() > 0 && entry.used < now && (oldest < 0 || entry.used < oldest))
-      oldest = entry.used;
-  return oldest;
-}
-
-void IndexedDonors::drop_oldest(int64_t now) {
-  rows_.forget();  // or the records would keep the blocks
-  const int64_t used = oldest(now);
-  for (auto& [number, entry] : entries_)
-    if (entry.view.size() > 0 && entry.used == used) entry.view = KvView();
+void IndexedDonors::forget_some() {
   if (entries_.size() <= kMaxEntries) return;
   std::erase_if(entries_, [&](const auto& item) {
-    return item.second.view.size() == 0 && item.second.used < now;
+    return item.second.view.size() == 0 && item.second.seen < held_.lookup;
   });
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/residency.h"
 #include "kvs/archive_reader.h"
 #include "kvs/donor_index.h"
 #include "kvs/donor_store.h"
@@ -18,21 +19,21 @@ namespace kvs {
 /// rows when they are used. Not thread-safe.
 class IndexedDonors {
  public:
-  /// Throws Error(mismatch) where the index belongs to another model than `expected`.
+  /// Throws Error(mismatch) where the index belongs to another model than `expected`. `held` must
+  /// outlive it.
   IndexedDonors(const std::filesystem::path& folder, const ArchiveHeader& expected, KvPool& pool,
-                DonorStore::Embed embed);
+                Residency& held, DonorStore::Embed embed);
 
-  /// Appends candidates, best first. `now` counts look-ups.
-  void find(const DonorLookup& lookup, int64_t now, std::vector<ReuseDonor>& found,
+  ~IndexedDonors();
+  IndexedDonors(const IndexedDonors&) = delete;
+  IndexedDonors& operator=(const IndexedDonors&) = delete;
+
+  /// Appends candidates, best first.
+  void find(const DonorLookup& lookup, std::vector<ReuseDonor>& found,
             std::vector<std::string>& warnings);
 
   /// Brings a candidate's rows into the pool.
   void load(ReuseDonor& candidate);
-
-  /// Gives up the rows used longest ago, before look-up `now`, and says since when they were not
-  /// used; -1 where there are none.
-  int64_t oldest(int64_t now) const;
-  void drop_oldest(int64_t now);
 
  private:
   struct Entry {
@@ -41,12 +42,15 @@ class IndexedDonors {
     int64_t rows = 0;        // its own
     int64_t exact_rows = 0;  // of them, in front of the first approximate one
     KvView view;             // empty until it is loaded
-    int64_t used = 0;
+    int64_t seen = 0;        // the last look-up that found it
+    EvictionOrder::Item item = -1;
   };
 
+  void forget_some();
   Entry* get(const Donor& donor, std::vector<std::string>& warnings);
   const ArchiveFile& archive(const std::filesystem::path& path);
 
+  Residency& held_;
   DonorIndex index_;
   std::string fingerprint_;
   DonorStore::Embed embed_;

@@ -23,6 +23,7 @@ void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor
   for (size_t donor = 0; donor < donors.size(); ++donor) {
     const int64_t tokens = plan.tokens_of(static_cast<int32_t>(donor));
     if (tokens == 0) continue;
+    if (report.shifted > 0) report.depth = std::max(report.depth, donors[donor].depth + 1);
     if (donors[donor].only_at >= 0 && pieces++ > 0)
       report.donors.back().tokens += tokens;
     else

@@ -126,7 +126,8 @@ void Replay::store(const WorkloadRequest& request, const LayeredView& view, cons
   if (exactified)
     outcome.background_compute =
         static_cast<double>(approximate) / static_cast<double>(view.size());
-  engine_.donors().add(task.id, task.tenant, task.tokens, (exactified ? full.view : view).top());
+  engine_.donors().add(task.id, task.tenant, task.tokens, (exactified ? full.view : view).top(),
+                       outcome.reuse.depth);
 }
 
 }  // namespace kvs

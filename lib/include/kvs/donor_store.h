@@ -23,32 +23,53 @@ struct DonorLookup {
   std::string_view conversation{};
 };
 
+struct DonorStoreOptions {
+  /// Approximate rows of at most this depth (ReuseDonor::depth) become donors too: for experiments
+  /// that measure how errors pile up. 0: exact rows only.
+  int max_depth = 0;
+  double time_to_live_s = 0;  ///< since a donor was added; 0: as long as there is room
+  /// A row behind so many others costs twice as much to compute as the first one: attention grows.
+  double doubling_tokens = 4096;
+  /// Seconds since whenever; empty: the machine's steady clock.
+  std::function<double()> clock{};
+};
+
 /// Earlier prompts and their rows in the pool: what a new prompt can be made from. Finds donors by
-/// exact prefix (hash chain over blocks of 64 tokens; tokens are always compared) and by
-/// fingerprints, and in an index of archives also by embedding. Partitioned by tenant: a look-up
-/// sees its tenant's donors and public ones, nothing else. Not thread-safe.
+/// exact prefix (tokens are always compared), by fingerprints, and by embedding where the others
+/// find less than half of a prompt. Partitioned by tenant: a look-up sees its tenant's donors and
+/// public ones, nothing else. Not thread-safe.
+///
+/// Where room is needed, the tenant that holds the most gives first, so that no tenant loses donors
+/// to others while it holds no more than an equal share; of a tenant's donors those go that are
+/// cheap to compute again for their size, seldom used, or unused for long
+/// (GreedyDual-Size-Frequency; donors on disk are cheap). Blocks that donors share count at each.
 class KVS_API DonorStore {
  public:
-  explicit DonorStore(KvPool& pool);
+  explicit DonorStore(KvPool& pool, DonorStoreOptions options = {});
   ~DonorStore();
 
-  /// Keeps a prompt's exact rows as a donor, sharing the view's blocks. Where the store already
-  /// holds them, as part of another donor, nothing is added.
-  void add(std::string id, std::string_view tenant, std::vector<int32_t> tokens,
-           const KvView& view);
+  /// Keeps a prompt's rows as a donor, sharing the view's blocks: the exact ones, and where
+  /// `depth`, that of the approximate ones, allows it, these too. Where another donor can serve all
+  /// that it could, nothing is added; what it makes needless in this way goes.
+  void add(std::string id, std::string_view tenant, std::vector<int32_t> tokens, const KvView& view,
+           int depth = kUnknownDepth);
+  static constexpr int kUnknownDepth = 1 << 30;
 
   /// Keeps a conversation's rows, approximate ones too, for its own next turn only.
-  void keep_conversation(std::string_view conversation, std::vector<int32_t> tokens,
-                         const KvView& view);
+  void keep_conversation(const DonorLookup& conversation, const KvView& view, int depth);
+  /// Puts exact rows in place of the conversation's where that has the same tokens still.
+  void go_on_over(const DonorLookup& conversation, const KvView& view);
 
-  /// Puts a view in place of the conversation's where that has the same tokens still.
-  void go_on_over(std::string_view conversation, std::span<const int32_t> tokens,
-                  const KvView& view);
+  /// A pinned donor neither makes room nor expires. False where the tenant has no donor of this id.
+  /// Throws Error(argument) where pinned donors would take more than half of the pool.
+  bool pin(std::string_view tenant, std::string_view id);
 
-  /// Adds the prompts of an archive as donors and loads their rows. What an edited prompt took from
-  /// others (kvs-align --apply) serves the same tokens of its tenant only. Throws Error(mismatch)
-  /// where it belongs to another model than `expected`.
-  void preload(const std::filesystem::path& archive, const ArchiveHeader& expected);
+  /// Adds the prompts of an archive as donors, pinned or not, and loads their rows. What an edited
+  /// prompt took from others (kvs-align --apply) serves the same tokens of its tenant only, and is
+  /// never pinned. Throws Error(mismatch) where it belongs to another model than `expected`, and
+  /// what pin() throws.
+  void preload(const std::filesystem::path& archive, const ArchiveHeader& expected,
+               bool pinned = false);
 
   /// From here on donors are also looked for in a directory made by kvs-index, and loaded when they
   /// are used. Throws Error(mismatch) where it belongs to another model than `expected`.
@@ -57,6 +78,10 @@ class KVS_API DonorStore {
   using Embed = std::function<std::vector<float>(std::span<const int32_t> tokens)>;
   void open_index(const std::filesystem::path& directory, const ArchiveHeader& expected,
                   Embed embed = {});
+
+  /// Donors added from here on are found by embedding too. `embed` gives unit length, always the
+  /// same number of dimensions.
+  void embed_with(Embed embed);
 
   /// What find() and load() have to say about archives that are missing or damaged, each once;
   /// taking it empties it.
@@ -67,15 +92,18 @@ class KVS_API DonorStore {
   /// until load().
   std::vector<ReuseDonor> find(const DonorLookup& lookup);
 
-  /// Brings the rows of a candidate into the pool, where they are not there yet, and sets its view.
-  /// Throws Error(format) where the archive is damaged, Error(device) where the pool is full.
+  /// To be called for each candidate whose rows are used: counts that, brings the rows into the
+  /// pool where they are not there yet, and sets its view. Throws Error(format) where the archive
+  /// is damaged, Error(device) where the pool is full.
   void load(ReuseDonor& donor);
 
-  /// Gives up the donors used longest ago until the pool has `blocks` free ones; false where giving
-  /// up all was not enough. `keep_candidates` spares those that the last find() returned.
+  /// Gives up donors until the pool has `blocks` free ones; false where giving up all was not
+  /// enough. `keep_candidates` spares those that the last find() returned.
   bool make_room(int64_t blocks, bool keep_candidates = false);
 
   int64_t size() const;
+  /// Of what finds donors, with their tokens; without their rows.
+  int64_t index_bytes() const;
 
  private:
   struct Impl;

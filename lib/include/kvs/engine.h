@@ -56,9 +56,7 @@ struct EngineOptions {
   DType kv_type = DType::f16;
   int rows_per_step = Transformer::kMaxRows;  ///< prefill rows and decode rows of one forward pass
   int parallel = 1;                           ///< tasks worked on at the same time
-  /// A text is worth a donor where at least so many of its tokens stand in no exact donor that its
-  /// tenant sees, as an alignment with those that a look-up finds says.
-  int64_t exactify_tokens = 64;
+  DonorStoreOptions donors{};                 ///< what rows cost is filled in
 };
 
 /// Tokens some of whose rows were computed over approximate ones.
@@ -99,8 +97,9 @@ class KVS_API Engine {
   void exactify(InexactText text);
 
   /// To be called when there is nothing else to do: one forward pass of at most 128 rows over the
-  /// next queued text that is worth a donor (EngineOptions::exactify_tokens). Returns whether such
-  /// work is left. Does nothing while there are tasks; the rows they need room for are given up.
+  /// next queued text that is worth a donor: worth_exactifying(), new being what stands in no exact
+  /// donor that its tenant sees, as an alignment with those that a look-up finds says. Returns
+  /// whether work is left. Does nothing while there are tasks, and makes room for their rows.
   bool exactify_step();
   const BackgroundWork& background() const;
 

@@ -69,6 +69,11 @@ struct ReuseDonor {
   /// Its tokens are those of this very prompt from here on, and its rows serve nothing else: a
   /// piece of an edited prompt (kvs-align --apply). -1: a donor for any position.
   int64_t only_at = -1;
+  /// How far its approximate rows are from exact ones: 1 where they were computed over (or stand
+  /// behind) other prompts' exact rows, one more than the largest depth of what they were computed
+  /// over else. 0 where all rows are exact. Counted for a whole prompt at once.
+  int depth = 0;
+  int64_t item = -1;  ///< its place in the memory of whoever holds it; -1: none yet
 };
 
 /// Why not more was reused. `none` where everything that could be was.

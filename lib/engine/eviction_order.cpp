@@ -1,0 +1,88 @@
+#include "engine/eviction_order.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace kvs {
+
+EvictionOrder::Item EvictionOrder::add(Terms terms) {
+  const Item item = next_++;
+  Entry& entry = entries_.emplace(item, Entry{.terms = std::move(terms)}).first->second;
+  owners_[entry.terms.owner].blocks += entry.terms.blocks;
+  if (entry.terms.pinned)
+    pinned_blocks_ += entry.terms.blocks;
+  else
+    enqueue(item, entry);
+  return item;
+}
+
+void EvictionOrder::enqueue(Item item, Entry& entry) {
+  Owner& owner = owners_.at(entry.terms.owner);
+  const Terms& terms = entry.terms;
+  entry.priority = owner.clock +
+                   static_cast<double>(terms.uses) * terms.cost / static_cast<double>(terms.blocks);
+  owner.queue.emplace(entry.priority, item);
+}
+
+void EvictionOrder::remove(Item item) {
+  const auto at = entries_.find(item);
+  const Entry& entry = at->second;
+  const auto owner = owners_.find(entry.terms.owner);
+  owner->second.blocks -= entry.terms.blocks;
+  owner->second.queue.erase({entry.priority, item});
+  if (entry.terms.pinned) pinned_blocks_ -= entry.terms.blocks;
+  if (owner->second.blocks == 0) owners_.erase(owner);
+  entries_.erase(at);
+}
+
+void EvictionOrder::use(Item item) {
+  Entry& entry = entries_.at(item);
+  ++entry.terms.uses;
+  if (entry.terms.pinned) return;
+  owners_.at(entry.terms.owner).queue.erase({entry.priority, item});
+  enqueue(item, entry);
+}
+
+void EvictionOrder::pin(Item item) {
+  Entry& entry = entries_.at(item);
+  if (entry.terms.pinned) return;
+  entry.terms.pinned = true;
+  pinned_blocks_ += entry.terms.blocks;
+  owners_.at(entry.terms.owner).queue.erase({entry.priority, item});
+}
+
+void EvictionOrder::drop(Item item) {
+  const std::function<void()> drop = std::move(entries_.at(item).terms.drop);
+  remove(item);
+  drop();
+}
+
+bool EvictionOrder::evict_of(Owner& owner, int64_t lookup) {
+  const auto last = std::find_if(owner.queue.begin(), owner.queue.end(), [&](const auto& place) {
+    return entries_.at(place.second).seen < lookup;
+  });
+  if (last == owner.queue.end()) return false;
+  owner.clock = std::max(owner.clock, last->first);
+  drop(last->second);
+  return true;
+}
+
+bool EvictionOrder::evict(int64_t lookup) {
+  std::vector<Owner*> largest_first;
+  for (auto& [name, owner] : owners_) largest_first.push_back(&owner);
+  std::stable_sort(largest_first.begin(), largest_first.end(),
+                   [](const Owner* a, const Owner* b) { return a->blocks > b->blocks; });
+  return std::any_of(largest_first.begin(), largest_first.end(),
+                     [&](Owner* owner) { return evict_of(*owner, lookup); });
+}
+
+void EvictionOrder::expire(double before) {
+  std::vector<Item> old;
+  for (const auto& [item, entry] : entries_) {
+    if (entry.terms.added >= before) break;  // ascending
+    if (!entry.terms.pinned) old.push_back(item);
+  }
+  for (const Item item : old) drop(item);
+}
+
+}  // namespace kvs
