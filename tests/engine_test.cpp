@@ -113,6 +113,25 @@ TEST_F(Stories, NeverOffersApproximateRowsToOthers) {
     }
 }
 
+TEST_F(Stories, OffersApproximateRowsOfTheDepthThatIsAllowed) {
+  for (const int allowed : {0, 1, 2}) {
+    Engine deep(model.transformer, tokenizer.get(),
+                {.max_blocks = 64, .kv_type = DType::f32, .donors = {.max_depth = allowed}});
+    deep.run(task("Ben: " + body, "old"));
+    const std::string tail =
+        " Lily sat under a tree and ate three cakes with her mom, but the rain came down and they "
+        "ran home as fast as they could.";
+    const Response first = deep.run(task("Sue and Ann: " + body + tail, "first"));
+    ASSERT_GT(first.reuse.shifted, 20);
+    EXPECT_EQ(first.reuse.depth, 1);
+
+    const Response second = deep.run(task("Tim: " + tail, "second"));
+
+    EXPECT_EQ(second.reuse.shifted > 10, allowed > 0) << allowed;
+    EXPECT_EQ(second.reuse.depth, allowed > 0 ? 2 : 0) << allowed;
+  }
+}
+
 TEST_F(Stories, GoesOnOverItsOwnApproximateConversation) {
   engine.run(task("Ben: " + body, "old"));
   Task first = task("Sue and Ann: " + body, "turn 1");

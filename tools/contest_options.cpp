@@ -65,7 +65,7 @@ std::vector<Contestant> contestants_of(const ContestOptions& options) {
     if (std::find(policies.begin(), policies.end(), policy) == policies.end())
       policies.push_back(policy);
   }
-  return contestants_of(policies, options.budgets);
+  return contestants_of(policies, options.budgets, options.donor_depths);
 }
 
 ContestModel::ContestModel(const ContestOptions& options)

@@ -24,6 +24,7 @@ struct ContestOptions {
   std::string chat_template;
   std::vector<std::string> policies{"full", "prefix", "naive", "epic"};
   std::vector<double> budgets;
+  std::vector<int> donor_depths{0};
   ReuseOptions rule;  ///< its numbers, but for the budget
   SupportOptions support;
   bool no_noise = false;

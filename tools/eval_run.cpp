@@ -11,6 +11,13 @@ namespace kvs {
 namespace {
 
 void add_figures(CLI::App& run, EvaluationCommand& command) {
+  run.add_option("--donor-depth", command.contest.donor_depths,
+                 "Approximate rows of these depths at most become donors too, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("DEPTHS")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1000));
   run.add_flag("--no-answers", command.no_answers,
                "Only time the first token and measure divergence: faster, no text is compared");
   run.add_flag("--exactify", command.exactify,

@@ -19,6 +19,13 @@ std::string interval(const Json& value, int digits) {
   return number(ends.at(0), digits) + "-" + number(ends.at(1), digits);
 }
 
+// "epic", or "epic d2" where donors may be approximate.
+std::string name_of(const Json& policy) {
+  const Json* depth = policy.find("donor_depth");
+  const std::string& name = policy.get("name").as_string();
+  return depth && depth->as_int() > 0 ? fmt::format("{} d{}", name, depth->as_int()) : name;
+}
+
 std::string row(std::string_view name, const Json& budget, const Json& figures) {
   const Json& ttft = figures.get("ttft_ms");
   const Json& kl = figures.get("kl");
@@ -43,7 +50,7 @@ std::string table_of(const Json& workload) {
   text += fmt::format(kRow, "policy", "budget", "hit %", "similar", "comp %", "TTFT ms", "p95",
                       "faster", "interval", "KL", "p95", "top-1", "same", "ROUGE-L");
   for (const Json& policy : workload.get("policies").as_array())
-    text += row(policy.get("name").as_string(), policy.get("budget"), policy);
+    text += row(name_of(policy), policy.get("budget"), policy);
   const Json& noise = workload.get("noise_floor");
   if (noise.is_object()) text += row("full again", Json(), noise);
   return text + "\n";

@@ -39,6 +39,8 @@ void add_reuse(CLI::App& app, ServeOptions& options) {
   app.add_option("--preload", options.preload, "Archive whose prompts are donors from the start")
       ->type_name("ARCHIVE")
       ->allow_extra_args(false);  // or it would take the request files too
+  app.add_flag("--pin-preloaded", options.pin_preloaded,
+               "Keep what was preloaded, whatever else needs room");
   app.add_option("--reuse", options.reuse, "What may be reused: off, exact or approx")
       ->type_name("MODE")
       ->capture_default_str();
@@ -52,6 +54,16 @@ void add_reuse(CLI::App& app, ServeOptions& options) {
       ->check(CLI::Range(0.0, 1.0));
   add_rule_options(app, options.rule);
   add_support_options(app, options.support);
+  app.add_option("--donor-depth", options.donor_depth,
+                 "Approximate rows of this depth at most are donors too: for experiments")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1000));
+  app.add_option("--donor-ttl", options.donor_ttl_s,
+                 "Forget donors so long after they came; 0: when there is no room")
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e9));
   app.add_option("--exactify", options.exactify,
                  "When texts answered over approximate tokens are computed again, to be donors: "
                  "off, idle or always")
@@ -101,9 +113,11 @@ Server::Server(const ServeOptions& options)
   Transformer& transformer = model_->transformer();
   engine_ = std::make_unique<Engine>(
       transformer, model_->prompts().tokenizer(),
-      EngineOptions{.max_blocks = blocks_of(options.kv_memory_mb, transformer.kv_layout(kv_type)),
-                    .kv_type = kv_type,
-                    .parallel = options.parallel});
+      EngineOptions{
+          .max_blocks = blocks_of(options.kv_memory_mb, transformer.kv_layout(kv_type)),
+          .kv_type = kv_type,
+          .parallel = options.parallel,
+          .donors = {.max_depth = options.donor_depth, .time_to_live_s = options.donor_ttl_s}});
 
   open_donors(options, model_->archive_header(kv_type, ""));
 }
@@ -116,7 +130,8 @@ void Server::tell_background_work() const {
 
 void Server::open_donors(const ServeOptions& options, const ArchiveHeader& header) {
   DonorStore& donors = engine_->donors();
-  for (const std::string& archive : options.preload) donors.preload(archive, header);
+  for (const std::string& archive : options.preload)
+    donors.preload(archive, header, options.pin_preloaded);
   if (options.index.empty()) return;
   const DonorIndexInfo info = DonorIndex(options.index).info();
   if (info.embeddings == 0) return donors.open_index(options.index, header);

@@ -28,6 +28,9 @@ struct ServeOptions {
   ReuseOptions rule;  ///< its numbers
   SupportOptions support;
   std::string exactify = "idle";
+  int donor_depth = 0;
+  double donor_ttl_s = 0;
+  bool pin_preloaded = false;
   std::string chat_template;
   bool parse_special = false;
   int parallel = 1;

@@ -52,6 +52,7 @@ class Evaluation {
       Json figures;
       figures.set("name", entry.name);
       figures.set("budget", budget_of(entry));
+      figures.set("donor_depth", entry.contestant.donor_depth);
       add_summary(results, entry.outcomes, figures);
       policies.push(std::move(figures));
     }
@@ -78,6 +79,7 @@ class Evaluation {
     if (options_.exactify && contestant.policy == Policy::full)  // it keeps all prompts
       for (const WorkloadRequest& request : workload_.requests)
         engine.max_blocks += static_cast<int64_t>(request.tokens.size()) / kBlockTokens + 1;
+    engine.donors.max_depth = contestant.donor_depth;
     entries_.push_back({.name = policy_name(contestant.policy),
                         .contestant = contestant,
                         .replay = replay(contestant.policy, contestant.budget, engine)});
@@ -120,6 +122,7 @@ class Evaluation {
       line.set("isolation", isolation());
       line.set("policy", entry.name);
       line.set("budget", budget_of(entry));
+      line.set("donor_depth", entry.contestant.donor_depth);
       add_detail(results(), entry.outcomes.size() - 1, entry.outcomes.back(), line);
       options_.on_detail(line);
     }
@@ -145,19 +148,22 @@ class Evaluation {
 }  // namespace
 
 std::vector<Contestant> contestants_of(const std::vector<Policy>& policies,
-                                       const std::vector<double>& budgets) {
+                                       const std::vector<double>& budgets,
+                                       const std::vector<int>& donor_depths) {
   std::vector<Contestant> contestants{{.policy = Policy::full}};
   for (const Policy policy : policies) {
     if (policy == Policy::full) continue;
-    if (!has_budget(policy)) {
-      contestants.push_back({.policy = policy});
-      continue;
-    }
-    if (policy == Policy::kvshare)  // its budget is the guard's
-      contestants.push_back({.policy = policy});
+    std::vector<std::optional<double>> all(budgets.begin(), budgets.end());
+    if (!has_budget(policy))
+      all = {std::nullopt};
+    else if (policy == Policy::kvshare)  // its budget is the guard's
+      all.insert(all.begin(), std::nullopt);
     else if (budgets.empty())
-      contestants.push_back({policy, ReuseOptions::kDefaultBudget});
-    for (const double budget : budgets) contestants.push_back({policy, budget});
+      all = {ReuseOptions::kDefaultBudget};
+    const bool lossless = policy == Policy::prefix;
+    for (const std::optional<double>& budget : all)
+      for (const int depth : lossless ? std::vector<int>{0} : donor_depths)
+        contestants.push_back({policy, budget, depth});
   }
   return contestants;
 }

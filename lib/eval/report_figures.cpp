@@ -28,10 +28,15 @@ std::vector<PartFigures> read_parts(const Json& json) {
   return parts;
 }
 
+int depth_of(const Json& json) {
+  return static_cast<int>(optional_number(json, "donor_depth").value_or(0));
+}
+
 PolicyFigures read_policy(const Json& json) {
   PolicyFigures policy;
   policy.name = text_of(json, "name");
   policy.budget = optional_number(json, "budget");
+  policy.donor_depth = depth_of(json);
   policy.hit_rate = json.get("hit_rate").as_number();
   policy.hit_rate_similar = optional_number(json, "hit_rate_similar");
   for (size_t step = 0; step < kReuseSteps.size(); ++step)
@@ -82,14 +87,17 @@ void add_detail(const Json& detail, std::vector<WorkloadFigures>& workloads) {
   for (WorkloadFigures& workload : workloads)
     for (PolicyFigures& policy : workload.policies)
       if (workload.name == name && (isolation.empty() || workload.isolation == isolation) &&
-          policy.name == policy_name && policy.budget == budget)
+          policy.name == policy_name && policy.budget == budget &&
+          policy.donor_depth == depth_of(detail))
         policy.ttft_ms.push_back(ttft_ms);
 }
 
 }  // namespace
 
 std::string PolicyFigures::label() const {
-  return budget ? fmt::format("{} {:g}", name, *budget) : name;
+  std::string label = budget ? fmt::format("{} {:g}", name, *budget) : name;
+  if (donor_depth > 0) label += fmt::format(" d{}", donor_depth);
+  return label;
 }
 
 std::string WorkloadFigures::label() const {

@@ -26,6 +26,7 @@ struct PartFigures {
 struct PolicyFigures {
   std::string name;
   std::optional<double> budget;
+  int donor_depth = 0;
   double hit_rate = 0;
   std::optional<double> hit_rate_similar;
   std::array<double, kReuseSteps.size()> reused_over{};
@@ -39,7 +40,7 @@ struct PolicyFigures {
   std::optional<double> rouge_l_vs_full, rouge_l_vs_reference;
   std::vector<double> ttft_ms;  ///< of each request, sorted; empty without details
 
-  /// "epic" or "epic 0.15".
+  /// "epic", "epic 0.15" or "epic 0.15 d2" where approximate rows up to depth 2 are donors.
   std::string label() const;
 };
 

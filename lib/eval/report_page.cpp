@@ -81,6 +81,12 @@ std::string workload_sections(const std::vector<WorkloadFigures>& workloads,
     html += "<h2>Time to first token</h2>\n<p>Left is better.</p>\n";
     html += plots(workloads, [&](const auto& w) { return ttft_plot(w, palette, ranges); });
   }
+  if (ranges.largest_depth > 0) {
+    html +=
+        "<h2>Approximate donors</h2>\n<p>How errors pile up where rows that were computed over "
+        "others' rows serve third ones.</p>\n";
+    html += plots(workloads, [&](const auto& w) { return depth_plot(w, palette, ranges); });
+  }
   return html;
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace kvs {
 namespace {
@@ -12,11 +14,11 @@ constexpr std::array<const char*, 8> kColours{"#000000", "#e69f00", "#56b4e9", "
                                               "#8b5a2b", "#0072b2", "#d55e00", "#cc79a7"};
 constexpr double kLeastKl = 1e-5;  // nats; a logarithm has no 0, and less is rounding
 
-// The policies of one name, by budget.
+// The policies of one name, by budget, where only exact rows are donors.
 std::vector<const PolicyFigures*> named(const WorkloadFigures& workload, const std::string& name) {
   std::vector<const PolicyFigures*> found;
   for (const PolicyFigures& policy : workload.policies)
-    if (policy.name == name) found.push_back(&policy);
+    if (policy.name == name && policy.donor_depth == 0) found.push_back(&policy);
   std::sort(found.begin(), found.end(), [](const PolicyFigures* left, const PolicyFigures* right) {
     return left->budget.value_or(0) < right->budget.value_or(0);
   });
@@ -53,6 +55,7 @@ void Ranges::add(const PolicyFigures& policy) {
     speedup_high = std::max(speedup_high, policy.speedup_interval.high * 1.1);
   }
   if (policy.name != "full") add_kl(policy.kl_mean);
+  largest_depth = std::max(largest_depth, policy.donor_depth);
   positions |= !policy.reused_by_position.empty();
   if (policy.ttft_ms.empty()) return;
   ttft_low = std::min(ttft_low, std::max(policy.ttft_ms.front(), 0.01));
@@ -139,6 +142,27 @@ Plot position_plot(const WorkloadFigures& workload, const Palette& palette) {
     for (size_t at = 0; at < parts.size(); ++at)
       line.points.push_back({(static_cast<double>(at) + 0.5) / static_cast<double>(parts.size()),
                              parts[at].reused(), position_title(*policies.front(), parts[at])});
+    plot.lines.push_back(std::move(line));
+  }
+  return plot;
+}
+
+Plot depth_plot(const WorkloadFigures& workload, const Palette& palette, const Ranges& ranges) {
+  Plot plot{.title = workload.label(),
+            .x = {"largest depth of a donor's rows", 0, static_cast<double>(ranges.largest_depth)},
+            .y = {"KL to full, nats", ranges.kl_low, ranges.kl_high, true}};
+  std::map<std::pair<std::string, double>, std::vector<const PolicyFigures*>> lines;
+  for (const PolicyFigures& policy : workload.policies)
+    lines[{policy.name, policy.budget.value_or(-1)}].push_back(&policy);
+  for (auto& [of, policies] : lines) {
+    if (policies.size() < 2) continue;
+    std::sort(policies.begin(), policies.end(),
+              [](const auto* a, const auto* b) { return a->donor_depth < b->donor_depth; });
+    PlotLine line{.colour = palette.colour(of.first)};
+    for (const PolicyFigures* policy : policies)
+      line.points.push_back({static_cast<double>(policy->donor_depth), policy->kl_mean,
+                             fmt::format("{}: KL {:.2g}, {:.1f} % reused", policy->label(),
+                                         policy->kl_mean, policy->hit_rate * 100)});
     plot.lines.push_back(std::move(line));
   }
   return plot;

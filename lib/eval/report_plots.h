@@ -26,6 +26,7 @@ struct Ranges {
   double speedup_low = 0.9, speedup_high = 1.2;
   double kl_low = 1e-2, kl_high = 1e-1;
   double ttft_low = 1e300, ttft_high = 0;  ///< low above high: there are no times
+  int largest_depth = 0;                   ///< of the donors' rows
   bool positions = false;                  ///< whether it is known where tokens were reused
 
   explicit Ranges(std::span<const WorkloadFigures> workloads);
@@ -41,6 +42,10 @@ Plot quality_plot(const WorkloadFigures& workload, const Palette& palette, const
 Plot reuse_plot(const WorkloadFigures& workload, const Palette& palette);
 Plot position_plot(const WorkloadFigures& workload, const Palette& palette);
 Plot ttft_plot(const WorkloadFigures& workload, const Palette& palette, const Ranges& ranges);
+
+/// How errors pile up where approximate rows are donors: a line for each policy and budget. The
+/// other plots leave these out.
+Plot depth_plot(const WorkloadFigures& workload, const Palette& palette, const Ranges& ranges);
 
 /// Hit rates of the policies, a group for each workload.
 std::vector<BarGroup> hit_bars(std::span<const WorkloadFigures> workloads, const Palette& palette);

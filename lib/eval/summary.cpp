@@ -234,6 +234,7 @@ void add_detail(const Results& results, size_t index, const Outcome& outcome, Js
   json.set("recomputed", reuse.recomputed);
   json.set("computed", reuse.computed);
   json.set("computed_share", rounded(reuse.computed_share));
+  json.set("depth", reuse.depth);
   json.set("hit_rate", rounded(reuse.hit_rate()));
   const std::string_view reason = reuse_reason_name(reuse.reason);
   json.set("reason", reason.empty() ? Json() : Json(reason));

@@ -24,20 +24,26 @@ Row quality_row(const PolicyFigures& policy, const std::string& name) {
           optional_text(policy.rouge_l_vs_full, 3)};
 }
 
+// "epic", or "epic d2" where donors may be approximate.
+std::string name_of(const PolicyFigures& policy) {
+  return policy.donor_depth > 0 ? fmt::format("{} d{}", policy.name, policy.donor_depth)
+                                : policy.name;
+}
+
 Table quality_table(const WorkloadFigures& workload) {
   Table table{.title = fmt::format("{}, {} requests", workload.label(), workload.requests),
               .origin = workload.origin,
               .rows = {{"policy", "budget", "hit %", "similar %", "TTFT ms", "p95 ms", "speed-up",
                         "KL", "top-1 %", "exact %", "ROUGE-L/full"}}};
   for (const PolicyFigures& policy : workload.policies)
-    table.rows.push_back(quality_row(policy, policy.name));
+    table.rows.push_back(quality_row(policy, name_of(policy)));
   if (workload.noise_floor)
     table.rows.push_back(quality_row(*workload.noise_floor, "(noise floor)"));
   return table;
 }
 
 Row reuse_row(const PolicyFigures& policy, const std::string& isolation) {
-  Row row{policy.name, optional_text(policy.budget, 2), isolation,
+  Row row{name_of(policy), optional_text(policy.budget, 2), isolation,
           fmt::format("{:.1f}", policy.hit_rate * 100),
           optional_text(policy.hit_rate_similar, 1, 100)};
   for (const double share : policy.reused_over) row.push_back(fmt::format("{:.1f}", share * 100));

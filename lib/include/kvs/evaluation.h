@@ -15,13 +15,16 @@ namespace kvs {
 struct Contestant {
   Policy policy = Policy::full;
   std::optional<double> budget;
+  int donor_depth = 0;  ///< DonorStoreOptions::max_depth
 };
 
-/// Every policy once for each budget, policies without a budget once; `full` comes first, asked for
-/// or not, since everything is measured against it. `kvshare` comes once more without a budget, as
-/// it is by default; an empty list of budgets stands for the other policies' default.
+/// Every policy once for each budget and depth, policies without a budget once for each depth,
+/// lossless ones once; `full` comes first, asked for or not, since everything is measured against
+/// it. `kvshare` comes once more without a budget, as it is by default; an empty list of budgets
+/// stands for the other policies' default.
 KVS_API std::vector<Contestant> contestants_of(const std::vector<Policy>& policies,
-                                               const std::vector<double>& budgets);
+                                               const std::vector<double>& budgets,
+                                               const std::vector<int>& donor_depths = {0});
 
 struct EvaluationOptions {
   std::vector<Contestant> contestants;  ///< as contestants_of gives them

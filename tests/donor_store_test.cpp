@@ -1,0 +1,304 @@
+#include "kvs/donor_store.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <random>
+
+#include "engine/resident_vectors.h"
+#include "kvs/kv_archive.h"
+#include "support/errors.h"
+#include "support/temporary_folder.h"
+#include "support/token_texts.h"
+
+namespace kvs::test {
+namespace {
+
+class Donors : public testing::Test {
+ protected:
+  static Tokens text(uint64_t seed, int64_t count = 128) {
+    std::mt19937_64 random(seed);
+    return random_tokens(random, count, 50'000);
+  }
+
+  // `exact` rows, then approximate ones.
+  KvView rows(int64_t count, int64_t exact = 1 << 20) {
+    KvView view;
+    view.append_fresh(pool, std::min(count, exact), true);
+    if (count > exact) view.append_fresh(pool, count - exact, false);
+    return view;
+  }
+
+  void add(DonorStore& store, const std::string& id, const std::string& tenant,
+           const Tokens& tokens) {
+    store.add(id, tenant, tokens, rows(std::ssize(tokens)));
+  }
+
+  static std::vector<std::string> ids(DonorStore& store, const Tokens& tokens,
+                                      const std::string& tenant = "a") {
+    std::vector<std::string> found;
+    for (const ReuseDonor& donor : store.find({.tokens = tokens, .tenant = tenant}))
+      found.push_back(donor.id);
+    return found;
+  }
+
+  static void use(DonorStore& store, const Tokens& tokens, const std::string& tenant) {
+    std::vector<ReuseDonor> found = store.find({.tokens = tokens, .tenant = tenant});
+    store.load(found.at(0));
+  }
+
+  std::unique_ptr<Backend> backend = make_backend({.device = "cpu", .threads = 1});
+  KvLayout layout{.layers = 1, .kv_heads = 1, .head_dim = 8};
+  KvPool pool{*backend, layout, 64};
+};
+
+using Ids = std::vector<std::string>;
+
+TEST_F(Donors, KeepOnceWhatAnotherOneBeginsWith) {
+  DonorStore store(pool);
+  const Tokens longer = text(1), shorter(longer.begin(), longer.begin() + 64);
+
+  add(store, "short", "a", shorter);
+  add(store, "long", "a", longer);
+  add(store, "short again", "a", shorter);
+
+  EXPECT_EQ(store.size(), 1);
+  EXPECT_EQ(ids(store, shorter), Ids{"long"});
+}
+
+TEST_F(Donors, KeepTheMoreExactRowsOfTheSameText) {
+  DonorStore store(pool, {.max_depth = 2});
+  const Tokens tokens = text(1);
+
+  store.add("deep", "a", tokens, rows(128, 10), 2);
+  store.add("less exact", "a", tokens, rows(128, 5), 1);
+  EXPECT_EQ(ids(store, tokens), Ids{"deep"});
+  store.add("shallow", "a", tokens, rows(128, 10), 1);
+  EXPECT_EQ(ids(store, tokens), Ids{"shallow"});
+  add(store, "exact", "a", tokens);
+  EXPECT_EQ(ids(store, tokens), Ids{"exact"});
+  EXPECT_EQ(store.size(), 1);
+}
+
+TEST_F(Donors, HaveApproximateRowsOfTheAllowedDepthOnly) {
+  DonorStore store(pool, {.max_depth = 1});
+
+  store.add("one", "a", text(1), rows(128, 40), 1);
+  store.add("two", "a", text(2), rows(128, 40), 2);
+  store.add("unknown", "a", text(3), rows(128, 40));
+
+  const auto found = [&](uint64_t seed) {
+    const Tokens tokens = text(seed);
+    return store.find({.tokens = tokens, .tenant = "a"}).at(0);
+  };
+  EXPECT_EQ(found(1).tokens.size(), 128u);
+  EXPECT_EQ(found(1).exact_rows, 40);
+  EXPECT_EQ(found(1).depth, 1);
+  EXPECT_EQ(found(2).tokens.size(), 40u);
+  EXPECT_EQ(found(2).depth, 0);
+  EXPECT_EQ(found(3).tokens.size(), 40u);
+}
+
+TEST_F(Donors, OfADepthGoIntoAnArchiveWithTheirExactRowsOnly) {
+  const TemporaryFolder folder;
+  DonorStore store(pool, {.max_depth = 1});
+  const Tokens tokens = text(1);
+  store.add("one", "a", tokens, rows(128, 64), 1);
+  const ReuseDonor donor = store.find({.tokens = tokens, .tenant = "a"}).at(0);
+  const ArchiveHeader header{.model = "m", .fingerprint = "f", .layout = layout};
+
+  ArchiveWriter writer(folder.path() / "a.kva", header);
+  archive_prompt(writer, "f", pool, *donor.view, {.id = "one", .tenant = "a", .tokens = tokens},
+                 KvCodec::raw);
+  writer.finish();
+  DonorStore fresh(pool, {.max_depth = 1});
+  fresh.preload(folder.path() / "a.kva", header);
+
+  EXPECT_EQ(fresh.find({.tokens = tokens, .tenant = "a"}).at(0).tokens.size(), 64u);
+}
+
+TEST_F(Donors, OfATenantWithAnEqualShareStayWhenAnotherNeedsRoom) {
+  DonorStore store(pool);
+  for (uint64_t seed = 0; seed < 8; ++seed) add(store, "mine", "a", text(seed));
+  for (uint64_t seed = 100; seed < 160; ++seed) {
+    store.make_room(2);
+    add(store, "theirs", "b", text(seed));
+  }
+
+  for (uint64_t seed = 0; seed < 8; ++seed) EXPECT_EQ(ids(store, text(seed)), Ids{"mine"}) << seed;
+}
+
+TEST_F(Donors, ThatAreUsedStayLonger) {
+  DonorStore store(pool);
+  for (uint64_t seed = 0; seed < 32; ++seed) add(store, std::to_string(seed), "a", text(seed));
+  use(store, text(0), "a");
+  ids(store, text(1));  // only looked at
+
+  ASSERT_TRUE(store.make_room(4));
+
+  EXPECT_EQ(ids(store, text(0)), Ids{"0"});
+  EXPECT_TRUE(ids(store, text(1)).empty());
+}
+
+TEST_F(Donors, ThatCostMoreForTheirSizeStayLonger) {
+  DonorStore store(pool, {.doubling_tokens = 100});
+  add(store, "short", "a", text(1, 128));
+  add(store, "long", "a", text(2, 640));  // attention makes its rows dear
+
+  ASSERT_TRUE(store.make_room(pool.blocks_left() + 1));
+
+  EXPECT_TRUE(ids(store, text(1, 128)).empty());
+  EXPECT_EQ(ids(store, text(2, 640)), Ids{"long"});
+}
+
+TEST_F(Donors, ExpireUnlessTheyArePinned) {
+  double now = 100;
+  DonorStore store(pool, {.time_to_live_s = 60, .clock = [&] { return now; }});
+  add(store, "old", "a", text(1));
+  add(store, "pinned", "a", text(2));
+  ASSERT_TRUE(store.pin("a", "pinned"));
+  now = 130;
+  add(store, "young", "a", text(3));
+
+  now = 161;
+
+  EXPECT_TRUE(ids(store, text(1)).empty());
+  EXPECT_EQ(ids(store, text(2)), Ids{"pinned"});
+  EXPECT_EQ(ids(store, text(3)), Ids{"young"});
+}
+
+TEST_F(Donors, ThatArePinnedMakeNoRoomAndTakeHalfOfThePoolAtMost) {
+  DonorStore store(pool);
+  add(store, "pinned", "a", text(1, 2048));
+  add(store, "more", "a", text(2, 64));
+  EXPECT_FALSE(store.pin("a", "absent"));
+  EXPECT_FALSE(store.pin("b", "pinned"));
+  ASSERT_TRUE(store.pin("a", "pinned"));
+
+  const Error error = error_of([&] { store.pin("a", "more"); });
+
+  EXPECT_EQ(error.kind(), ErrorKind::argument);
+  EXPECT_STREQ(error.what(),
+               "pinned donors need 33 blocks of KV, expected at most half of the pool's 64");
+  EXPECT_FALSE(store.make_room(64));
+  EXPECT_EQ(ids(store, text(1, 2048)), Ids{"pinned"});
+  EXPECT_TRUE(ids(store, text(2, 64)).empty());
+}
+
+TEST_F(Donors, KeepAPinThatALongerTextTakesOver) {
+  DonorStore store(pool);
+  const Tokens longer = text(1), shorter(longer.begin(), longer.begin() + 64);
+  add(store, "short", "a", shorter);
+  store.pin("a", "short");
+  add(store, "long", "a", longer);
+
+  EXPECT_FALSE(store.make_room(64));
+
+  EXPECT_EQ(ids(store, shorter), Ids{"long"});
+}
+
+TEST_F(Donors, AreFoundByEmbeddingWhereTokensPromiseLittle) {
+  int embedded = 0;
+  DonorStore store(pool);
+  store.embed_with([&](std::span<const int32_t> tokens) {  // alike: the first token's parity
+    ++embedded;
+    return tokens[0] % 2 == 0 ? std::vector<float>{1, 0} : std::vector<float>{0.6F, 0.8F};
+  });
+  Tokens even = text(1), odd = text(2), other = text(3);
+  even[0] = 2, odd[0] = 3, other[0] = 4;
+  add(store, "even", "a", even);
+  add(store, "odd", "a", odd);
+  add(store, "foreign", "b", other);
+  ASSERT_EQ(embedded, 3);
+
+  const std::vector<ReuseDonor> found = store.find({.tokens = other, .tenant = "a"});
+
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].id, "even");
+  EXPECT_NEAR(found[0].similarity, 1, 1e-6);
+  EXPECT_EQ(found[1].id, "odd");
+  EXPECT_NEAR(found[1].similarity, 0.6, 1e-6);
+  EXPECT_EQ(embedded, 4);
+  EXPECT_EQ(ids(store, even), Ids{"even"});  // known by its tokens
+  EXPECT_EQ(embedded, 4);
+}
+
+TEST_F(Donors, ConversationsOfOtherTenantsAreOutOfReach) {
+  DonorStore store(pool);
+  const Tokens tokens = text(1);
+  store.keep_conversation({.tokens = tokens, .tenant = "a", .conversation = "chat"}, rows(128, 0),
+                          1);
+
+  const auto turns = [&](const std::string& tenant) {
+    return store.find({.tokens = tokens, .tenant = tenant, .conversation = "chat"}).size();
+  };
+  EXPECT_EQ(turns("a"), 1u);
+  EXPECT_EQ(turns("b"), 0u);
+  EXPECT_TRUE(store.make_room(64));  // a conversation makes room too
+  EXPECT_EQ(turns("a"), 0u);
+}
+
+std::vector<float> unit_vector(std::mt19937_64& random, int dims) {
+  std::normal_distribution<float> normal;
+  std::vector<float> vector(dims);
+  float square = 0;
+  for (float& value : vector) {
+    value = normal(random);
+    square += value * value;
+  }
+  for (float& value : vector) value /= std::sqrt(square);
+  return vector;
+}
+
+TEST(ResidentVectors, FindTheNearestOfThoseThatAreThere) {
+  std::mt19937_64 random(5);
+  ResidentVectors vectors;
+  std::vector<std::pair<uint32_t, std::vector<float>>> there;
+  for (uint32_t step = 0; step < 3000; ++step) {
+    if (random() % 5 < 3 || there.empty()) {
+      there.emplace_back(step, unit_vector(random, 6));
+      vectors.add(step, there.back().second);
+    } else {
+      const auto gone = there.begin() + static_cast<int64_t>(random() % there.size());
+      vectors.remove(gone->first);
+      there.erase(gone);
+    }
+    if (step % 10 != 0 || there.empty()) continue;
+    const std::vector<float> query = unit_vector(random, 6);
+    const auto nearness = [&](const auto& entry) {
+      return std::inner_product(query.begin(), query.end(), entry.second.begin(), 0.0F);
+    };
+    const auto best =
+        std::max_element(there.begin(), there.end(),
+                         [&](const auto& a, const auto& b) { return nearness(a) < nearness(b); });
+
+    const auto found = vectors.search(query, 1);
+
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].donor, best->first);
+    EXPECT_NEAR(found[0].similarity, nearness(*best), 1e-5);
+  }
+  EXPECT_EQ(vectors.size(), std::ssize(there));
+}
+
+TEST(ResidentVectors, BecomeAGraphWhenTheyAreMany) {
+  std::mt19937_64 random(6);
+  ResidentVectors vectors;
+  std::vector<std::vector<float>> all;
+  for (uint32_t donor = 0; donor < 10'800; ++donor) {
+    all.push_back(unit_vector(random, 8));
+    vectors.add(donor, all.back());
+  }
+  int64_t found = 0;
+  for (uint32_t donor = 0; donor < 10'800; donor += 100)
+    found += vectors.search(all[donor], 1).at(0).donor == donor;
+
+  EXPECT_GE(found, 104);                     // of 108
+  EXPECT_GT(vectors.bytes(), 10'800 * 290);  // links too
+}
+
+}  // namespace
+}  // namespace kvs::test
