@@ -212,5 +212,23 @@ TEST(Report, SaysWhatIsMissing) {
                "unknown format 'pdf', expected terminal, markdown or html");
 }
 
+TEST(Report, PlotsDivergenceOverTheDepthOfDonorsWhereItDiffers) {
+  EvaluationFile file = file_of();
+  const std::string without = make_report({&file, 1}, ReportFormat::html);
+  std::string deep = policy_json("epic", "0.1", 5);
+  deep.insert(deep.size() - 1, R"(,"donor_depth":2)");
+  const std::string text =
+      fmt::format(R"({{"workloads":[{{"name":"rag","requests":8,"policies":[{},{}]}}]}})",
+                  policy_json("epic", "0.1", 5), deep);
+  file.evaluation = Json::parse(text, "run.json");
+
+  const std::string with = make_report({&file, 1}, ReportFormat::html);
+
+  EXPECT_EQ(count(without, "<h2>Approximate donors"), 0U);
+  EXPECT_EQ(count(with, "<h2>Approximate donors"), 1U);
+  EXPECT_EQ(count(with, "epic 0.1 d2: KL 0.013"), 1U);
+  EXPECT_NE(make_report({&file, 1}, ReportFormat::terminal).find("epic d2"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace kvs

@@ -35,7 +35,11 @@ void add_sampling(CLI::App& app, ServeOptions& options) {
 void add_reuse(CLI::App& app, ServeOptions& options) {
   app.add_option("--index", options.index, "Directory made by kvs-index: donors on disk")
       ->type_name("DIR");
-  add_embedder_option(app, options.embedder);
+  app.add_option("--embedder", options.embedder,
+                 "What finds donors by embedding: auto (the index's, else static), static, bert "
+                 "(the installed minilm), an encoder's directory, or none")
+      ->type_name("NAME")
+      ->capture_default_str();
   app.add_option("--preload", options.preload, "Archive whose prompts are donors from the start")
       ->type_name("ARCHIVE")
       ->allow_extra_args(false);  // or it would take the request files too
@@ -130,19 +134,30 @@ void Server::tell_background_work() const {
 
 void Server::open_donors(const ServeOptions& options, const ArchiveHeader& header) {
   DonorStore& donors = engine_->donors();
+  const DonorStore::Embed embed = open_embedder(options);
+  if (embed) donors.embed_with(embed);
   for (const std::string& archive : options.preload)
     donors.preload(archive, header, options.pin_preloaded);
-  if (options.index.empty()) return;
-  const DonorIndexInfo info = DonorIndex(options.index).info();
-  if (info.embeddings == 0) return donors.open_index(options.index, header);
-  embedder_ = open_index_embedder({.name = options.embedder,
-                                   .model = resolve_model(options.model),
-                                   .tokenizer = model_->prompts().tokenizer(),
-                                   .backend = options.compute.backend},
-                                  info.embedder, options.index);
-  donors.open_index(options.index, header, [this](std::span<const int32_t> tokens) {
-    return (*embedder_)->embed(tokens);
-  });
+  if (!options.index.empty()) donors.open_index(options.index, header, embed);
+}
+
+// The index's embedder where there is one, since its vectors are to be compared; it serves the
+// donors in memory too.
+DonorStore::Embed Server::open_embedder(const ServeOptions& options) {
+  if (options.embedder == "none") return {};
+  EmbedderChoice choice{.name = options.embedder,
+                        .model = resolve_model(options.model),
+                        .tokenizer = model_->prompts().tokenizer(),
+                        .backend = options.compute.backend};
+  const std::string indexed =
+      options.index.empty() ? std::string() : DonorIndex(options.index).info().embedder;
+  if (!indexed.empty()) {
+    embedder_ = open_index_embedder(choice, indexed, options.index);
+  } else {
+    if (choice.name == "auto") choice.name = "static";
+    embedder_ = std::make_unique<ChosenEmbedder>(choice);
+  }
+  return [this](std::span<const int32_t> tokens) { return (*embedder_)->embed(tokens); };
 }
 
 }  // namespace kvs

@@ -21,7 +21,7 @@ struct ServeOptions {
   std::string kv = "f16";
   int64_t kv_memory_mb = 2048;
   std::string index;                 ///< directory made by kvs-index; empty: none
-  std::string embedder = "auto";     ///< of the index
+  std::string embedder = "auto";     ///< of the index, and of the donors in memory
   std::vector<std::string> preload;  ///< archives
   std::string reuse = "approx";
   std::string policy = policy_name(ReuseOptions{}.policy);
@@ -54,6 +54,7 @@ class Server {
   void tell_background_work() const;
 
  private:
+  DonorStore::Embed open_embedder(const ServeOptions& options);
   void open_donors(const ServeOptions& options, const ArchiveHeader& header);
 
   ReuseOptions reuse_;
