@@ -117,11 +117,11 @@ Server::Server(const ServeOptions& options)
   if (reuse_.policy == Policy::kvshare && reuse_.mode == ReuseMode::approx)
     support_.emplace(*model_, kv_type, options.support).give_to(reuse_);
   Transformer& transformer = model_->transformer();
-  EngineOptions engine{
-      .max_blocks = blocks_of(options.kv_memory_mb, transformer.kv_layout(kv_type)),
-      .kv_type = kv_type,
-      .parallel = options.parallel,
-      .cosines = fuzzy_.cosines()};
+  EngineOptions engine;
+  engine.max_blocks = blocks_of(options.kv_memory_mb, transformer.kv_layout(kv_type));
+  engine.kv_type = kv_type;
+  engine.parallel = options.parallel;
+  engine.cosines = fuzzy_.cosines();
   engine.donors.max_depth = options.donor_depth;
   engine.donors.time_to_live_s = options.donor_ttl_s;
   engine_ = std::make_unique<Engine>(transformer, model_->prompts().tokenizer(), engine);
