@@ -8,6 +8,7 @@
 #include "tools/model_path.h"
 #include "tools/progress.h"
 #include "tools/rule_options.h"
+#include "tools/source_commit.h"
 
 namespace kvs {
 namespace {
@@ -24,15 +25,15 @@ void add_policies(CLI::App& app, ContestOptions& options) {
       ->allow_extra_args(false)
       ->type_name("SHARES")
       ->check(CLI::Range(0.0, 1.0));
-  add_rule_options(app, options.rule);
+  add_support_options(app, options.support);
   app.add_flag("--no-noise", options.no_noise, "Leave out the second full run (noise floor)");
 }
 
 }  // namespace
 
-void add_contest_options(CLI::App& app, ContestOptions& options) {
+void add_contest_model_options(CLI::App& app, ContestOptions& options) {
   add_model_option(app, options.model)->required();
-  add_policies(app, options);
+  add_rule_options(app, options.rule);
   add_compute_options(app, options.compute);
   app.add_option("--kv", options.kv_type, "Type of cached keys and values: f16, bf16, f32 or q8")
       ->type_name("TYPE")
@@ -44,6 +45,11 @@ void add_contest_options(CLI::App& app, ContestOptions& options) {
       ->check(CLI::Range(1, 1 << 30));
   app.add_option("--chat-template", options.chat_template, "In place of the model's own")
       ->type_name("NAME");
+}
+
+void add_contest_options(CLI::App& app, ContestOptions& options) {
+  add_contest_model_options(app, options);
+  add_policies(app, options);
   app.add_option("--json", options.json, "Write the figures to this file; -: standard output")
       ->type_name("FILE");
   app.add_option("--detail", options.detail, "Write a line for each request and policy")
@@ -85,6 +91,17 @@ EngineOptions ContestModel::engine_options() const {
   return {.max_blocks = std::max<int64_t>(2, (options_.kv_memory_mb << 20) / block),
           .kv_type = kv_type_,
           .cosines = fuzzy_.cosines()};
+}
+
+ReuseOptions ContestModel::rule(const std::vector<Contestant>& contestants) {
+  ReuseOptions rule = options_.rule;
+  const auto asks = [](const Contestant& contestant) {
+    return contestant.policy == Policy::kvshare;
+  };
+  if (!support_ && std::any_of(contestants.begin(), contestants.end(), asks))
+    support_.emplace(*model_, kv_type_, options_.support);
+  if (support_) support_->give_to(rule);
+  return rule;
 }
 
 Json ContestModel::origin() const {

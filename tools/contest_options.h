@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "kvs/model.h"
 #include "tools/compute_options.h"
 #include "tools/fuzzy_option.h"
+#include "tools/reuse_support.h"
 
 namespace kvs {
 
@@ -24,11 +26,14 @@ struct ContestOptions {
   std::vector<std::string> policies{"full", "prefix", "naive", "epic"};
   std::vector<double> budgets;
   ReuseOptions rule;  ///< its numbers, but for the budget
+  SupportOptions support;
   bool no_noise = false;
   std::string json;
   std::string detail;
 };
 
+/// The model's options only: what it computes with, the rules' numbers, memory.
+void add_contest_model_options(CLI::App& app, ContestOptions& options);
 void add_contest_options(CLI::App& app, ContestOptions& options);
 
 /// Throws Error(argument) where both outputs are standard output, or a policy is unknown.
@@ -44,8 +49,12 @@ class ContestModel {
   const Backend& backend() const { return *backend_; }
 
   void load();
+  Model& model() { return *model_; }  ///< the same
+  DType kv_type() const { return kv_type_; }
   Transformer& transformer() { return model_->transformer(); }  ///< behind load()
   EngineOptions engine_options() const;                         ///< the same; must not outlive this
+  /// The rule's numbers, with what kvshare decides by where one of them is kvshare: the same.
+  ReuseOptions rule(const std::vector<Contestant>& contestants);
 
   /// {"model","device","machine","commit"}.
   Json origin() const;
@@ -57,6 +66,7 @@ class ContestModel {
   std::unique_ptr<Backend> backend_;
   PromptEncoder prompts_;
   std::unique_ptr<Model> model_;
+  std::optional<ReuseSupport> support_;
 };
 
 }  // namespace kvs

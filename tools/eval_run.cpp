@@ -1,18 +1,14 @@
 #include "tools/eval_run.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "tools/evaluation_table.h"
-#include "tools/input.h"
 #include "tools/output.h"
 #include "tools/progress.h"
 #include "tools/tool.h"
 
 namespace kvs {
 namespace {
-
-constexpr const char* kTenantsFile = "tenants.json";
 
 void add_figures(CLI::App& run, EvaluationCommand& command) {
   run.add_flag("--no-answers", command.no_answers,
@@ -22,20 +18,7 @@ void add_figures(CLI::App& run, EvaluationCommand& command) {
 }
 
 void add_requests(CLI::App& run, EvaluationCommand& command) {
-  run.add_option("--workload", command.workloads, "Requests to replay, as kvs-serve run takes them")
-      ->type_name("FILE")
-      ->allow_extra_args()
-      ->required();
-  run.add_option("--limit", command.limit, "Only the first N requests of each workload")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1 << 30));
-  run.add_option("--max-tokens", command.max_tokens, "Length of an answer at most")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 20));
-  run.add_option("--tenants", command.tenants,
-                 "Share groups; otherwise tenants.json beside the workload, where there is one")
-      ->type_name("FILE");
+  add_workload_options(run, command.requests);
   run.add_option("--isolation", command.isolations,
                  "Whose earlier prompts may be reused: shared (the group's), private (the "
                  "tenant's), or both, separated by a comma")
@@ -44,21 +27,6 @@ void add_requests(CLI::App& run, EvaluationCommand& command) {
       ->type_name("NAMES")
       ->check(CLI::IsMember({"shared", "private"}))
       ->capture_default_str();
-}
-
-TenantGroups groups_of(const EvaluationCommand& command, const std::string& workload) {
-  if (!command.tenants.empty()) return read_tenant_groups(command.tenants);
-  const auto beside = std::filesystem::path(workload).parent_path() / kTenantsFile;
-  return std::filesystem::exists(beside) ? read_tenant_groups(beside) : TenantGroups{};
-}
-
-Workload open_workload(const EvaluationCommand& command, const std::string& file,
-                       const PromptEncoder& prompts) {
-  Input input(file);
-  const WorkloadOptions options{
-      .limit = command.limit, .max_tokens = command.max_tokens, .groups = groups_of(command, file)};
-  const std::string name = file == "-" ? file : std::filesystem::path(file).stem().string();
-  return read_workload(input.stream(), input.name(), name, prompts, options);
 }
 
 // Each once, in the order in which they are asked for.
@@ -77,9 +45,8 @@ class Runner {
       : command_(command),
         contestants_(contestants_of(command.contest)),
         isolations_(isolations_of(command)),
-        model_(command.contest) {
-    for (const std::string& file : command.workloads)
-      workloads_.push_back(open_workload(command, file, model_.prompts()));
+        model_(command.contest),
+        workloads_(open_workloads(command.requests, model_.prompts())) {
     model_.load();
     for (const Workload& workload : workloads_)
       require_fit(workload, model_.transformer().config());
@@ -101,10 +68,10 @@ class Runner {
   }
 
  private:
-  EvaluationOptions options() const {
+  EvaluationOptions options() {
     return {.contestants = contestants_,
             .engine = model_.engine_options(),
-            .reuse = command_.contest.rule,
+            .reuse = model_.rule(contestants_),
             .answers = !command_.no_answers,
             .exactify = command_.exactify,
             .noise_rows = command_.contest.no_noise ? 0 : EvaluationOptions{}.noise_rows};

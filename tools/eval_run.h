@@ -6,16 +6,14 @@
 #include <vector>
 
 #include "tools/contest_options.h"
+#include "tools/workload_options.h"
 
 namespace kvs {
 
 struct EvaluationCommand {
   ContestOptions contest;
-  std::vector<std::string> workloads;
-  std::string tenants;
+  WorkloadChoice requests;
   std::vector<std::string> isolations{"shared"};
-  int64_t limit = 0;
-  int64_t max_tokens = 64;
   bool no_answers = false;
   bool exactify = false;
 };

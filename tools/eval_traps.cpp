@@ -23,7 +23,7 @@ Json run(const TrapsCommand& command, const std::vector<Contestant>& contestants
   model.load();
   TrapOptions options{.contestants = contestants,
                       .engine = model.engine_options(),
-                      .reuse = command.contest.rule,
+                      .reuse = model.rule(contestants),
                       .pairs = command.limit};
   if (command.contest.no_noise) options.noise_rows = 0;
   if (!command.contest.detail.empty())

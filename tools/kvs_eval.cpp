@@ -1,6 +1,7 @@
 // kvs-eval: measures models and reuse.
 #include "kvs/error.h"
 #include "tools/eval_bench.h"
+#include "tools/eval_calibrate.h"
 #include "tools/eval_report.h"
 #include "tools/eval_run.h"
 #include "tools/eval_trace.h"
@@ -9,23 +10,24 @@
 
 int main(int argc, char** argv) {
   CLI::App app{"Measure models and the reuse of their KV.", "kvs-eval"};
-  kvs::BenchCommand bench;
-  kvs::EvaluationCommand evaluation;
-  const CLI::App* run_command = kvs::add_evaluation_command(app, evaluation);
-  const CLI::App* bench_command = kvs::add_bench_command(app, bench);
-  kvs::ReportCommand report;
-  const CLI::App* report_command = kvs::add_report_command(app, report);
+  kvs::EvaluationCommand run;
+  kvs::CalibrateCommand calibrate;
   kvs::TrapsCommand traps;
-  const CLI::App* traps_command = kvs::add_traps_command(app, traps);
   kvs::TraceCommand trace;
-  const CLI::App* trace_command = kvs::add_trace_command(app, trace);
+  kvs::BenchCommand bench;
+  kvs::ReportCommand report;
+  const std::vector<std::pair<const CLI::App*, std::function<int()>>> commands{
+      {kvs::add_evaluation_command(app, run), [&] { return run_evaluation_command(run); }},
+      {kvs::add_calibrate_command(app, calibrate),
+       [&] { return run_calibrate_command(calibrate); }},
+      {kvs::add_traps_command(app, traps), [&] { return run_traps_command(traps); }},
+      {kvs::add_trace_command(app, trace), [&] { return run_trace_command(trace); }},
+      {kvs::add_bench_command(app, bench), [&] { return run_bench_command(bench); }},
+      {kvs::add_report_command(app, report), [&] { return run_report_command(report); }}};
   return kvs::run_tool(app, argc, argv, [&] {
-    if (*run_command) return kvs::run_evaluation_command(evaluation);
-    if (*bench_command) return kvs::run_bench_command(bench);
-    if (*report_command) return kvs::run_report_command(report);
-    if (*traps_command) return kvs::run_traps_command(traps);
-    if (*trace_command) return kvs::run_trace_command(trace);
+    for (const auto& [command, perform] : commands)
+      if (*command) return perform();
     kvs::fail(kvs::ErrorKind::argument,
-              "no subcommand: run, traps, trace, bench or report (see --help)");
+              "no subcommand: run, calibrate, traps, trace, bench or report (see --help)");
   });
 }

@@ -5,8 +5,6 @@
 #include <fstream>
 #include <thread>
 
-#include "commit.h"
-
 namespace kvs {
 namespace {
 
@@ -24,10 +22,6 @@ std::string cpu_name() {
 
 std::string machine_description() {
   return fmt::format("{}, {} CPUs", cpu_name(), std::thread::hardware_concurrency());
-}
-
-std::string source_commit() {
-  return kCommit;
 }
 
 }  // namespace kvs

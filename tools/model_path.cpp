@@ -33,11 +33,15 @@ std::string installed_at(const fs::path& folder) {
 
 }  // namespace
 
-std::string models_folder() {
-  if (const std::string chosen = variable("KVS_MODELS"); !chosen.empty()) return chosen;
+std::string cache_folder() {
   std::string cache = variable("XDG_CACHE_HOME");
   if (cache.empty()) cache = variable("HOME") + "/.cache";
-  return cache + "/kvshare/models";
+  return cache + "/kvshare";
+}
+
+std::string models_folder() {
+  const std::string chosen = variable("KVS_MODELS");
+  return chosen.empty() ? cache_folder() + "/models" : chosen;
 }
 
 std::string resolve_model(const std::string& model) {

@@ -4,8 +4,11 @@
 
 namespace kvs {
 
-/// The folder that scripts/get-model installs models into: $KVS_MODELS, else kvshare/models in
-/// $XDG_CACHE_HOME or ~/.cache.
+/// kvshare in $XDG_CACHE_HOME or ~/.cache.
+std::string cache_folder();
+
+/// The folder that scripts/get-model installs models into: $KVS_MODELS, else models in the cache
+/// folder.
 std::string models_folder();
 
 /// Where the model is that a user called `model`: a path and random:SHAPE stay what they are, the

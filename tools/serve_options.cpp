@@ -49,9 +49,9 @@ void add_reuse(CLI::App& app, ServeOptions& options) {
   app.add_option("--budget", options.rule.budget,
                  "Share of the kept tokens that rules compute anew")
       ->type_name("SHARE")
-      ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
   add_rule_options(app, options.rule);
+  add_support_options(app, options.support);
 }
 
 int64_t blocks_of(int64_t megabytes, const KvLayout& layout) {
@@ -92,6 +92,8 @@ Server::Server(const ServeOptions& options)
       ModelOptions{.compute = options.compute.compute,
                    .prompts = {options.chat_template, options.parse_special},
                    .progress = [&](int64_t, int64_t) { progress.add(); }});
+  if (reuse_.policy == Policy::kvshare && reuse_.mode == ReuseMode::approx)
+    support_.emplace(*model_, kv_type, options.support).give_to(reuse_);
   Transformer& transformer = model_->transformer();
   engine_ = std::make_unique<Engine>(
       transformer, model_->prompts().tokenizer(),

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "tools/compute_options.h"
 #include "tools/embedder_choice.h"
 #include "tools/fuzzy_option.h"
+#include "tools/reuse_support.h"
 
 namespace kvs {
 
@@ -25,6 +27,7 @@ struct ServeOptions {
   std::string reuse = "approx";
   std::string policy = policy_name(ReuseOptions{}.policy);
   ReuseOptions rule;  ///< its numbers
+  SupportOptions support;
   std::string chat_template;
   bool parse_special = false;
   int parallel = 1;
@@ -52,6 +55,7 @@ class Server {
   FuzzyTokens fuzzy_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;
+  std::optional<ReuseSupport> support_;  // of kvshare
   std::unique_ptr<ChosenEmbedder> embedder_;
   std::unique_ptr<Engine> engine_;
 };

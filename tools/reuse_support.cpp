@@ -1,0 +1,125 @@
+#include "tools/reuse_support.h"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "kvs/error.h"
+#include "kvs/hash.h"
+#include "tools/machine.h"
+#include "tools/message.h"
+#include "tools/model_path.h"
+#include "tools/output.h"
+
+namespace kvs {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFormat = "kvshare policy 1";
+constexpr std::uintmax_t kMaxFileBytes = 16 << 20;
+
+std::string read_file(const std::string& path) {
+  std::error_code error;
+  const std::uintmax_t bytes = fs::file_size(path, error);
+  if (error) fail(ErrorKind::io, "{}: {}", path, error.message());
+  if (bytes > kMaxFileBytes)
+    fail(ErrorKind::format, "{}: expected at most {} bytes, found {}", path, kMaxFileBytes, bytes);
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!(text << file.rdbuf())) fail(ErrorKind::io, "{}: cannot be read", path);
+  return text.str();
+}
+
+Guard read_guard(const std::string& path, const Model& model, const GuardPromise& promise) {
+  const Json json = Json::parse(read_file(path), path);
+  const Json* format = json.find("format");
+  if (!format || !format->is_string() || format->as_string() != kFormat)
+    fail(ErrorKind::format, "{}: expected a policy file made by kvs-eval calibrate", path);
+  const Json* fingerprint = json.find("fingerprint");
+  if (!fingerprint || !fingerprint->is_string() || fingerprint->as_string() != model.fingerprint())
+    fail(ErrorKind::mismatch, "{}: made for another model than {}", path, model.name());
+  const Json* calibration = json.find("calibration");
+  const Json* guard = calibration ? calibration->find("guard") : nullptr;
+  if (!guard) fail(ErrorKind::format, "{}: field 'calibration.guard' is missing", path);
+  return Guard::from_json(*guard, path, promise);
+}
+
+// Costs are those of a model's shape and arithmetic on a machine.
+std::string costs_path(Model& model, DType kv_type) {
+  const std::string key = model.fingerprint() + '\n' + machine_description() + '\n' +
+                          model.transformer().backend().description() + '\n' +
+                          std::to_string(static_cast<int>(kv_type));
+  return cache_folder() + "/costs/" + to_hex(Hasher().add(key).digest()) + ".json";
+}
+
+// A cache that cannot be written is no reason to fail.
+void keep(const std::string& path, const CostModel& costs) {
+  try {
+    fs::create_directories(fs::path(path).parent_path());
+    write_file(path, costs_to_json(costs).dump(1) + "\n");
+  } catch (const std::exception& e) {
+    warn("the measured costs are not kept: {}", e.what());
+  }
+}
+
+CostModel open_costs(Model& model, DType kv_type) {
+  const std::string path = costs_path(model, kv_type);
+  if (std::error_code none; fs::exists(path, none)) {
+    try {
+      return costs_from_json(Json::parse(read_file(path), path), path);
+    } catch (const Error& e) {
+      warn("{}: measuring anew", e.what());
+    }
+  }
+  explain("measuring what computing costs, once on this machine");
+  const CostModel costs = measure_costs(model.transformer(), kv_type);
+  keep(path, costs);
+  return costs;
+}
+
+}  // namespace
+
+void add_support_options(CLI::App& app, SupportOptions& options) {
+  app.add_option("--policy-file", options.policy_file,
+                 "Made by kvs-eval calibrate: how far kvshare may go with this model")
+      ->type_name("FILE");
+  add_promise_options(app, options.promise);
+}
+
+void add_promise_options(CLI::App& app, GuardPromise& promise) {
+  app.add_option("--max-kl", promise.max_kl,
+                 "Divergence from a full run, in nats, that kvshare's guard promises to keep below")
+      ->type_name("NATS")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--confidence", promise.confidence,
+                 "For at least this share of the prompts whose reuse it accepts")
+      ->type_name("SHARE")
+      ->capture_default_str()
+      ->check(CLI::Range(0.5, 0.999));
+}
+
+ReuseSupport::ReuseSupport(Model& model, DType kv_type, const SupportOptions& options) {
+  if (!options.policy_file.empty())
+    guard_ = read_guard(options.policy_file, model, options.promise);
+  costs_ = open_costs(model, kv_type);
+}
+
+void ReuseSupport::give_to(ReuseOptions& options) const {
+  options.costs = &costs_;
+  options.guard = guard_ ? &*guard_ : nullptr;
+}
+
+std::string policy_file_text(const Model& model, const Json& origin, const CostModel& costs,
+                             const Json& calibration) {
+  Json json;
+  json.set("format", kFormat);
+  json.set("fingerprint", model.fingerprint());
+  json.set("origin", origin);
+  json.set("costs", costs_to_json(costs));
+  json.set("calibration", calibration);
+  return json.dump(1) + "\n";
+}
+
+}  // namespace kvs

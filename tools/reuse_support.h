@@ -1,0 +1,45 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "kvs/cost_model.h"
+#include "kvs/guard.h"
+#include "kvs/model.h"
+
+namespace kvs {
+
+struct SupportOptions {
+  std::string policy_file;  ///< made by kvs-eval calibrate; empty: none
+  GuardPromise promise;
+};
+
+/// Adds --max-kl and --confidence.
+void add_promise_options(CLI::App& app, GuardPromise& promise);
+/// Adds --policy-file and these.
+void add_support_options(CLI::App& app, SupportOptions& options);
+
+/// What the policy `kvshare` decides by, for a model on a machine: what computing costs, measured
+/// on first use and kept in the user's cache folder, and a guard.
+class ReuseSupport {
+ public:
+  /// Throws Error(io) where the policy file cannot be read, Error(format) where it is something
+  /// else, Error(mismatch) where it belongs to another model.
+  ReuseSupport(Model& model, DType kv_type, const SupportOptions& options);
+
+  const CostModel& costs() const { return costs_; }
+
+  /// The support must outlive the options' use.
+  void give_to(ReuseOptions& options) const;
+
+ private:
+  CostModel costs_;
+  std::optional<Guard> guard_;
+};
+
+/// The text of a policy file.
+std::string policy_file_text(const Model& model, const Json& origin, const CostModel& costs,
+                             const Json& calibration);
+
+}  // namespace kvs
