@@ -7,8 +7,7 @@
 namespace kvs {
 
 /// Adds the numbers that rules of reuse go by, all but the budget: --halo, --sinks, --last,
-/// --window,
-/// --repair-rows, --min-span and --fuzzy.
+/// --window, --repair-rows, --min-span and --fuzzy.
 void add_rule_options(CLI::App& app, ReuseOptions& rule);
 
 }  // namespace kvs
