@@ -26,7 +26,7 @@ class Stories : public testing::Test {
   std::vector<int32_t> encode(const std::string& text) { return tokenizer->encode(text); }
 
   Task task(const std::string& text, const std::string& id = "a") {
-    return {.id = id, .tokens = encode(text), .max_tokens = 20};
+    return {.id = id, .tokens = encode(text), .max_tokens = 20, .reuse = {.sinks = 4}};
   }
 
   // Longer than a fingerprint's reach, which finds spans of 31 tokens for certain.

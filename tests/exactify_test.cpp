@@ -17,7 +17,11 @@ class Exactify : public testing::Test {
   }
 
   Task task(const std::string& text, const std::string& id) {
-    return {.id = id, .tokens = tokenizer->encode(text), .max_tokens = 20, .exactify = true};
+    return {.id = id,
+            .tokens = tokenizer->encode(text),
+            .max_tokens = 20,
+            .reuse = {.sinks = 4},
+            .exactify = true};
   }
   Response run(const std::string& text, const std::string& id) {
     return engine.run(task(text, id));
