@@ -141,16 +141,17 @@ bool AnswerStream::send_end(httplib::DataSink& sink) {
 
 bool AnswerStream::advance(httplib::DataSink& sink) {
   if (!opened_ && !open(sink)) return false;
+  if (!break_silence(sink) || connection_.peer_gone()) return false;
   for (AnswerPiece& piece : take())
     if (!send_piece(sink, piece)) return false;
-  if (channel_->finished() || failed()) {
-    if (!failed() && !send_end(sink)) return false;
-    sink.done();
-    return true;
-  }
-  if (connection_.peer_gone()) return false;
-  const auto silence = std::chrono::milliseconds(options_.ping_ms);
-  if (Clock::now() - last_sent_ < silence) return true;
+  if (!channel_->finished() && !failed()) return true;
+  if (!failed() && !send_end(sink)) return false;
+  sink.done();
+  return true;
+}
+
+bool AnswerStream::break_silence(httplib::DataSink& sink) {
+  if (Clock::now() - last_sent_ < std::chrono::milliseconds(options_.ping_ms)) return true;
   constexpr std::string_view kPing = ": ping\n\n";
   last_sent_ = Clock::now();
   return sink.write(kPing.data(), kPing.size());

@@ -48,6 +48,7 @@ class AnswerStream {
   bool open(httplib::DataSink& sink);
   bool send_piece(httplib::DataSink& sink, AnswerPiece& piece);
   bool send_end(httplib::DataSink& sink);
+  bool break_silence(httplib::DataSink& sink);
   bool send(httplib::DataSink& sink, const Json& json);
   const Response* failed() const;
   Refusal failure(const Response& response) const;

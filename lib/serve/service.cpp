@@ -82,10 +82,11 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
   listener_.start();
 }
 
-// Answers end first, so that nobody waits for them when the listener goes.
+// Answers end first, and are given time to say so: the listener cuts streams off when it goes.
 Service::~Service() {
   draining_ = true;
   loop_.stop();
+  drain(std::chrono::seconds(2));
   listener_.finish();
 }
 
