@@ -9,7 +9,7 @@
 #include <random>
 
 #include "engine/resident_vectors.h"
-#include "kvs/kv_archive.h"
+#include "support/archive_prompt.h"
 #include "support/errors.h"
 #include "support/temporary_folder.h"
 #include "support/token_texts.h"
@@ -296,7 +296,7 @@ TEST(ResidentVectors, BecomeAGraphWhenTheyAreMany) {
   for (uint32_t donor = 0; donor < 2'800; donor += 25)
     found += vectors.search(all[donor], 1).at(0).donor == donor;
 
-  EXPECT_GE(found, 104);                     // of 108
+  EXPECT_GE(found, 104);                    // of 108
   EXPECT_GT(vectors.bytes(), 2'800 * 290);  // links too
 }
 
