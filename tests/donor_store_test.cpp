@@ -9,7 +9,7 @@
 #include <random>
 
 #include "engine/resident_vectors.h"
-#include "kvs/kv_archive.h"
+#include "support/archive_prompt.h"
 #include "support/errors.h"
 #include "support/temporary_folder.h"
 #include "support/token_texts.h"

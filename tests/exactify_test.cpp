@@ -17,11 +17,9 @@ class Exactify : public testing::Test {
   }
 
   Task task(const std::string& text, const std::string& id) {
-    return {.id = id,
-            .tokens = tokenizer->encode(text),
-            .max_tokens = 20,
-            .reuse = {.sinks = 4},
-            .exactify = true};
+    Task task{.id = id, .tokens = tokenizer->encode(text), .max_tokens = 20, .exactify = true};
+    task.reuse.policy = Policy::naive;
+    return task;
   }
   Response run(const std::string& text, const std::string& id) {
     return engine.run(task(text, id));

@@ -30,14 +30,14 @@ void Exactifier::add(InexactText text) {
   if (waiting_.size() > kMaxWaiting) waiting_.pop_front();
 }
 
-// Those that an alignment with exact rows leaves over.
+// Those that an alignment with exact rows leaves over, however many donors they lie in.
 int64_t Exactifier::new_tokens(const InexactText& text) {
   const std::vector<ReuseDonor> found =
       donors_.find({.tokens = text.tokens, .tenant = text.tenant});
   std::vector<std::span<const int32_t>> exact;
   for (const ReuseDonor& donor : found)
     if (donor.only_at < 0) exact.push_back(donor.tokens.first(donor.exact_rows));
-  const std::vector<SourceSpan> spans = cover(text.tokens, exact);
+  const std::vector<SourceSpan> spans = cover(text.tokens, exact, {.span_cost = 0, .donor_cost = 0});
   return std::accumulate(spans.begin(), spans.end(), static_cast<int64_t>(text.tokens.size()),
                          [](int64_t left, const SourceSpan& span) { return left - span.count; });
 }
