@@ -37,7 +37,8 @@ int64_t Exactifier::new_tokens(const InexactText& text) {
   std::vector<std::span<const int32_t>> exact;
   for (const ReuseDonor& donor : found)
     if (donor.only_at < 0) exact.push_back(donor.tokens.first(donor.exact_rows));
-  const std::vector<SourceSpan> spans = cover(text.tokens, exact, {.span_cost = 0, .donor_cost = 0});
+  const std::vector<SourceSpan> spans =
+      cover(text.tokens, exact, {.span_cost = 0, .donor_cost = 0});
   return std::accumulate(spans.begin(), spans.end(), static_cast<int64_t>(text.tokens.size()),
                          [](int64_t left, const SourceSpan& span) { return left - span.count; });
 }
