@@ -47,7 +47,7 @@ class Donors : public testing::Test {
 
   static void use(DonorStore& store, const Tokens& tokens, const std::string& tenant) {
     std::vector<ReuseDonor> found = store.find({.tokens = tokens, .tenant = tenant});
-    store.load(found.at(0));
+    store.load(found.at(0), std::ssize(tokens));
   }
 
   std::unique_ptr<Backend> backend = make_backend({.device = "cpu", .threads = 1});
@@ -137,11 +137,15 @@ TEST_F(Donors, ThatAreUsedStayLonger) {
   for (uint64_t seed = 0; seed < 32; ++seed) add(store, std::to_string(seed), "a", text(seed));
   use(store, text(0), "a");
   ids(store, text(1));  // only looked at
+  const Tokens second = text(2);
+  std::vector<ReuseDonor> hardly = store.find({.tokens = second, .tenant = "a"});
+  store.load(hardly.at(0), 1);
 
-  ASSERT_TRUE(store.make_room(4));
+  ASSERT_TRUE(store.make_room(6));
 
   EXPECT_EQ(ids(store, text(0)), Ids{"0"});
   EXPECT_TRUE(ids(store, text(1)).empty());
+  EXPECT_TRUE(ids(store, text(2)).empty());
 }
 
 TEST_F(Donors, ThatCostMoreForTheirSizeStayLonger) {

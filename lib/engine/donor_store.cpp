@@ -237,8 +237,8 @@ std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
   return found;
 }
 
-void DonorStore::load(ReuseDonor& donor) {
-  if (donor.item >= 0) impl_->held.order.use(donor.item);
+void DonorStore::load(ReuseDonor& donor, int64_t rows) {
+  if (donor.item >= 0 && 10 * rows >= std::ssize(donor.tokens)) impl_->held.order.use(donor.item);
   if (donor.view) return;
   const auto blocks = static_cast<int64_t>(donor.tokens.size()) / kBlockTokens + 1;
   make_room(blocks, /*keep_candidates=*/true);

@@ -200,7 +200,8 @@ void Engine::Impl::prepare(Sequence& sequence) {
 
   start = Clock::now();
   for (size_t donor = 0; donor < candidates.size(); ++donor)
-    if (plan.tokens_of(static_cast<int32_t>(donor)) > 0) donors.load(candidates[donor]);
+    if (const int64_t rows = plan.tokens_of(static_cast<int32_t>(donor)); rows > 0)
+      donors.load(candidates[donor], rows);
   report.load_ms = ms_since(start);
 
   const auto selector = make_selector(task.reuse.policy);

@@ -50,7 +50,8 @@ std::optional<Exactifier::Running> Exactifier::begin(InexactText text) {
   std::vector<ReuseDonor> found = donors_.find({.tokens = text.tokens, .tenant = text.tenant});
   const ReusePlan plan = plan_reuse(text.tokens, found, lossless);
   for (size_t donor = 0; donor < found.size(); ++donor)
-    if (plan.tokens_of(static_cast<int32_t>(donor)) > 0) donors_.load(found[donor]);
+    if (const int64_t rows = plan.tokens_of(static_cast<int32_t>(donor)); rows > 0)
+      donors_.load(found[donor], rows);
 
   const std::vector<int64_t> rows = plan.rows_to_compute();
   const auto blocks = static_cast<int64_t>(rows.size()) / kBlockTokens + 2;
