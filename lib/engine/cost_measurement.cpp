@@ -68,6 +68,7 @@ double keys_of(const Size& size) {
 // ms = pass + rows x row + keys x key. Each timing is weighed by 1 / ms: relative errors count.
 CostModel fit(const std::vector<Timing>& timings) {
   std::vector<std::vector<double>> rows;
+  rows.reserve(timings.size());
   for (const auto& [size, ms] : timings)
     rows.push_back({1 / ms, static_cast<double>(size.rows) / ms, keys_of(size) / ms});
   const std::vector<double> ones(rows.size(), 1.0);

@@ -25,11 +25,10 @@ struct Refusal {
 
 /// Throws a Refusal of status 400 that names the field.
 template <typename... Args>
-[[noreturn]] void refuse_field(std::string param, std::string code,
+[[noreturn]] void refuse_field(const std::string& param, const std::string& code,
                                fmt::format_string<Args...> text, Args&&... args) {
-  throw Refusal{.message = fmt::format(text, std::forward<Args>(args)...),
-                .param = std::move(param),
-                .code = std::move(code)};
+  throw Refusal{
+      .message = fmt::format(text, std::forward<Args>(args)...), .param = param, .code = code};
 }
 
 }  // namespace kvs

@@ -201,10 +201,10 @@ void Service::note(const httplib::Request& request, const httplib::Response& res
                            {"ms", ms_since(connection.arrived())}};
   if (connection.log.is_object())
     for (const auto& [key, value] : connection.log.as_object()) line.set(key, value);
-  log(std::move(line));
+  log(line);
 }
 
-void Service::log(Json line) {
+void Service::log(const Json& line) {
   if (!options_.log) return;
   Json::Object members = line.as_object();
   members.insert(members.begin(), {"time", now_text()});

@@ -38,7 +38,7 @@ class Service : public HttpServer {
   Caller caller_of(const httplib::Request& request) const;
   void explain_failure(const httplib::Request& request, httplib::Response& response);
   void note(const httplib::Request& request, const httplib::Response& response);
-  void log(Json line);
+  void log(const Json& line);
 
   // generate.cpp
   void chat(Exchange& exchange);
