@@ -51,7 +51,8 @@ CLI::App* add_report_command(CLI::App& app, ReportCommand& command) {
   report
       ->add_option("--detail", command.details,
                    "What run --detail wrote, for each of FILES in the same order")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->allow_extra_args(false);  // or it would take the FILES too
   report->add_option("--format", command.format, "terminal, markdown or html")
       ->type_name("NAME")
       ->capture_default_str()
