@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
 
+#include "kvs/engine.h"
 #include "kvs/error.h"
+#include "support/tiny_model.h"
 
 namespace kvs::test {
 namespace {
@@ -123,6 +126,33 @@ TEST(Guard, NamesWhatItsFileLacks) {
             "p.json: guard: field 'of_counts': expected 6 numbers in a row, found 1");
   EXPECT_EQ(refusal(R"({"budgets":[0.1],"of_counts":[]})"),
             "p.json: guard: field 'of_counts': expected 1 rows, found 0");
+}
+
+TEST(Guard, SaysWhyNothingIsKeptWhenItRefusesBehindTheFirstPass) {
+  // By the counts all is well, by what is measured nothing is.
+  Json json, trials{Json::Array{}};
+  const Json low(Json::Array{-10}), zero(Json::Array{0});
+  for (int i = 0; i < 100; ++i) trials.push(Json::Array{low, low, zero});
+  json.set("budgets", zero);
+  json.set("of_counts", Json::Array{Json(Json::Array{-10, 0, 0, 0, 0, 0})});
+  json.set("of_all", Json::Array{Json(Json::Array{10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})});
+  json.set("trials", std::move(trials));
+  const Guard guard = Guard::from_json(json, "p.json", {});
+  TinyModel model(data_path("stories260K.gguf"));
+  Engine engine(model.transformer, nullptr, {.max_blocks = 64, .kv_type = DType::f32});
+  std::vector<int32_t> tokens(150);
+  for (int i = 0; i < 150; ++i) tokens[i] = 300 + i;
+  engine.run({.id = "old", .tokens = tokens, .max_tokens = 0});
+  std::rotate(tokens.begin(), tokens.begin() + 1, tokens.begin() + 5);
+  Task task{.id = "new", .tokens = tokens, .max_tokens = 1};
+  task.reuse = {.policy = Policy::kvshare, .sinks = 2, .halo = 2, .last = 4};
+  ASSERT_GT(engine.run(task).reuse.shifted, 40);  // without a guard
+  task.reuse.guard = &guard;
+
+  const ReuseReport reuse = engine.run(task).reuse;
+
+  EXPECT_EQ(reuse.shifted, 0);
+  EXPECT_EQ(reuse.reason, ReuseReason::guard);
 }
 
 TEST(Guard, NeedsEnoughSamples) {

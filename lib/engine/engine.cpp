@@ -244,6 +244,8 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
   const double share = static_cast<double>(pass.rows_run()) / all;
   const std::vector<float> first_logits = pass.logits();
   mark_recomputed(plan, pass.mostly_computed());
+  const bool guarded = task.reuse.policy == Policy::kvshare && task.reuse.guard;
+  if (guarded && !task.reuse.budget && plan.kept() == 0) plan.reason = ReuseReason::guard;
   sequence.report.evidence = pass.evidence();
   sequence.start_computed(plan, candidates, pass.view(), share);
   sequence.rows_computed();

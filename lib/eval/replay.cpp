@@ -127,7 +127,7 @@ void Replay::store(const WorkloadRequest& request, const LayeredView& view, cons
     outcome.background_compute =
         static_cast<double>(approximate) / static_cast<double>(view.size());
   engine_.donors().add(task.id, task.tenant, task.tokens, (exactified ? full.view : view).top(),
-                       outcome.reuse.depth);
+                       exactified ? 0 : outcome.reuse.depth);
 }
 
 }  // namespace kvs
