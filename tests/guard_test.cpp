@@ -14,27 +14,33 @@
 namespace kvs::test {
 namespace {
 
-/// Prompts whose divergence falls with the budget and grows with the attention to kept rows, up to
-/// noise: what a guard can learn.
+ReuseEvidence evidence_with(int64_t edits, double kept_mass) {
+  return {.tokens = 1000,
+          .kept = 900,
+          .computed = edits,
+          .seams = 2,
+          .measured = true,
+          .kept_mass = kept_mass,
+          .edit_mass = 0.01,
+          .halo_mass = 0.1,
+          .key_drift = 0.5,
+          .value_drift = 0.2};
+}
+
+/// Prompts whose divergence falls with the budget and grows with the edits and the attention to
+/// kept rows, up to noise: what a guard can learn.
 std::vector<GuardSample> samples(int count, unsigned seed, double scale = 1) {
   std::mt19937 random(seed);
-  std::lognormal_distribution<double> mass(-3, 1), noise(0, 0.3);
+  std::lognormal_distribution<double> mass(-3, 0.7), noise(0, 0.3);
   std::uniform_int_distribution<int64_t> edits(5, 60);
   std::vector<GuardSample> made;
   for (int i = 0; i < count; ++i) {
-    const double kept_mass = mass(random);
-    GuardSample sample{.evidence = {.tokens = 1000,
-                                    .kept = 900,
-                                    .computed = edits(random),
-                                    .seams = 2,
-                                    .measured = true,
-                                    .kept_mass = kept_mass,
-                                    .edit_mass = 0.01,
-                                    .halo_mass = 0.1,
-                                    .key_drift = 0.5,
-                                    .value_drift = 0.2}};
-    for (const double share : {0.2, 0.05})
-      sample.kl.push_back(scale * share * kept_mass * noise(random));
+    const ReuseEvidence evidence = evidence_with(edits(random), mass(random));
+    GuardSample sample;
+    for (const double share : {0.02, 0.004})
+      sample.attempts.push_back({.evidence = evidence,
+                                 .kl = scale * share * static_cast<double>(evidence.computed) *
+                                       evidence.kept_mass * noise(random)});
     made.push_back(sample);
   }
   return made;
@@ -59,15 +65,19 @@ TEST(Guard, KeepsItsPromiseOnPromptsItHasNotSeen) {
 
 TEST(Guard, ComputesMoreWhereItExpectsMore) {
   const Guard guard = guard_for(samples(400, 1));
-  ReuseEvidence evidence = samples(1, 2)[0].evidence;
 
-  evidence.kept_mass = 0.005;
-  EXPECT_EQ(guard.budget_for(evidence), 0);
-  evidence.kept_mass = 0.5;
-  EXPECT_EQ(guard.budget_for(evidence), 0.2);
-  evidence.kept_mass = 50;
-  EXPECT_EQ(guard.budget_for(evidence), std::nullopt);
-  EXPECT_GT(guard.predict(evidence, 0), guard.predict(evidence, 1));
+  EXPECT_EQ(guard.budget_for(evidence_with(5, 0)), 0);
+  EXPECT_EQ(guard.budget_for(evidence_with(60, 0)), 0.2);
+  EXPECT_EQ(guard.budget_for(evidence_with(5000, 0)), std::nullopt);
+  EXPECT_GT(guard.expect(evidence_with(30, 0), 0), guard.expect(evidence_with(30, 0), 1));
+}
+
+TEST(Guard, LooksAgainBehindTheFirstPass) {
+  const Guard guard = guard_for(samples(400, 1));
+
+  EXPECT_TRUE(guard.accepts(evidence_with(20, 0.01), 0));
+  EXPECT_FALSE(guard.accepts(evidence_with(20, 5), 0));
+  EXPECT_FALSE(guard.accepts(evidence_with(20, 0.01), 0.1)) << "a budget it does not know";
 }
 
 TEST(Guard, RefusesAllWhereNothingKeepsThePromise) {
@@ -75,7 +85,7 @@ TEST(Guard, RefusesAllWhereNothingKeepsThePromise) {
   const auto unseen = samples(50, 4);
 
   EXPECT_EQ(guard.limit(), -std::numeric_limits<double>::infinity());
-  EXPECT_TRUE(guard.refuses(unseen[0].evidence));
+  EXPECT_EQ(guard.budget_for(unseen[0].attempts[0].evidence), std::nullopt);
   EXPECT_EQ(guard.judge(unseen, 0.05).accepted, 0);
 }
 
@@ -83,13 +93,13 @@ TEST(Guard, AcceptsAllWhereNothingDrifts) {
   const Guard guard = guard_for(samples(400, 5, /*scale=*/1e-4));
 
   for (const GuardSample& sample : samples(50, 6)) {
-    EXPECT_FALSE(guard.refuses(sample.evidence));
+    EXPECT_EQ(guard.budget_for(sample.attempts[0].evidence), 0);
   }
   EXPECT_GT(guard.judge(samples(500, 7), 0.05).share_accepted(), 0.97);
 }
 
 TEST(Guard, IsStricterWhereMoreIsPromised) {
-  const auto calibration = samples(600, 8);
+  const auto calibration = samples(600, 8, /*scale=*/3);
   const double usual = guard_for(calibration).limit();
 
   EXPECT_LT(guard_for(calibration, {.confidence = 0.99}).limit(), usual);
@@ -105,7 +115,7 @@ TEST(Guard, SurvivesItsFile) {
 
   EXPECT_NEAR(read.limit(), guard.limit(), 1e-5);
   EXPECT_LT(stricter.limit(), read.limit());
-  const ReuseEvidence evidence = samples(1, 10)[0].evidence;
+  const ReuseEvidence evidence = evidence_with(20, 0.05);
   EXPECT_NEAR(read.predict(evidence, 1), guard.predict(evidence, 1), 1e-4);
 }
 
@@ -158,7 +168,7 @@ TEST(Guard, SaysWhyNothingIsKeptWhenItRefusesBehindTheFirstPass) {
 TEST(Guard, NeedsEnoughSamples) {
   EXPECT_THROW(guard_for(samples(39, 1)), Error);
   auto uneven = samples(80, 1);
-  uneven[3].kl.pop_back();
+  uneven[3].attempts.pop_back();
   EXPECT_THROW(guard_for(uneven), Error);
 }
 

@@ -42,6 +42,7 @@ class Policies : public testing::Test {
     Positions chosen;
     std::vector<Positions> stages;
     Positions queries;
+    int layer_step = 1;
     std::vector<float> logits;
     int64_t rows_run;
     LayeredView view;
@@ -57,6 +58,7 @@ class Policies : public testing::Test {
     pass.finish(out.chosen);
     out.stages = recorder.chosen;
     out.queries = recorder.queries;
+    out.layer_step = recorder.layer_step;
     out.logits = pass.logits();
     out.rows_run = pass.rows_run();
     out.view = pass.view();
@@ -128,13 +130,16 @@ class DoublePrompt {
              !std::binary_search(required.begin(), required.end(), row.first);
     });
   }
-  /// Mean mass over the layers, summed over the queries. [positions]
-  std::vector<double> run(int first, int end, const Positions& queries) {
+  /// Mean mass over every so many-th layer, the last among them, summed over the queries.
+  /// [positions]
+  std::vector<double> run(int first, int end, const Positions& queries, int step = 1) {
+    const int measured = (end - first + step - 1) / step;
     std::vector<double> mass(tokens_.size());
     model_.run(rows_, cache_, first, end,
-               [&](int, int64_t position, const std::vector<double>& weights) {
+               [&](int layer, int64_t position, const std::vector<double>& weights) {
+                 if ((end - 1 - layer) % step != 0) return;
                  if (!std::binary_search(queries.begin(), queries.end(), position)) return;
-                 for (size_t p = 0; p < weights.size(); ++p) mass[p] += weights[p] / (end - first);
+                 for (size_t p = 0; p < weights.size(); ++p) mass[p] += weights[p] / measured;
                });
     return mass;
   }
@@ -254,7 +259,7 @@ TEST_F(Policies, KvshareAddsWindowsToItsStructure) {
 
   DoublePrompt oracle(plan, old_tokens, tokens);
   oracle.start(/*all=*/false);
-  const auto mass = oracle.run(0, 5, got.queries);
+  const auto mass = oracle.run(0, 5, got.queries, got.layer_step);
   const auto window_mean = [&](int64_t row) {  // the kept rows are one run
     const int64_t first = kept.front() + (row - kept.front()) / 8 * 8;
     const int64_t end = std::min(first + 8, kept.back() + 1);

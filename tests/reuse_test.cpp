@@ -130,7 +130,8 @@ TEST_F(Reuse, LetsRowsServeTokensThatAreAlike) {
   EXPECT_EQ(planned({.policy = Policy::epic, .sinks = 4, .fuzzy = 0.8}),
             "exact 0+40, fuzzy 40+1, recomputed 41+4, shifted 45+25, computed 70+1, "
             "recomputed 71+4, shifted 75+24, recomputed 99+1");
-  EXPECT_EQ(planned({.policy = Policy::kvshare, .halo = 8, .last = 16, .fuzzy = 0.8}).substr(0, 39),
+  EXPECT_EQ(planned({.policy = Policy::kvshare, .budget = 1, .halo = 8, .last = 16, .fuzzy = 0.8})
+                .substr(0, 39),
             "exact 0+40, fuzzy 40+1, recomputed 41+8");
   EXPECT_EQ(planned({.mode = ReuseMode::exact, .fuzzy = 0.8}), "exact 0+40, computed 40+60");
   EXPECT_EQ(planned({.policy = Policy::prefix, .fuzzy = 0.8}), "exact 0+40, computed 40+60");
@@ -158,13 +159,13 @@ TEST_F(Reuse, AGuardVouchesForNoFuzzyRow) {
   std::vector<GuardSample> samples;
   for (int sample = 0; sample < 100; ++sample) {
     const double kept_mass = mass(random);
-    samples.push_back({.evidence = {.tokens = 100,
-                                    .kept = 90,
-                                    .computed = 1 + sample % 9,
-                                    .seams = 1,
-                                    .measured = true,
-                                    .kept_mass = kept_mass},
-                       .kl = {1e-3 * kept_mass, 5e-4 * kept_mass}});
+    const ReuseEvidence evidence{.tokens = 100,
+                                 .kept = 90,
+                                 .computed = 1 + sample % 9,
+                                 .seams = 1,
+                                 .measured = true,
+                                 .kept_mass = kept_mass};
+    samples.push_back({{{evidence, 1e-3 * kept_mass}, {evidence, 5e-4 * kept_mass}}});
   }
   const Guard guard({0, 0.2}, samples, GuardPromise{});
   const Tokens old_prompt = range(0, 100);

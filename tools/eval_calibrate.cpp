@@ -31,20 +31,23 @@ std::string table_of(const Json& calibration) {
 }
 
 std::vector<CalibrationSet> collect(const CalibrateCommand& command, ContestModel& model,
-                                    const std::vector<Workload>& workloads) {
+                                    const std::vector<Workload>& workloads, std::string& detail) {
   std::vector<CalibrationSet> sets;
   for (const Workload& workload : workloads) {
     const auto runs = static_cast<int64_t>((command.budgets.size() + 1) * workload.requests.size());
     Progress progress(workload.name, "runs", runs);
-    sets.push_back(collect_samples(model.transformer(), model.prompts().tokenizer(), workload,
-                                   command.budgets,
-                                   {.engine = model.engine_options(),
-                                    .reuse = command.contest.rule,
-                                    .exactify = true,
-                                    .on_progress = [&] {
-                                      progress.add();
-                                      check_interrupt();
-                                    }}));
+    sets.push_back(
+        collect_samples(model.transformer(), model.prompts().tokenizer(), workload, command.budgets,
+                        {.engine = model.engine_options(),
+                         .reuse = command.contest.rule,
+                         .exactify = true,
+                         .skip_lossless = true,
+                         .on_detail = [&](const Json& line) { detail += line.dump() + "\n"; },
+                         .on_progress =
+                             [&] {
+                               progress.add();
+                               check_interrupt();
+                             }}));
   }
   return sets;
 }
@@ -68,6 +71,8 @@ CLI::App* add_calibrate_command(CLI::App& app, CalibrateCommand& command) {
   calibrate->add_option("-o,--out", command.out, "Write the policy file here; -: standard output")
       ->type_name("FILE")
       ->required();
+  calibrate->add_option("--detail", command.detail, "Write a line for each request and budget")
+      ->type_name("FILE");
   return calibrate;
 }
 
@@ -78,8 +83,10 @@ int run_calibrate_command(const CalibrateCommand& command) {
   const std::vector<Workload> workloads = open_workloads(command.requests, model.prompts());
   model.load();
   for (const Workload& workload : workloads) require_fit(workload, model.transformer().config());
-  const Json calibration =
-      calibrate_guard(collect(command, model, workloads), command.budgets, command.promise);
+  std::string detail;
+  const std::vector<CalibrationSet> sets = collect(command, model, workloads, detail);
+  if (!command.detail.empty()) write_file(command.detail, detail);
+  const Json calibration = calibrate_guard(sets, command.budgets, command.promise);
   const ReuseSupport support(model.model(), model.kv_type(), {});
   write_file(command.out,
              policy_file_text(model.model(), model.origin(), support.costs(), calibration));

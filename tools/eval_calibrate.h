@@ -16,6 +16,7 @@ struct CalibrateCommand {
   GuardPromise promise;
   std::vector<double> budgets{0, 0.1, 0.2, 0.4};
   std::string out;
+  std::string detail;
 };
 
 /// Adds `kvs-eval calibrate` and returns it; call run_calibrate_command where it was chosen.

@@ -58,6 +58,7 @@ struct Engine::Impl {
         exactifier(transformer, pool, donors, options) {}
 
   void check(const Task& task) const;
+  std::vector<ReuseDonor> candidates(const Task& task);
   void admit();
   void prepare(Sequence& sequence);
   void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
@@ -124,6 +125,10 @@ Response Engine::run(Task task) {
   return *std::move(response);
 }
 
+ReusePlan Engine::plan(const Task& task) {
+  return plan_reuse(task.tokens, impl_->candidates(task), task.reuse, impl_->options.cosines);
+}
+
 std::vector<std::vector<float>> Engine::continuation_logits(const LayeredView& prompt,
                                                             std::span<const int32_t> continuation) {
   const auto rows = static_cast<int64_t>(continuation.size());
@@ -181,6 +186,12 @@ void Engine::Impl::admit() {
   }
 }
 
+std::vector<ReuseDonor> Engine::Impl::candidates(const Task& task) {
+  if (task.reuse.mode == ReuseMode::off || task.reuse.policy == Policy::full) return {};
+  return donors.find(
+      {.tokens = task.tokens, .tenant = task.tenant, .conversation = task.conversation});
+}
+
 // Finds donors, plans, loads, and builds the view.
 void Engine::Impl::prepare(Sequence& sequence) {
   const Task& task = sequence.task;
@@ -188,10 +199,7 @@ void Engine::Impl::prepare(Sequence& sequence) {
   free_blocks(blocks_for(task.tokens.size()));
 
   auto start = Clock::now();
-  std::vector<ReuseDonor> candidates;
-  if (task.reuse.mode != ReuseMode::off && task.reuse.policy != Policy::full)
-    candidates = donors.find(
-        {.tokens = task.tokens, .tenant = task.tenant, .conversation = task.conversation});
+  std::vector<ReuseDonor> candidates = this->candidates(task);
   report.lookup_ms = ms_since(start);
 
   start = Clock::now();
@@ -237,15 +245,17 @@ bool Engine::Impl::free_blocks(int64_t blocks, bool keep_candidates) {
 void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                                     std::span<const ReuseDonor> candidates, const KvView& kept) {
   const Task& task = sequence.task;
+  ReuseOptions reuse = task.reuse;
+  if (reuse.budget || reuse.policy != Policy::kvshare) reuse.guard = nullptr;  // it was not asked
+  reuse.budget = plan.budget;
   PromptPass pass(transformer, pool, task.tokens, plan, candidates, kept);
-  pass.finish(selector.select_measured({task.tokens, plan.spans, task.reuse}, pass));
+  pass.finish(selector.select_measured({task.tokens, plan.spans, reuse}, pass));
 
   const double all = static_cast<double>(task.tokens.size()) * transformer.config().layers;
   const double share = static_cast<double>(pass.rows_run()) / all;
   const std::vector<float> first_logits = pass.logits();
   mark_recomputed(plan, pass.mostly_computed());
-  const bool guarded = task.reuse.policy == Policy::kvshare && task.reuse.guard;
-  if (guarded && !task.reuse.budget && plan.kept() == 0) plan.reason = ReuseReason::guard;
+  if (reuse.guard && plan.kept() == 0) plan.reason = ReuseReason::guard;
   sequence.report.evidence = pass.evidence();
   sequence.start_computed(plan, candidates, pass.view(), share);
   sequence.rows_computed();

@@ -10,6 +10,10 @@ namespace {
 
 using Kind = PlanSpan::Kind;
 
+// More rows of a prompt tell a guard no more.
+constexpr size_t kMostHaloRows = 16;
+constexpr size_t kMostDriftRows = 64;
+
 // Attention that queries give to positions, summed on the backend.
 class MassSum {
  public:
@@ -59,6 +63,15 @@ std::vector<int64_t> union_of(std::span<const int64_t> a, std::span<const int64_
   std::vector<int64_t> rows;
   std::set_union(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(rows));
   return rows;
+}
+
+// So many at most, evenly among them.
+template <typename T>
+std::vector<T> sample_of(std::vector<T> rows, size_t most) {
+  if (rows.size() <= most) return rows;
+  std::vector<T> sample;
+  for (size_t i = 0; i < most; ++i) sample.push_back(rows[i * rows.size() / most]);
+  return sample;
 }
 
 // Rows behind an edit that are computed although they have a source, and ask nothing.
@@ -131,22 +144,25 @@ void PromptPass::go_on(std::span<const int64_t> positions, int end) {
   run(end);
 }
 
-std::vector<float> PromptPass::probe(std::span<const int64_t> queries) {
+std::vector<float> PromptPass::probe(std::span<const int64_t> queries, int layer_step) {
   assert(!pass_);
   probed_ = true;
   queries_.assign(queries.begin(), queries.end());
   start(required_);
   const auto size = static_cast<int64_t>(tokens_.size());
-  const std::vector<int64_t> halos = halo_rows(plan_, queries);
+  const std::vector<int64_t> halos = sample_of(halo_rows(plan_, queries), kMostHaloRows);
   MassSum query_sum(transformer_.backend(), size), halo_sum(transformer_.backend(), size);
   run(layers(), [&](const ForwardPass::Chunk& chunk) {
+    if (!is_measured(chunk.layer, layer_step)) return;
     query_sum.add(chunk, rows_at(*pass_, chunk, queries));
     halo_sum.add(chunk, rows_at(*pass_, chunk, halos));
   });
   std::vector<float> mass = query_sum.read();
-  for (float& share : mass) share /= static_cast<float>(layers());
+  const int64_t measured = (layers() + layer_step - 1) / layer_step;
+  for (float& share : mass) share /= static_cast<float>(measured);
   measure(mass, static_cast<int64_t>(queries.size()), halo_sum.read(),
-          static_cast<int64_t>(halos.size()) * layers());
+          static_cast<int64_t>(halos.size()) * measured);
+  measure_drift(layer_step);
   return mass;
 }
 
@@ -167,11 +183,14 @@ void PromptPass::measure(std::span<const float> query_mass, int64_t queries,
   evidence_.kept_mass /= static_cast<double>(std::max<int64_t>(queries, 1));
   evidence_.edit_mass /= static_cast<double>(std::max<int64_t>(queries, 1));
   evidence_.halo_mass /= static_cast<double>(std::max<int64_t>(halos, 1));
-  measure_drift();
+}
+
+bool PromptPass::is_measured(int layer, int layer_step) const {
+  return (layers() - 1 - layer) % layer_step == 0;
 }
 
 // Of rows that have a source and are computed all the same, against their source.
-void PromptPass::measure_drift() {
+void PromptPass::measure_drift(int layer_step) {
   std::vector<KvPair> pairs;
   for (const PlanSpan& span : plan_.spans) {
     if (span.kind != Kind::recomputed) continue;
@@ -179,12 +198,18 @@ void PromptPass::measure_drift() {
       pairs.push_back(pair_of(kept_.slot(span.first + row),
                               donors_[span.donor].view->slot(span.donor_first + row)));
   }
-  const double count = static_cast<double>(pairs.size()) * layers();
-  for (int layer = 0; layer < layers(); ++layer)
+  pairs = sample_of(std::move(pairs), kMostDriftRows);
+  int64_t count = 0;
+  for (int layer = 0; layer < layers(); ++layer) {
+    if (!is_measured(layer, layer_step)) continue;
     for (const RowDeviation& row : deviation_of(pairs, layer)) {
-      evidence_.key_drift += row.key_squares / count;
-      evidence_.value_drift += row.value_squares / count;
+      evidence_.key_drift += row.key_squares;
+      evidence_.value_drift += row.value_squares;
+      ++count;
     }
+  }
+  evidence_.key_drift /= static_cast<double>(std::max<int64_t>(count, 1));
+  evidence_.value_drift /= static_cast<double>(std::max<int64_t>(count, 1));
 }
 
 std::vector<RowDeviation> PromptPass::deviation(std::span<const int64_t> positions) {

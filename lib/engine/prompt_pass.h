@@ -24,7 +24,7 @@ class PromptPass final : public PromptModel {
   int layers() const override { return transformer_.config().layers; }
   void compute_all(int end) override;
   void go_on(std::span<const int64_t> positions, int end) override;
-  std::vector<float> probe(std::span<const int64_t> queries) override;
+  std::vector<float> probe(std::span<const int64_t> queries, int layer_step) override;
   ReuseEvidence evidence() override { return evidence_; }
   std::vector<RowDeviation> deviation(std::span<const int64_t> positions) override;
   std::vector<float> last_row_mass() override { return last_row_mass_; }
@@ -44,7 +44,8 @@ class PromptPass final : public PromptModel {
   void run(int end, const ForwardPass::Observer& observer = {});
   void measure(std::span<const float> query_mass, int64_t queries, std::span<const float> halo_mass,
                int64_t halos);
-  void measure_drift();
+  void measure_drift(int layer_step);
+  bool is_measured(int layer, int layer_step) const;
   std::vector<RowDeviation> deviation_of(std::span<const KvPair> pairs, int layer);
   void finish_probed(std::span<const int64_t> positions);
   void count(std::span<const int64_t> positions, int layers);

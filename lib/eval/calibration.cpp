@@ -53,16 +53,14 @@ CalibrationSet collect_samples(Transformer& transformer, const Tokenizer* tokeni
   for (const double budget : budgets) replay.contestants.push_back({Policy::kvshare, budget});
   replay.answers = false;
   replay.noise_rows = 0;
-  replay.on_detail = {};
 
   CalibrationSet set{.workload = workload.name};
   GuardSample sample;
   replay.on_result = [&](const Contestant& contestant, const ReuseReport& reuse, double kl) {
     if (contestant.policy != Policy::kvshare) return;
-    if (contestant.budget == budgets.front()) sample = {.evidence = reuse.evidence};
-    sample.kl.push_back(kl);
-    if (sample.kl.size() == budgets.size() && sample.evidence.measured)
-      set.samples.push_back(sample);
+    if (contestant.budget == budgets.front()) sample = {};
+    if (reuse.evidence.measured) sample.attempts.push_back({.evidence = reuse.evidence, .kl = kl});
+    if (sample.attempts.size() == budgets.size()) set.samples.push_back(sample);
   };
   run_evaluation(transformer, tokenizer, workload, replay);
   return set;

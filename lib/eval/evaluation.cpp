@@ -76,7 +76,8 @@ class Evaluation {
 
   void add(const Contestant& contestant) {
     EngineOptions engine = options_.engine;
-    if (options_.exactify && contestant.policy == Policy::full)  // it keeps all prompts
+    const bool shares_rows = options_.exactify || options_.skip_lossless;
+    if (shares_rows && contestant.policy == Policy::full)  // it keeps all prompts
       for (const WorkloadRequest& request : workload_.requests)
         engine.max_blocks += static_cast<int64_t>(request.tokens.size()) / kBlockTokens + 1;
     engine.donors.max_depth = contestant.donor_depth;
@@ -98,8 +99,14 @@ class Evaluation {
     Entry& first = entries_.front();
     finish(first, first.replay->run_full(request, full));
     for (auto entry = entries_.begin() + 1; entry != entries_.end(); ++entry)
-      finish(*entry, entry->replay->run(request, full));
+      finish(*entry, run(*entry->replay, request, full));
     if (noise_.replay) finish(noise_, noise_.replay->run(request, full));
+  }
+
+  Outcome run(Replay& replay, const WorkloadRequest& request, const FullRun& full) const {
+    return options_.skip_lossless && !replay.keeps_rows(request)
+               ? replay.adopt(request, full, entries_.front().outcomes.back())
+               : replay.run(request, full);
   }
 
   Json noise_floor(const Results& results) const {

@@ -102,6 +102,17 @@ Outcome Replay::run(const WorkloadRequest& request, const FullRun& full) {
   return outcome;
 }
 
+bool Replay::keeps_rows(const WorkloadRequest& request) {
+  return engine_.plan(task_of(request)).kept() > 0;
+}
+
+Outcome Replay::adopt(const WorkloadRequest& request, const FullRun& full, Outcome outcome) {
+  outcome.kl = 0;
+  outcome.top1 = 1;
+  store(request, full.view, full, outcome);
+  return outcome;
+}
+
 // Rows that decoding repairs differ from token to token, so the answer is forced step by step.
 std::vector<std::vector<float>> Replay::repaired_logits(const WorkloadRequest& request,
                                                         const FullRun& full) {

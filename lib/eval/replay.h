@@ -47,6 +47,11 @@ class Replay {
   /// Answers, compares, and keeps the prompt as a donor.
   Outcome run(const WorkloadRequest& request, const FullRun& full);
 
+  /// Whether run() would keep approximate rows.
+  bool keeps_rows(const WorkloadRequest& request);
+  /// In place of run(), where it would keep none.
+  Outcome adopt(const WorkloadRequest& request, const FullRun& full, Outcome outcome);
+
  private:
   Task task_of(const WorkloadRequest& request) const;
   Outcome answer(Task task);

@@ -43,8 +43,14 @@ double CostModel::compute_ms(const ReusePlan& plan) const {
   return ms;
 }
 
-bool pays(const CostModel& costs, const ReusePlan& plan, std::span<const ReuseDonor> donors) {
+bool pays(const CostModel& costs, const ReusePlan& plan, std::span<const ReuseDonor> donors,
+          int64_t more_rows) {
   double with = costs.compute_ms(plan), without = costs.ms_per_pass;
+  if (more_rows > 0) {
+    const PlanSpan& last = plan.spans.back();
+    with += costs.ms_per_pass + static_cast<double>(more_rows) * costs.ms_per_row +
+            keys_of(last.first + last.count - more_rows, more_rows) * costs.ms_per_key;
+  }
   for (const PlanSpan& span : plan.spans) {
     const bool lossless = span.kind == PlanSpan::Kind::exact;
     if (!lossless)

@@ -27,7 +27,7 @@ ReuseEvidence evidence_of(const ReusePlan& plan) {
     const bool goes_on = before && before->donor == span.donor &&
                          before->donor_first + before->count == span.donor_first;
     if (span.kind != Kind::exact && span.donor >= 0 && !goes_on) ++evidence.seams;
-    if (span.kept()) {
+    if (span.donor >= 0 && span.kind != Kind::exact) {
       evidence.kept += span.count;
       if (span.first != span.donor_first) evidence.moved += span.count;
     }

@@ -133,7 +133,10 @@ ExplainedPlan explain_script(std::span<const int32_t> target,
   for (const PlanSpan& span : plan.spans)
     span.kind == Kind::computed ? explainer.append_computed(explained.spans, span)
                                 : explainer.append_sourced(explained.spans, span);
-  explained.measured = make_selector(options.policy)->measured_rows({target, plan.spans, options});
+  ReuseOptions with_budget = options;
+  with_budget.budget = plan.budget;
+  explained.measured =
+      make_selector(options.policy)->measured_rows({target, plan.spans, with_budget});
   return explained;
 }
 

@@ -15,8 +15,8 @@ namespace {
 constexpr double kLeastKl = 1e-6;  // smaller ones are equal: the arithmetic's own noise
 constexpr double kRidge = 1;
 constexpr size_t kMostBudgets = 16;
-// Shares of the calibration prompts to accept, tried in this order until one breaks the promise.
-constexpr std::array kShares{0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0};
+// Limits to try, in this order until one breaks the promise: ln(max_kl) less so much.
+constexpr double kStrictest = 6, kLaxest = 1.1, kStep = 0.1;
 
 double log_kl(double kl) {
   return std::log(std::max(kl, kLeastKl));
@@ -99,21 +99,24 @@ Guard::Guard(std::vector<double> budgets, const std::vector<GuardSample>& sample
   if (samples.size() < kFewestSamples)
     fail(ErrorKind::argument, "a guard needs at least {} prompts with reuse, found {}",
          kFewestSamples, samples.size());
-  std::vector<Features> counts, all;
+  std::vector<Features> counts;
+  std::vector<std::vector<Features>> all(budgets_.size());
   std::vector<std::vector<double>> targets(budgets_.size());
   for (size_t index = 0; index < samples.size(); ++index) {
     const GuardSample& sample = samples[index];
-    if (sample.kl.size() != budgets_.size())
-      fail(ErrorKind::argument, "sample {} has {} divergences, expected {}", index,
-           sample.kl.size(), budgets_.size());
+    if (sample.attempts.size() != budgets_.size())
+      fail(ErrorKind::argument, "sample {} has {} attempts, expected {}", index,
+           sample.attempts.size(), budgets_.size());
     if (index % 2) continue;
-    counts.push_back(features_of_counts(sample.evidence));
-    all.push_back(features_of(sample.evidence));
-    for (size_t b = 0; b < budgets_.size(); ++b) targets[b].push_back(log_kl(sample.kl[b]));
+    counts.push_back(features_of_counts(sample.attempts.front().evidence));
+    for (size_t b = 0; b < budgets_.size(); ++b) {
+      all[b].push_back(features_of(sample.attempts[b].evidence));
+      targets[b].push_back(log_kl(sample.attempts[b].kl));
+    }
   }
-  for (const std::vector<double>& target : targets) {
-    of_counts_.push_back(least_squares(counts, target, kRidge));
-    of_all_.push_back(least_squares(all, target, kRidge));
+  for (size_t b = 0; b < budgets_.size(); ++b) {
+    of_counts_.push_back(least_squares(counts, targets[b], kRidge));
+    of_all_.push_back(least_squares(all[b], targets[b], kRidge));
   }
   for (size_t index = 1; index < samples.size(); index += 2)
     trials_.push_back(trial_of(samples[index]));
@@ -128,69 +131,64 @@ double Guard::predict(const ReuseEvidence& evidence, size_t budget) const {
   return product(of_all_[budget], features_of(evidence));
 }
 
-bool Guard::refuses(const ReuseEvidence& counts) const {
-  return expect(counts, budgets_.size() - 1) > limit_;
-}
-
-std::optional<double> Guard::budget_for(const ReuseEvidence& evidence) const {
+std::optional<double> Guard::budget_for(const ReuseEvidence& counts) const {
   for (size_t budget = 0; budget < budgets_.size(); ++budget)
-    if (predict(evidence, budget) <= limit_) return budgets_[budget];
+    if (expect(counts, budget) <= limit_) return budgets_[budget];
   return std::nullopt;
 }
 
+bool Guard::accepts(const ReuseEvidence& evidence, double budget) const {
+  const auto found = std::find(budgets_.begin(), budgets_.end(), budget);
+  return found != budgets_.end() && predict(evidence, found - budgets_.begin()) <= limit_;
+}
+
 Guard::Trial Guard::trial_of(const GuardSample& sample) const {
-  Trial trial{.kl = sample.kl};
+  Trial trial;
   for (size_t budget = 0; budget < budgets_.size(); ++budget) {
-    trial.expected.push_back(expect(sample.evidence, budget));
-    trial.predicted.push_back(predict(sample.evidence, budget));
+    const GuardSample::Attempt& attempt = sample.attempts[budget];
+    trial.expected.push_back(expect(attempt.evidence, budget));
+    trial.predicted.push_back(predict(attempt.evidence, budget));
+    trial.kl.push_back(attempt.kl);
   }
   return trial;
 }
 
-// The lowest limit under which a prompt is accepted, refusal beforehand included.
-double Guard::Trial::least_limit() const {
-  return std::max(expected.back(), *std::min_element(predicted.begin(), predicted.end()));
+std::optional<size_t> Guard::Trial::budget_under(double limit) const {
+  for (size_t budget = 0; budget < expected.size(); ++budget)
+    if (expected[budget] <= limit)
+      return predicted[budget] <= limit ? std::optional(budget) : std::nullopt;
+  return std::nullopt;
 }
 
-// Whether the prompt is accepted under a limit and drifts further than promised all the same.
-bool Guard::Trial::breaks(double limit, double max_kl) const {
-  if (least_limit() > limit) return false;
-  size_t budget = 0;
-  while (predicted[budget] > limit) ++budget;
-  return kl[budget] > max_kl;
+Guard::Count Guard::count(const std::vector<Trial>& trials, double limit, double max_kl) {
+  Count count;
+  for (const Trial& trial : trials)
+    if (const std::optional<size_t> budget = trial.budget_under(limit)) {
+      ++count.accepted;
+      count.broken += trial.kl[*budget] > max_kl;
+    }
+  return count;
 }
 
-// Limits are tried from the strictest on, and the last one before the first that fails is taken:
-// the risk is that of a single test.
+// The last limit before the first that fails is taken: the risk is that of a single test.
 void Guard::calibrate(const GuardPromise& promise) {
-  std::vector<double> limits;
-  for (const Trial& trial : trials_) limits.push_back(trial.least_limit());
-  std::sort(limits.begin(), limits.end());
   limit_ = -std::numeric_limits<double>::infinity();
-  for (const double share : kShares) {
-    const auto accepted = static_cast<size_t>(share * static_cast<double>(limits.size()));
+  const auto steps = static_cast<int>(std::round((kStrictest - kLaxest) / kStep));
+  for (int step = 0; step <= steps; ++step) {
+    const double limit = std::log(promise.max_kl) - kStrictest + step * kStep;
+    const auto [accepted, broken] = count(trials_, limit, promise.max_kl);
     // So few prove nothing, whatever became of them.
     if (std::pow(promise.confidence, accepted) > kRisk) continue;
-    const double limit = limits[accepted - 1];
-    int64_t count = 0, broken = 0;
-    for (const Trial& trial : trials_) {
-      count += trial.least_limit() <= limit;
-      broken += trial.breaks(limit, promise.max_kl);
-    }
-    if (binomial_cdf(broken, count, 1 - promise.confidence) > kRisk) return;
+    if (binomial_cdf(broken, accepted, 1 - promise.confidence) > kRisk) return;
     limit_ = limit;
   }
 }
 
 Guard::Verdict Guard::judge(const std::vector<GuardSample>& samples, double max_kl) const {
-  Verdict verdict;
-  for (const GuardSample& sample : samples) {
-    const Trial trial = trial_of(sample);
-    ++verdict.prompts;
-    verdict.accepted += trial.least_limit() <= limit_;
-    verdict.broken += trial.breaks(limit_, max_kl);
-  }
-  return verdict;
+  std::vector<Trial> trials;
+  for (const GuardSample& sample : samples) trials.push_back(trial_of(sample));
+  const auto [accepted, broken] = count(trials, limit_, max_kl);
+  return {.prompts = static_cast<int64_t>(samples.size()), .accepted = accepted, .broken = broken};
 }
 
 double Guard::Verdict::share_accepted() const {

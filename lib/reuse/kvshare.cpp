@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <iterator>
+#include <limits>
 
 #include "kvs/guard.h"
 #include "reuse/choice.h"
@@ -8,69 +8,96 @@
 namespace kvs {
 namespace {
 
-/// This project's rule. First by structure, where rows are known to be off: a halo right of each
-/// edit, the first tokens of each span that moved (attention sinks where they come from), and the
-/// prompt's last tokens, which ask about the others. The rest of the budget goes to windows, as
-/// `probe` finds them; behind them only the rows that ask are computed again. Sources: Hu et al.
-/// 2025 (EPIC) for the sinks, ProphetKV for the probe; the numbers were measured (kvs-policies(7)).
+// Measured on every so many-th layer: the others tell the same.
+constexpr int kLayerStep = 4;
+
+/// This project's rule. A budget goes first to where rows are known to be off, by structure: a halo
+/// right of each edit, the first tokens of each span that moved (attention sinks where they come
+/// from), and the prompt's last tokens, which ask about the others; all of them from their edges
+/// inwards, in step. What is left of it goes to windows, as `probe` finds them; behind them only
+/// the rows that ask are computed again. Sources: Hu et al. 2025 (EPIC) for the sinks, ProphetKV
+/// for the probe; the numbers were measured (kvs-policies(7)).
 class KvshareSelector final : public Selector {
  public:
   std::vector<int64_t> select(const SelectionContext& context) const override {
-    const ReuseOptions& options = context.options;
+    std::vector<Candidate> candidates = structural(context);
+    const auto count = std::min<int64_t>(share_of(budget_of(context), kept_or_recomputed(context)),
+                                         static_cast<int64_t>(candidates.size()));
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
     std::vector<int64_t> positions;
-    const PlanSpan* before = nullptr;
-    for (const PlanSpan& span : context.spans) {
-      if (span.kind == PlanSpan::Kind::shifted) {
-        const bool edit = !before || !before->shared() || before->kind == PlanSpan::Kind::fuzzy;
-        const int64_t moved = span.first == span.donor_first ? 0 : options.sinks;
-        const int64_t rows = std::min(span.count, std::max(edit ? options.halo : 0, moved));
-        for (int64_t row = 0; row < rows; ++row) positions.push_back(span.first + row);
-      }
-      before = &span;
-    }
-    const std::vector<int64_t> last = last_kept(context.spans, options.last);
-    std::vector<int64_t> all;
-    std::set_union(positions.begin(), positions.end(), last.begin(), last.end(),
-                   std::back_inserter(all));
-    return all;
+    for (int64_t i = 0; i < count; ++i) positions.push_back(candidates[i].position);
+    std::sort(positions.begin(), positions.end());
+    return positions;
   }
 
   bool measures() const override { return true; }
 
   int64_t measured_rows(const SelectionContext& context) const override {
-    const double budget = context.options.budget.value_or(ReuseOptions::kDefaultBudget);
-    return rows_to_measure(context.spans, budget);
+    return rows_to_measure(context);
   }
 
   std::vector<int64_t> select_measured(const SelectionContext& context,
                                        PromptModel& model) const override {
     const std::vector<int64_t> kept = kept_positions(context.spans);
-    const std::vector<float> mass = model.probe(query_positions(context.spans, kQueryRows));
-    const std::optional<double> budget = budget_of(context.options, model);
-    if (!budget) return kept;  // the guard refuses to keep any
-    const int64_t count = rows_to_measure(context.spans, *budget);
+    const std::vector<float> mass =
+        model.probe(query_positions(context.spans, kQueryRows), kLayerStep);
+    const Guard* guard = context.options.guard;
+    if (guard && !guard->accepts(model.evidence(), budget_of(context))) return kept;
+    const int64_t count = rows_to_measure(context);
     if (count == 0) return {};
     return highest_windows(kept, values_at(mass, kept), context.options.window, count);
   }
 
  private:
-  static std::optional<double> budget_of(const ReuseOptions& options, PromptModel& model) {
-    if (options.budget || !options.guard)
-      return options.budget.value_or(ReuseOptions::kDefaultBudget);
-    return options.guard->budget_for(model.evidence());
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+  // A kept row, and how soon its turn comes.
+  struct Candidate {
+    int64_t rank, position;
+  };
+
+  static double budget_of(const SelectionContext& context) {
+    return context.options.budget.value_or(ReuseOptions::kDefaultBudget);
+  }
+
+  // In order of position. `last` is served in step with `halo`: so many of its rows come with each
+  // row of a halo.
+  static std::vector<Candidate> structural(const SelectionContext& context) {
+    const ReuseOptions& options = context.options;
+    const int64_t pace = std::max<int64_t>(1, options.last / std::max<int64_t>(1, options.halo));
+    if (context.spans.empty()) return {};
+    const int64_t end = context.spans.back().first + context.spans.back().count;
+    std::vector<Candidate> candidates;
+    const PlanSpan* before = nullptr;
+    for (const PlanSpan& span : context.spans) {
+      if (span.kept()) {
+        const bool edit = !before || !before->shared() || before->kind == PlanSpan::Kind::fuzzy;
+        const int64_t moved = span.first == span.donor_first ? 0 : options.sinks;
+        const int64_t rows = std::max(edit ? options.halo : 0, moved);
+        for (int64_t row = 0; row < span.count; ++row) {
+          const int64_t position = span.first + row, from_end = end - 1 - position;
+          const int64_t last_rank = from_end < options.last ? from_end / pace : kNever;
+          const int64_t rank = row < rows ? std::min(row, last_rank) : last_rank;
+          if (rank < kNever) candidates.push_back({.rank = rank, .position = position});
+        }
+      }
+      before = &span;
+    }
+    return candidates;
   }
 
   // What the budget leaves behind structure.
-  static int64_t rows_to_measure(std::span<const PlanSpan> spans, double budget) {
-    const auto left = static_cast<int64_t>(kept_positions(spans).size());
-    const int64_t structural = recomputed(spans);
-    return std::max<int64_t>(0, share_of(budget, left + structural) - structural);
+  static int64_t rows_to_measure(const SelectionContext& context) {
+    const auto left = static_cast<int64_t>(kept_positions(context.spans).size());
+    const int64_t with_source = kept_or_recomputed(context);
+    return std::max<int64_t>(0, share_of(budget_of(context), with_source) - (with_source - left));
   }
 
-  static int64_t recomputed(std::span<const PlanSpan> spans) {
+  static int64_t kept_or_recomputed(const SelectionContext& context) {
     int64_t rows = 0;
-    for (const PlanSpan& span : spans)
-      if (span.kind == PlanSpan::Kind::recomputed) rows += span.count;
+    for (const PlanSpan& span : context.spans)
+      if (span.kept() || span.kind == PlanSpan::Kind::recomputed) rows += span.count;
     return rows;
   }
 };

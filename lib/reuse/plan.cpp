@@ -152,8 +152,8 @@ ReuseReason reason_for(std::span<const int32_t> tokens, std::span<const ReuseDon
   return donors.empty() ? ReuseReason::no_donor : ReuseReason::none;
 }
 
-ReusePlan plan_all(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
-                   const ReuseOptions& options, const TokenCosines& cosines) {
+ReusePlan plan_sources(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
+                       const ReuseOptions& options, const TokenCosines& cosines) {
   ReusePlan plan;
   plan.reason = reason_for(tokens, donors, options);
   const auto size = static_cast<int64_t>(tokens.size());
@@ -167,22 +167,34 @@ ReusePlan plan_all(std::span<const int32_t> tokens, std::span<const ReuseDonor> 
   }
 
   plan.spans = tile(size, sources, donors);
-  const auto selector = make_selector(options.policy);
-  std::vector<int64_t> chosen = selector->select({tokens, plan.spans, options});
-  if (size > 0 && (chosen.empty() || chosen.back() != size - 1)) chosen.push_back(size - 1);
-  plan.spans = recompute(plan.spans, chosen);
+  if (guard_decides(options))
+    plan.budget = options.guard->budget_for(evidence_of(plan));
+  else if (has_budget(options.policy))
+    plan.budget = options.budget.value_or(ReuseOptions::kDefaultBudget);
   return plan;
 }
 
-// Why kvshare keeps nothing but a lossless prefix.
-ReuseReason declined(const ReusePlan& plan, std::span<const ReuseDonor> donors,
-                     const ReuseOptions& options) {
-  if (options.policy != Policy::kvshare || plan.kept() == 0) return ReuseReason::none;
-  if (options.costs && !pays(*options.costs, plan, donors)) return ReuseReason::unprofitable;
-  if (guard_decides(options) &&
-      (plan.count(Kind::fuzzy) > 0 || options.guard->refuses(evidence_of(plan))))
-    return ReuseReason::guard;
-  return ReuseReason::none;
+// Turns what the policy wants to be computed into such rows, and the last one, whose logits are
+// needed. Returns how many more it will want behind a first pass.
+int64_t select_rows(ReusePlan& plan, std::span<const int32_t> tokens, const ReuseOptions& options) {
+  ReuseOptions with_budget = options;
+  with_budget.budget = plan.budget;
+  const auto selector = make_selector(options.policy);
+  std::vector<int64_t> chosen = selector->select({tokens, plan.spans, with_budget});
+  const auto size = static_cast<int64_t>(tokens.size());
+  if (size > 0 && (chosen.empty() || chosen.back() != size - 1)) chosen.push_back(size - 1);
+  plan.spans = recompute(plan.spans, chosen);
+  return selector->measured_rows({tokens, plan.spans, with_budget});
+}
+
+ReusePlan plan_lossless(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
+                        const ReuseOptions& options, ReuseReason reason) {
+  ReuseOptions lossless = options;
+  lossless.policy = Policy::prefix;
+  ReusePlan plan = plan_sources(tokens, donors, lossless, {});
+  select_rows(plan, tokens, lossless);
+  plan.reason = reason;
+  return plan;
 }
 
 }  // namespace
@@ -211,13 +223,14 @@ std::vector<int64_t> ReusePlan::rows_to_compute() const {
 
 ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
                      const ReuseOptions& options, const TokenCosines& cosines) {
-  ReusePlan plan = plan_all(tokens, donors, options, cosines);
-  const ReuseReason reason = declined(plan, donors, options);
-  if (reason == ReuseReason::none) return plan;
-  ReuseOptions lossless = options;
-  lossless.policy = Policy::prefix;
-  plan = plan_all(tokens, donors, lossless, cosines);
-  plan.reason = reason;
+  ReusePlan plan = plan_sources(tokens, donors, options, cosines);
+  const bool doubtful = options.policy == Policy::kvshare && plan.kept() > 0;
+  if (doubtful && guard_decides(options) && (!plan.budget || plan.count(Kind::fuzzy) > 0))
+    return plan_lossless(tokens, donors, options, ReuseReason::guard);
+  const int64_t more_rows = select_rows(plan, tokens, options);
+  if (doubtful && options.costs && plan.kept() > 0 &&
+      !pays(*options.costs, plan, donors, more_rows))
+    return plan_lossless(tokens, donors, options, ReuseReason::unprofitable);
   return plan;
 }
 

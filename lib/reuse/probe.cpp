@@ -28,7 +28,7 @@ class ProbeSelector final : public Selector {
     const std::vector<int64_t> kept = kept_positions(context.spans);
     const int64_t count = share_of_kept(context);
     if (count == 0) return {};
-    const std::vector<float> mass = model.probe(query_positions(context.spans, kQueryRows));
+    const std::vector<float> mass = model.probe(query_positions(context.spans, kQueryRows), 1);
     return highest_windows(kept, values_at(mass, kept), context.options.window, count);
   }
 };

@@ -17,9 +17,10 @@ class PromptRecorder final : public PromptModel {
     chosen.emplace_back(positions.begin(), positions.end());
     model_.go_on(positions, end);
   }
-  std::vector<float> probe(std::span<const int64_t> rows) override {
+  std::vector<float> probe(std::span<const int64_t> rows, int step) override {
     queries.assign(rows.begin(), rows.end());
-    return model_.probe(rows);
+    layer_step = step;
+    return model_.probe(rows, step);
   }
   std::vector<RowDeviation> deviation(std::span<const int64_t> rows) override {
     return model_.deviation(rows);
@@ -29,6 +30,7 @@ class PromptRecorder final : public PromptModel {
 
   std::vector<std::vector<int64_t>> chosen;
   std::vector<int64_t> queries;
+  int layer_step = 0;
 
  private:
   PromptModel& model_;

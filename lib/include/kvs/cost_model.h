@@ -27,9 +27,10 @@ struct KVS_API CostModel {
 };
 
 /// Whether a reuse is expected to be faster than computing what is not a lossless prefix, by at
-/// least a tenth: one pass over the plan's rows, and loading those whose donors have no view yet.
-KVS_API bool pays(const CostModel& costs, const ReusePlan& plan,
-                  std::span<const ReuseDonor> donors);
+/// least a tenth: one pass over the plan's rows, a second one over `more_rows`, and loading those
+/// whose donors have no view yet.
+KVS_API bool pays(const CostModel& costs, const ReusePlan& plan, std::span<const ReuseDonor> donors,
+                  int64_t more_rows = 0);
 
 /// Times passes of several sizes, each more than once, and fits the model to their medians; about a
 /// second on a small model. Loading is left at 0. Throws Error(device) where there is no memory for

@@ -117,6 +117,9 @@ class KVS_API Engine {
   /// Submits one task and runs until it is done.
   Response run(Task task);
 
+  /// How the task's rows would come about now, before anything is measured; nothing is loaded.
+  ReusePlan plan(const Task& task);
+
   /// The logits behind a prompt (all its rows computed, by this engine) and each token of a
   /// continuation, at most Transformer::kMaxLogitsRows of them, in one forward pass: as many rows
   /// of [vocab]. The prompt's view stays as it is. Throws Error(device) where the pool is full.

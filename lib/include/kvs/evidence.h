@@ -14,7 +14,7 @@ namespace kvs {
 /// answer drifts. Source: design, section 6.
 struct ReuseEvidence {
   int64_t tokens = 0;
-  int64_t kept = 0;        ///< shifted rows
+  int64_t kept = 0;        ///< rows with a source, chosen to be computed or not; exact ones not
   int64_t moved = 0;       ///< of them those with another position than at home
   int64_t computed = 0;    ///< rows without a source in front of the last kept one: the edits
   int64_t seams = 0;       ///< starts of kept spans behind something else than at home

@@ -11,10 +11,13 @@
 
 namespace kvs {
 
-/// What one prompt taught: its evidence, and how far the answer drifted with each budget.
+/// What one prompt taught: what was measured with each budget, and how far the answer drifted.
 struct GuardSample {
-  ReuseEvidence evidence;  ///< measured
-  std::vector<double> kl;  ///< in nats, one for each budget
+  struct Attempt {
+    ReuseEvidence evidence;  ///< measured; the counts are the same with each budget
+    double kl = 0;           ///< in nats
+  };
+  std::vector<Attempt> attempts;  ///< one for each budget
 };
 
 struct GuardPromise {
@@ -23,13 +26,16 @@ struct GuardPromise {
 };
 
 /// Says how much of a prompt has to be computed anew so that the answer stays as it was, or that
-/// nothing less than all would do: predicts ln KL from the evidence, for each budget by a linear
-/// function of its own, and takes the first budget whose prediction is below a limit. The limit is
-/// the highest for which the promise holds on calibration prompts that the functions have not seen,
-/// escalation and refusal included: among the accepted ones P(KL > max_kl) <= 1 - confidence, at a
-/// risk of kRisk that calibration was lucky. Assumes that prompts are drawn like the calibration
-/// prompts, independently. Source: Angelopoulos et al. 2021 (Learn then Test), fixed sequence
-/// testing with exact binomial p-values; design, section 6.
+/// nothing less than all would do. It predicts ln KL by linear functions, one set for each budget:
+/// from the counts alone, and from all of the evidence. Before anything is computed it takes the
+/// first budget whose prediction is below a limit, or refuses; what is measured in the first pass
+/// then has to say the same, or everything is computed. The limit is the highest for which the
+/// promise holds on calibration prompts that the functions have not seen, with these very steps:
+/// among the accepted ones P(KL > max_kl) <= 1 - confidence, at a risk of kRisk that calibration
+/// was lucky. Assumes that prompts are drawn like the calibration prompts, independently; limits
+/// above max_kl / 3 are not tried, so that no kind of prompt uses up what the others leave. Source:
+/// Angelopoulos et al. 2021 (Learn then Test), fixed sequence testing with exact binomial p-values;
+/// design, section 6.
 class KVS_API Guard {
  public:
   static constexpr double kRisk = 0.1;
@@ -37,7 +43,7 @@ class KVS_API Guard {
 
   /// Fits to half of the samples and finds the limit with the other half, every other one each.
   /// `budgets` ascend. Throws Error(argument) where there are fewer than 40 samples, or one has
-  /// other than one divergence for each budget.
+  /// other than one attempt for each budget.
   Guard(std::vector<double> budgets, const std::vector<GuardSample>& samples,
         const GuardPromise& promise);
 
@@ -47,11 +53,12 @@ class KVS_API Guard {
   /// {"budgets","of_counts","of_all","trials"}.
   Json to_json() const;
 
-  /// The share of the kept rows to compute anew; none where the reuse is refused.
-  std::optional<double> budget_for(const ReuseEvidence& evidence) const;
+  /// Before anything is measured: the share of the kept rows to compute anew; none where the reuse
+  /// is refused.
+  std::optional<double> budget_for(const ReuseEvidence& counts) const;
 
-  /// Whether it would be refused whatever is measured: to be asked before.
-  bool refuses(const ReuseEvidence& counts) const;
+  /// Behind the first pass with one of the budgets: whether the rest may be kept.
+  bool accepts(const ReuseEvidence& evidence, double budget) const;
 
   /// Predicted ln KL with one of the budgets, from the counts alone and from all.
   double expect(const ReuseEvidence& counts, size_t budget) const;
@@ -76,10 +83,14 @@ class KVS_API Guard {
   struct Trial {
     std::vector<double> expected, predicted, kl;
 
-    double least_limit() const;
-    bool breaks(double limit, double max_kl) const;
+    /// Its index; none where the prompt is refused, before or behind the first pass.
+    std::optional<size_t> budget_under(double limit) const;
+  };
+  struct Count {
+    int64_t accepted = 0, broken = 0;
   };
   Trial trial_of(const GuardSample& sample) const;
+  static Count count(const std::vector<Trial>& trials, double limit, double max_kl);
   void calibrate(const GuardPromise& promise);
 
   std::vector<double> budgets_;

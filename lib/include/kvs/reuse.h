@@ -111,6 +111,8 @@ struct PlanSpan {
 struct KVS_API ReusePlan {
   std::vector<PlanSpan> spans;
   ReuseReason reason = ReuseReason::none;
+  /// Of rules that have one: that of the options, the guard's, or the default.
+  std::optional<double> budget;
 
   int64_t count(PlanSpan::Kind kind) const;
   int64_t kept() const { return count(PlanSpan::Kind::shifted) + count(PlanSpan::Kind::fuzzy); }

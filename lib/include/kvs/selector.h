@@ -41,8 +41,9 @@ class KVS_API PromptModel {
 
   /// Runs the required rows over the kept ones through all layers. Returns the attention that the
   /// rows at `queries` (of the required ones) give to each position of the prompt, mean over heads
-  /// and layers, summed over the rows. At most once, and not with compute_all().
-  virtual std::vector<float> probe(std::span<const int64_t> queries) = 0;
+  /// and over every `layer_step`-th layer, the last among them, summed over the rows. At most once,
+  /// and not with compute_all().
+  virtual std::vector<float> probe(std::span<const int64_t> queries, int layer_step) = 0;
 
   /// What is known of the reuse; measured behind probe().
   virtual ReuseEvidence evidence() = 0;
