@@ -181,6 +181,7 @@ TEST_F(Stories, GoesOnOverItsOwnApproximateConversation) {
   engine.run(first);
 
   Task second = task("Sue and Ann: " + body + " a big dog", "turn 2");
+  second.reuse.policy = Policy::epic;
   second.conversation = "chat";
   const Response response = engine.run(second);
 

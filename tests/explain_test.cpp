@@ -47,7 +47,7 @@ std::string explained(const Tokens& target, const std::vector<Tokens>& donors,
 TEST(Explain, NamesPrefixHolesAndSinks) {
   const Tokens target = joined({counting(0, 20), {900, 901}, counting(50, 40), {902}});
 
-  EXPECT_EQ(explained(target, {counting(0, 100)}, {.sinks = 4}),
+  EXPECT_EQ(explained(target, {counting(0, 100)}, {.policy = Policy::epic, .sinks = 4}),
             "prefix 0+20, no_source 20+2, policy 22+4, shifted 26+36, no_source 62+1");
   EXPECT_EQ(explained(target, {counting(0, 100)}, {.policy = Policy::naive}),
             "prefix 0+20, no_source 20+2, shifted 22+40, no_source 62+1");

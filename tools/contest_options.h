@@ -23,7 +23,7 @@ struct ContestOptions {
   std::string kv_type = "f16";
   int64_t kv_memory_mb = 1024;
   std::string chat_template;
-  std::vector<std::string> policies{"full", "prefix", "naive", "epic"};
+  std::vector<std::string> policies{"full", "prefix", "naive", "epic", "kvshare"};
   std::vector<double> budgets;
   std::vector<int> donor_depths{0};
   ReuseOptions rule;  ///< its numbers, but for the budget

@@ -1,5 +1,7 @@
 #include "tools/reuse_support.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -10,6 +12,7 @@
 #include "tools/message.h"
 #include "tools/model_path.h"
 #include "tools/output.h"
+#include "tools/shipped_policies.h"
 
 namespace kvs {
 namespace {
@@ -31,18 +34,46 @@ std::string read_file(const std::string& path) {
   return text.str();
 }
 
-Guard read_guard(const std::string& path, const Model& model, const GuardPromise& promise) {
-  const Json json = Json::parse(read_file(path), path);
-  const Json* format = json.find("format");
+// A policy file, and what it is called in messages.
+struct PolicyFile {
+  Json json;
+  std::string source;
+
+  bool is_of(const Model& model) const {
+    const Json* fingerprint = json.find("fingerprint");
+    return fingerprint && fingerprint->is_string() &&
+           fingerprint->as_string() == model.fingerprint();
+  }
+};
+
+PolicyFile parse_policy(std::string_view text, const std::string& source) {
+  PolicyFile file{Json::parse(text, source), source};
+  const Json* format = file.json.find("format");
   if (!format || !format->is_string() || format->as_string() != kFormat)
-    fail(ErrorKind::format, "{}: expected a policy file made by kvs-eval calibrate", path);
-  const Json* fingerprint = json.find("fingerprint");
-  if (!fingerprint || !fingerprint->is_string() || fingerprint->as_string() != model.fingerprint())
-    fail(ErrorKind::mismatch, "{}: made for another model than {}", path, model.name());
-  const Json* calibration = json.find("calibration");
+    fail(ErrorKind::format, "{}: expected a policy file made by kvs-eval calibrate", source);
+  return file;
+}
+
+// The one asked for, or one that comes with the project.
+std::optional<PolicyFile> find_policy(const std::string& path, const Model& model) {
+  if (!path.empty()) {
+    PolicyFile file = parse_policy(read_file(path), path);
+    if (!file.is_of(model))
+      fail(ErrorKind::mismatch, "{}: made for another model than {}", path, model.name());
+    return file;
+  }
+  for (const ShippedPolicy& policy : shipped_policies()) {
+    PolicyFile file = parse_policy(policy.text, fmt::format("the policy file {}", policy.name));
+    if (file.is_of(model)) return file;
+  }
+  return std::nullopt;
+}
+
+Guard guard_of(const PolicyFile& file, const GuardPromise& promise) {
+  const Json* calibration = file.json.find("calibration");
   const Json* guard = calibration ? calibration->find("guard") : nullptr;
-  if (!guard) fail(ErrorKind::format, "{}: field 'calibration.guard' is missing", path);
-  return Guard::from_json(*guard, path, promise);
+  if (!guard) fail(ErrorKind::format, "{}: field 'calibration.guard' is missing", file.source);
+  return Guard::from_json(*guard, file.source, promise);
 }
 
 // Costs are those of a model's shape and arithmetic on a machine.
@@ -101,9 +132,19 @@ void add_promise_options(CLI::App& app, GuardPromise& promise) {
 }
 
 ReuseSupport::ReuseSupport(Model& model, DType kv_type, const SupportOptions& options) {
-  if (!options.policy_file.empty())
-    guard_ = read_guard(options.policy_file, model, options.promise);
+  if (const auto policy = find_policy(options.policy_file, model)) {
+    explain("{} says how much is computed", policy->source);
+    guard_ = guard_of(*policy, options.promise);
+  }
   costs_ = open_costs(model, kv_type);
+}
+
+void ReuseSupport::warn_without_guard(const Model& model) const {
+  if (!guard_)
+    warn(
+        "no policy file for {}: kvshare computes {:.0f} % of the kept tokens anew; "
+        "'kvs-eval calibrate' finds out what the model needs",
+        model.name(), ReuseOptions::kDefaultBudget * 100);
 }
 
 void ReuseSupport::give_to(ReuseOptions& options) const {

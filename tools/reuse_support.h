@@ -11,7 +11,7 @@
 namespace kvs {
 
 struct SupportOptions {
-  std::string policy_file;  ///< made by kvs-eval calibrate; empty: none
+  std::string policy_file;  ///< made by kvs-eval calibrate; empty: the one that ships, if any
   GuardPromise promise;
 };
 
@@ -21,7 +21,7 @@ void add_promise_options(CLI::App& app, GuardPromise& promise);
 void add_support_options(CLI::App& app, SupportOptions& options);
 
 /// What the policy `kvshare` decides by, for a model on a machine: what computing costs, measured
-/// on first use and kept in the user's cache folder, and a guard.
+/// on first use and kept in the user's cache folder, and a guard where there is a policy file.
 class ReuseSupport {
  public:
   /// Throws Error(io) where the policy file cannot be read, Error(format) where it is something
@@ -29,6 +29,8 @@ class ReuseSupport {
   ReuseSupport(Model& model, DType kv_type, const SupportOptions& options);
 
   const CostModel& costs() const { return costs_; }
+  /// Says that nothing is known of the model, where there is no guard.
+  void warn_without_guard(const Model& model) const;
 
   /// The support must outlive the options' use.
   void give_to(ReuseOptions& options) const;

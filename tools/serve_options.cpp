@@ -115,7 +115,7 @@ Server::Server(const ServeOptions& options)
                    .prompts = {options.chat_template, options.parse_special},
                    .progress = [&](int64_t, int64_t) { progress.add(); }});
   if (reuse_.policy == Policy::kvshare && reuse_.mode == ReuseMode::approx)
-    support_.emplace(*model_, kv_type, options.support).give_to(reuse_);
+    give_support(options, kv_type);
   Transformer& transformer = model_->transformer();
   EngineOptions engine;
   engine.max_blocks = blocks_of(options.kv_memory_mb, transformer.kv_layout(kv_type));
@@ -127,6 +127,12 @@ Server::Server(const ServeOptions& options)
   engine_ = std::make_unique<Engine>(transformer, model_->prompts().tokenizer(), engine);
 
   open_donors(options, model_->archive_header(kv_type, ""));
+}
+
+void Server::give_support(const ServeOptions& options, DType kv_type) {
+  support_.emplace(*model_, kv_type, options.support);
+  support_->give_to(reuse_);
+  if (!reuse_.budget) support_->warn_without_guard(*model_);
 }
 
 void Server::tell_background_work() const {

@@ -55,6 +55,7 @@ class Server {
   void tell_background_work() const;
 
  private:
+  void give_support(const ServeOptions& options, DType kv_type);
   DonorStore::Embed open_embedder(const ServeOptions& options);
   void open_donors(const ServeOptions& options, const ArchiveHeader& header);
 

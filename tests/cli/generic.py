@@ -20,7 +20,7 @@ COMMANDS: dict[str, list[str]] = {
     "kvs-embed": ["kvs-embed --kv -m {model} -o {out} {input}"],
     "kvs-index": ["kvs-index build -o {out} {archive}", "kvs-index search --index {index} -m {model} {input}"],
     "kvs-align": ["kvs-align --index {index} -m {model} {input}"],
-    "kvs-serve": ["kvs-serve run -m {model} --preload {archive} --index {index} --max-tokens 1 {input} > answers"],
+    "kvs-serve": ["kvs-serve run -m {model} --policy epic --preload {archive} --index {index} --max-tokens 1 {input} > answers"],
     "kvs-eval": ["kvs-eval bench --repeats 1 -m {model} --json {out}",
                  "kvs-eval run --no-noise --max-tokens 1 -m {model} --workload {input} --json {out}"],
 }

@@ -42,7 +42,7 @@ struct ReuseOptions {
   static constexpr double kDefaultBudget = 0.2;
 
   ReuseMode mode = ReuseMode::approx;
-  Policy policy = Policy::epic;
+  Policy policy = Policy::kvshare;
   /// Share of the kept rows to compute anew, [0, 1], of rules with a budget. None: what the guard
   /// says under `kvshare`, where there is one; else kDefaultBudget.
   std::optional<double> budget;
