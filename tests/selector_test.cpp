@@ -23,9 +23,9 @@ Positions selected(Policy policy, const ReuseOptions& options) {
 
 TEST(Selector, TakesHalosAndSinksByStructure) {
   // A halo behind the edit at 3; the span at 15 moved, but no edit is in front of it.
-  EXPECT_EQ(selected(Policy::kvshare, {.budget = 1, .sinks = 2, .halo = 4, .last = 0}),
+  EXPECT_EQ(selected(Policy::kvshare, {.budget = 1, .sinks = 2, .halo = 4, .last = 0, .window = 1}),
             (Positions{5, 6, 7, 8, 15, 16}));
-  EXPECT_EQ(selected(Policy::kvshare, {.budget = 1, .sinks = 0, .halo = 0, .last = 0}),
+  EXPECT_EQ(selected(Policy::kvshare, {.budget = 1, .sinks = 0, .halo = 0, .last = 0, .window = 1}),
             Positions{});
   EXPECT_EQ(selected(Policy::epic, {.sinks = 1}), (Positions{5, 15}));
   EXPECT_EQ(selected(Policy::naive, {}), Positions{});
@@ -33,7 +33,8 @@ TEST(Selector, TakesHalosAndSinksByStructure) {
 
 TEST(Selector, SpendsASmallBudgetFromTheEdgesInwards) {
   const auto with_budget = [](double budget) {
-    return selected(Policy::kvshare, {.budget = budget, .sinks = 2, .halo = 4, .last = 0});
+    return selected(Policy::kvshare,
+                    {.budget = budget, .sinks = 2, .halo = 4, .last = 0, .window = 1});
   };
   EXPECT_EQ(with_budget(0), Positions{});
   EXPECT_EQ(with_budget(1.0 / 16), (Positions{5}));
@@ -47,17 +48,32 @@ TEST(Selector, ServesTheLastTokensInStepWithTheHalo) {
       {.kind = Kind::shifted, .first = 10, .count = 100, .donor = 0, .donor_first = 10}};
   const auto with_budget = [&](double budget) {
     return make_selector(Policy::kvshare)
-        ->select({{}, spans, {.budget = budget, .halo = 4, .last = 8}});
+        ->select({{}, spans, {.budget = budget, .halo = 4, .last = 32}});
   };
-  EXPECT_EQ(with_budget(0.03), (Positions{10, 108, 109}));
-  EXPECT_EQ(with_budget(0.06), (Positions{10, 11, 106, 107, 108, 109}));
-  EXPECT_EQ(with_budget(1).size(), 12u);
+  Positions want{10, 11};
+  for (int64_t row = 94; row < 110; ++row) want.push_back(row);  // the last 16 always
+  EXPECT_EQ(with_budget(0), Positions(want.begin() + 2, want.end()));
+  EXPECT_EQ(with_budget(0.17).size(), 17u);
+  EXPECT_EQ(with_budget(0.4).size(), 4u + 32u);
+  want.insert(want.begin() + 2, {86, 87, 90, 91, 92, 93});  // four of them with each of the halo
+  EXPECT_EQ(with_budget(0.24), want);
+}
+
+TEST(Selector, KeepsNothingOfFragments) {
+  // With this halo the span of 6 is one, and that of 10 is not.
+  const ReuseOptions options{.budget = 0, .halo = 6, .last = 0, .window = 2};
+  EXPECT_EQ(selected(Policy::kvshare, options), (Positions{15, 16, 17, 18, 19, 20}));
+
+  std::vector<PlanSpan> spans = kSpans;
+  spans[3].donor = 0;  // the span in front goes on
+  spans[3].donor_first = 15;
+  EXPECT_EQ(make_selector(Policy::kvshare)->select({{}, spans, options}), Positions{});
 }
 
 TEST(Selector, AFuzzyRowIsAnEditToo) {
   std::vector<PlanSpan> spans = kSpans;
   spans[1] = {.kind = Kind::fuzzy, .first = 3, .count = 2, .donor = 0, .donor_first = 3};
-  const ReuseOptions options{.budget = 1, .sinks = 2, .halo = 4, .last = 0};
+  const ReuseOptions options{.budget = 1, .sinks = 2, .halo = 4, .last = 0, .window = 1};
 
   EXPECT_EQ(make_selector(Policy::kvshare)->select({{}, spans, options}),
             (Positions{5, 6, 7, 8, 15, 16}));

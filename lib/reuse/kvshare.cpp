@@ -11,22 +11,28 @@ namespace {
 // Measured on every so many-th layer: the others tell the same.
 constexpr int kLayerStep = 4;
 
-/// This project's rule. A budget goes first to where rows are known to be off, by structure: a halo
-/// right of each edit, the first tokens of each span that moved (attention sinks where they come
-/// from), and the prompt's last tokens, which ask about the others; all of them from their edges
-/// inwards, in step. What is left of it goes to windows, as `probe` finds them; behind them only
-/// the rows that ask are computed again. Sources: Hu et al. 2025 (EPIC) for the sinks, ProphetKV
-/// for the probe; the numbers were measured (kvs-policies(7)).
+// The last so many rows, the first of the answer's context, are always computed.
+constexpr int64_t kLastRows = 16;
+
+/// This project's rule. Always computed are the prompt's last rows, and spans so short that no row
+/// of theirs is beyond a halo: beside them their seams cost more than they save. A budget goes
+/// first to where rows are known to be off, by structure: a halo right of each edit, the first
+/// tokens of each span that moved (attention sinks where they come from), and the prompt's end,
+/// which asks about the rest; all of them from their edges inwards, in step. What is left of it
+/// goes to windows, as `probe` finds them; behind them only the rows that ask are computed again.
+/// Sources: Hu et al. 2025 (EPIC) for the sinks, ProphetKV for the probe; the numbers were measured
+/// (kvs-policies(7)).
 class KvshareSelector final : public Selector {
  public:
   std::vector<int64_t> select(const SelectionContext& context) const override {
     std::vector<Candidate> candidates = structural(context);
-    const auto count = std::min<int64_t>(share_of(budget_of(context), kept_or_recomputed(context)),
-                                         static_cast<int64_t>(candidates.size()));
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
+    const int64_t share = share_of(budget_of(context), kept_or_recomputed(context));
     std::vector<int64_t> positions;
-    for (int64_t i = 0; i < count; ++i) positions.push_back(candidates[i].position);
+    for (const Candidate& candidate : candidates)
+      if (candidate.rank == kAlways || static_cast<int64_t>(positions.size()) < share)
+        positions.push_back(candidate.position);
     std::sort(positions.begin(), positions.end());
     return positions;
   }
@@ -50,7 +56,7 @@ class KvshareSelector final : public Selector {
   }
 
  private:
-  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+  static constexpr int64_t kAlways = -1, kNever = std::numeric_limits<int64_t>::max();
 
   // A kept row, and how soon its turn comes.
   struct Candidate {
@@ -65,26 +71,44 @@ class KvshareSelector final : public Selector {
   // row of a halo.
   static std::vector<Candidate> structural(const SelectionContext& context) {
     const ReuseOptions& options = context.options;
-    const int64_t pace = std::max<int64_t>(1, options.last / std::max<int64_t>(1, options.halo));
+    const int64_t pace =
+        std::max<int64_t>(1, (options.last - kLastRows) / std::max<int64_t>(1, options.halo));
     if (context.spans.empty()) return {};
     const int64_t end = context.spans.back().first + context.spans.back().count;
     std::vector<Candidate> candidates;
     const PlanSpan* before = nullptr;
     for (const PlanSpan& span : context.spans) {
-      if (span.kept()) {
-        const bool edit = !before || !before->shared() || before->kind == PlanSpan::Kind::fuzzy;
-        const int64_t moved = span.first == span.donor_first ? 0 : options.sinks;
-        const int64_t rows = std::max(edit ? options.halo : 0, moved);
-        for (int64_t row = 0; row < span.count; ++row) {
-          const int64_t position = span.first + row, from_end = end - 1 - position;
-          const int64_t last_rank = from_end < options.last ? from_end / pace : kNever;
-          const int64_t rank = row < rows ? std::min(row, last_rank) : last_rank;
-          if (rank < kNever) candidates.push_back({.rank = rank, .position = position});
-        }
+      const int64_t edge = edge_of(span, before, options);
+      const bool fragment = run_around(context.spans, span) < options.halo + options.window;
+      for (int64_t row = 0; span.kept() && row < span.count; ++row) {
+        const int64_t from_end = end - 1 - (span.first + row);
+        const int64_t last_rank = from_end < options.last ? (from_end - kLastRows) / pace : kNever;
+        int64_t rank = row < edge ? std::min(row, last_rank) : last_rank;
+        if (fragment || from_end < std::min(kLastRows, options.last)) rank = kAlways;
+        if (rank < kNever) candidates.push_back({.rank = rank, .position = span.first + row});
       }
       before = &span;
     }
     return candidates;
+  }
+
+  // Shared rows on both sides of a span, itself included, that go on in its donor without a seam.
+  static int64_t run_around(std::span<const PlanSpan> spans, const PlanSpan& span) {
+    const auto joined = [](const PlanSpan& a, const PlanSpan& b) {
+      return a.shared() && b.shared() && a.donor == b.donor &&
+             a.donor_first + a.count == b.donor_first;
+    };
+    const PlanSpan *first = &span, *last = &span;
+    while (first != &spans.front() && joined(*(first - 1), *first)) --first;
+    while (last != &spans.back() && joined(*last, *(last + 1))) ++last;
+    return last->first + last->count - first->first;
+  }
+
+  // Rows at a span's start that what stands in front of it, or another place, put off.
+  static int64_t edge_of(const PlanSpan& span, const PlanSpan* before,
+                         const ReuseOptions& options) {
+    const bool edit = !before || !before->shared() || before->kind == PlanSpan::Kind::fuzzy;
+    return std::max(edit ? options.halo : 0, span.first == span.donor_first ? 0 : options.sinks);
   }
 
   // What the budget leaves behind structure.
