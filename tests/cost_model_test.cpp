@@ -93,6 +93,7 @@ TEST(CostModel, IsMeasuredOnAModel) {
 
   // How long it takes is the machine's affair.
   EXPECT_GT(costs.prefill_ms(256), 0);
+  EXPECT_GT(costs.ms_per_loaded_row, 0);
   EXPECT_NO_THROW(costs_from_json(costs_to_json(costs), "costs"));
 }
 
