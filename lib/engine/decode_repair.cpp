@@ -20,8 +20,9 @@ DecodeRepair::DecodeRepair(Transformer& transformer, std::vector<int64_t> kept, 
 }
 
 std::vector<int64_t> DecodeRepair::take(int64_t room) {
-  const auto count = std::min({room, rows_, static_cast<int64_t>(kept_.size())});
-  if (!seen_ || count <= 0) return {};
+  if (!seen_ || steps_++ % kBurst != 0) return {};
+  const auto count = std::min({room, most_rows(), static_cast<int64_t>(kept_.size())});
+  if (count <= 0) return {};
   std::vector<float> mass(kept_.back() + 1);
   transformer_.backend().download(mass.data(), mass_.tensor().data, mass.size() * sizeof(float));
   std::vector<int64_t> order = kept_;

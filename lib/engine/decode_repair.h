@@ -10,11 +10,14 @@ namespace kvs {
 
 /// Which kept rows of a prompt are computed while its answer is decoded: those that the answer's
 /// tokens attend to most, so far. Source: KVShare v2 (arXiv 2503.16525v2), its second stage, whose
-/// order comes from the prompt; here it is the attention that rows really receive.
+/// order comes from the prompt; here it is the attention that rows really receive. Rows come in
+/// bursts, those of some steps at once, since many rows in one step cost less than few in each.
 class DecodeRepair {
  public:
+  static constexpr int64_t kBurst = 4;  ///< steps whose rows are taken at once, the first early
+
   /// `kept`: positions of the rows that may be repaired, ascending. `positions`: of prompt and
-  /// answer at most. `rows`: at most so many a step.
+  /// answer at most. `rows`: so many a step on average, and kBurst times as many in one.
   DecodeRepair(Transformer& transformer, std::vector<int64_t> kept, int64_t positions,
                int64_t rows);
 
@@ -25,13 +28,14 @@ class DecodeRepair {
   /// few layers are looked at.
   void observe(int layer, const Tensor& qkv, const BatchPlan& plan, int32_t row);
 
-  int64_t rows() const { return rows_; }
+  int64_t most_rows() const { return kBurst * rows_; }  ///< in one step
 
  private:
   Transformer& transformer_;
   std::vector<int64_t> kept_;  // not repaired yet
   Buffer mass_;                // [positions]
   int64_t rows_;
+  int64_t steps_ = 0;  // behind the first one seen
   bool seen_ = false;
 };
 

@@ -265,7 +265,7 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
 void Engine::Impl::make_room(const Sequence& sequence) {
   if (!sequence.decoding()) return;
   const int64_t repair = sequence.task.reuse.repair_rows;
-  free_blocks(repair == 0 ? 1 : 3 + repair / kBlockTokens);
+  free_blocks(repair == 0 ? 1 : 3 + DecodeRepair::kBurst * repair / kBlockTokens);
 }
 
 void Engine::Impl::add_rows(Sequence& sequence, StepBatch& batch) {

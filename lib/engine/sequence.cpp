@@ -84,7 +84,7 @@ std::vector<int64_t> Sequence::next_rows(int64_t room, KvPool& pool) {
     return positions;
   }
   // Repair is left out where the pool has no room for it.
-  if (repair_ && pool.blocks_left() > 2 + repair_->rows() / kBlockTokens)
+  if (repair_ && pool.blocks_left() > 2 + repair_->most_rows() / kBlockTokens)
     positions = repair_->take(room - 1);
   for (const int64_t position : positions) view.replace_by_fresh(pool, position, 1, false);
   const bool exact = view.top().exact_rows() == view.size();
