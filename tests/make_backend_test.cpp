@@ -44,6 +44,13 @@ TEST(MakeBackend, RefusesADeviceBeyondTheLast) {
   EXPECT_EQ(e.kind(), ErrorKind::device);
 }
 
+TEST(MakeBackend, TakesTheCpuWhereResultsMustNotDependOnTheBatch) {
+  EXPECT_EQ(make_backend({.device = "auto", .deterministic = true})->name(), "cpu");
+  const Error e = error_of([] { make_backend({.device = "cuda", .deterministic = true}); });
+  EXPECT_EQ(e.kind(), ErrorKind::device);
+  EXPECT_STREQ(e.what(), "no deterministic kernels for CUDA yet: those of the CPU are");
+}
+
 TEST(MakeBackend, RefusesWhatItDoesNotKnow) {
   const auto refusal = [](const BackendOptions& options) {
     const Error e = error_of([&] { make_backend(options); });

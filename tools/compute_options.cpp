@@ -36,6 +36,10 @@ void add_compute_options(CLI::App& app, ComputeOptions& options) {
                  "Instructions to compute with on the CPU, for tests")
       ->check(CLI::IsMember({"auto", "avx512", "avx2", "portable"}))
       ->capture_default_str();
+  app.add_flag(
+      "--deterministic", options.backend.deterministic,
+      "Let no result depend on what is computed at the same time: the CPU's never do, CUDA "
+      "cannot yet");
   app.add_option_function<std::string>(
          "--compute",
          [&options](const std::string& name) {

@@ -47,7 +47,9 @@ const CudaModule& cuda_module() {
   return module;
 }
 
-std::unique_ptr<Backend> make_cuda_backend(int device) {
+std::unique_ptr<Backend> make_cuda_backend(int device, bool deterministic) {
+  if (deterministic)
+    fail(ErrorKind::device, "no deterministic kernels for CUDA yet: those of the CPU are");
   const CudaModule& cuda = cuda_module();
   if (!cuda.new_backend) fail(ErrorKind::device, "{}", cuda.missing);
   return std::unique_ptr<Backend>(cuda.new_backend(device));
@@ -67,7 +69,7 @@ std::optional<int> find_cuda_number(std::string_view device) {
 // What "auto" takes where it can; null, after a word on why, where it cannot.
 std::unique_ptr<Backend> find_cuda_backend(const BackendOptions& options) {
   try {
-    return make_cuda_backend(0);
+    return make_cuda_backend(0, options.deterministic);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::device) throw;
     if (options.note) options.note(error.what());
@@ -91,7 +93,8 @@ std::unique_ptr<Backend> make_backend(const BackendOptions& options) {
     if (auto found = find_cuda_backend(options)) return found;
   if (device == "cpu" || device == "auto")
     return make_cpu_backend(options.cpu_level, options.threads);
-  if (const auto number = find_cuda_number(device)) return make_cuda_backend(*number);
+  if (const auto number = find_cuda_number(device))
+    return make_cuda_backend(*number, options.deterministic);
   fail(ErrorKind::argument, "unknown device '{}', expected auto, cpu, cuda or cuda:N", device);
 }
 

@@ -154,12 +154,15 @@ struct BackendOptions {
   std::string device = "auto";     ///< auto, cpu, cuda or cuda:N
   int threads = 0;                 ///< of the CPU; 0: as many as this process may use
   std::string cpu_level = "auto";  ///< auto, avx512, avx2 or portable
+  /// Only kernels whose result for a row does not depend on what else is in the batch. Those of the
+  /// CPU are all so; CUDA's are not yet.
+  bool deterministic = false;
   /// Told why "auto" takes the CPU and not a CUDA device.
   std::function<void(std::string_view reason)> note{};
 };
 
-/// Throws Error(argument) for an unknown device or level, Error(device) for a level this CPU lacks
-/// and for "cuda" without a device.
+/// Throws Error(argument) for an unknown device or level, Error(device) for a level this CPU
+/// lacks, for "cuda" without a device, and for "cuda" with `deterministic`.
 KVS_API std::unique_ptr<Backend> make_backend(const BackendOptions& options);
 
 /// Memory on a backend. Move-only; the backend must outlive it.
