@@ -73,6 +73,22 @@ TEST_F(Evaluation, ComparesPoliciesSideBySide) {
   EXPECT_EQ(figure(naive.get("reused_over_similar"), "70"), 1);
 }
 
+TEST_F(Evaluation, LeavesOutRunsThatWouldMakeNoDifference) {
+  EvaluationOptions all = options({Policy::prefix, Policy::naive});
+  EvaluationOptions some = all;
+  some.skip_idle = true;
+
+  const Json run_all = run(workload(), all), run_some = run(workload(), some);
+
+  for (int policy = 1; policy <= 2; ++policy) {
+    const Json& a = run_all.get("policies").as_array()[policy];
+    const Json& b = run_some.get("policies").as_array()[policy];
+    for (const char* name : {"hit_rate", "top1_agreement", "exact_match", "rouge_l_vs_full"})
+      EXPECT_EQ(figure(a, name), figure(b, name)) << name;
+    EXPECT_EQ(figure(a.get("kl"), "mean"), figure(b.get("kl"), "mean"));
+  }
+}
+
 TEST_F(Evaluation, SaysWhereInThePromptsTokensWereReused) {
   const Json json = run(workload(), options({Policy::naive}));
   const auto share = [&](int policy, const char* kind, int part) {

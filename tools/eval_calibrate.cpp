@@ -41,7 +41,7 @@ std::vector<CalibrationSet> collect(const CalibrateCommand& command, ContestMode
                         {.engine = model.engine_options(),
                          .reuse = command.contest.rule,
                          .exactify = true,
-                         .skip_lossless = true,
+                         .skip_idle = true,
                          .on_detail = [&](const Json& line) { detail += line.dump() + "\n"; },
                          .on_progress =
                              [&] {

@@ -22,6 +22,8 @@ void add_figures(CLI::App& run, EvaluationCommand& command) {
                "Only time the first token and measure divergence: faster, no text is compared");
   run.add_flag("--exactify", command.exactify,
                "Compute prompts with much new text in full behind their answers");
+  run.add_flag("--skip-idle", command.skip_idle,
+               "Where a policy would reuse next to nothing, take the full run's figures for it");
 }
 
 void add_requests(CLI::App& run, EvaluationCommand& command) {
@@ -81,6 +83,7 @@ class Runner {
             .reuse = model_.rule(contestants_),
             .answers = !command_.no_answers,
             .exactify = command_.exactify,
+            .skip_idle = command_.skip_idle,
             .noise_rows = command_.contest.no_noise ? 0 : EvaluationOptions{}.noise_rows};
   }
 

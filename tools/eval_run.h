@@ -16,6 +16,7 @@ struct EvaluationCommand {
   std::vector<std::string> isolations{"shared"};
   bool no_answers = false;
   bool exactify = false;
+  bool skip_idle = false;
 };
 
 /// Adds `kvs-eval run` and returns it; call run_evaluation_command where it was chosen.

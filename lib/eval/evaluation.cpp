@@ -76,7 +76,7 @@ class Evaluation {
 
   void add(const Contestant& contestant) {
     EngineOptions engine = options_.engine;
-    const bool shares_rows = options_.exactify || options_.skip_lossless;
+    const bool shares_rows = options_.exactify || options_.skip_idle;
     if (shares_rows && contestant.policy == Policy::full)  // it keeps all prompts
       for (const WorkloadRequest& request : workload_.requests)
         engine.max_blocks += static_cast<int64_t>(request.tokens.size()) / kBlockTokens + 1;
@@ -104,9 +104,10 @@ class Evaluation {
   }
 
   Outcome run(Replay& replay, const WorkloadRequest& request, const FullRun& full) const {
-    return options_.skip_lossless && !replay.keeps_rows(request)
-               ? replay.adopt(request, full, entries_.front().outcomes.back())
-               : replay.run(request, full);
+    if (options_.skip_idle)
+      if (const std::optional<ReusePlan> plan = replay.idle_plan(request))
+        return replay.adopt(request, full, entries_.front().outcomes.back(), *plan);
+    return replay.run(request, full);
   }
 
   Json noise_floor(const Results& results) const {

@@ -102,13 +102,24 @@ Outcome Replay::run(const WorkloadRequest& request, const FullRun& full) {
   return outcome;
 }
 
-bool Replay::keeps_rows(const WorkloadRequest& request) {
-  return engine_.plan(task_of(request)).kept() > 0;
+std::optional<ReusePlan> Replay::idle_plan(const WorkloadRequest& request) {
+  const auto start = Clock::now();
+  ReusePlan plan = engine_.plan(task_of(request));
+  planned_ms_ = ms_since(start);
+  if (plan.kept() > 0 || plan.count(PlanSpan::Kind::exact) >= kBlockTokens) return std::nullopt;
+  return plan;
 }
 
-Outcome Replay::adopt(const WorkloadRequest& request, const FullRun& full, Outcome outcome) {
+Outcome Replay::adopt(const WorkloadRequest& request, const FullRun& full, Outcome outcome,
+                      const ReusePlan& plan) {
   outcome.kl = 0;
   outcome.top1 = 1;
+  outcome.reuse.reason = plan.reason;
+  outcome.reuse.exact = plan.count(PlanSpan::Kind::exact);
+  outcome.reuse.computed -= outcome.reuse.exact;
+  outcome.reuse.lookup_ms = planned_ms_;
+  outcome.reuse.ttft_ms += planned_ms_;
+  outcome.total_ms += planned_ms_;
   store(request, full.view, full, outcome);
   return outcome;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,10 +48,12 @@ class Replay {
   /// Answers, compares, and keeps the prompt as a donor.
   Outcome run(const WorkloadRequest& request, const FullRun& full);
 
-  /// Whether run() would keep approximate rows.
-  bool keeps_rows(const WorkloadRequest& request);
-  /// In place of run(), where it would keep none.
-  Outcome adopt(const WorkloadRequest& request, const FullRun& full, Outcome outcome);
+  /// What run() would begin with, if that makes no difference to speak of: it keeps no approximate
+  /// row, and less than a block of exact ones.
+  std::optional<ReusePlan> idle_plan(const WorkloadRequest& request);
+  /// In place of run(), where there is such a plan: the full run's outcome, the look-up added.
+  Outcome adopt(const WorkloadRequest& request, const FullRun& full, Outcome outcome,
+                const ReusePlan& plan);
 
  private:
   Task task_of(const WorkloadRequest& request) const;
@@ -62,6 +65,7 @@ class Replay {
 
   Engine engine_;
   ReplayOptions options_;
+  double planned_ms_ = 0;  // how long idle_plan() took
 };
 
 }  // namespace kvs

@@ -36,9 +36,10 @@ struct EvaluationOptions {
   /// their rows are donors. What that costs is counted; the rows, the same bits, are those of the
   /// full run, which all contestants share.
   bool exactify = false;
-  /// Contestants that keep no approximate row take the full run's outcome and rows instead of being
-  /// run: what is left to compare are the others. Their times are then the full run's too.
-  bool skip_lossless = false;
+  /// Contestants that keep no approximate row, and less than a block of exact ones, take the full
+  /// run's outcome and rows instead of being run; their look-up is added to its times. This leaves
+  /// more time for requests where there is something to compare.
+  bool skip_idle = false;
   int noise_rows = 320;  ///< rows in a forward pass of the noise floor's full run; 0: none is made
 
   /// A line of the details for each request and contestant (kvs-eval(1)).
