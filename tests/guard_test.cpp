@@ -133,7 +133,7 @@ TEST(Guard, NamesWhatItsFileLacks) {
   EXPECT_EQ(refusal(R"({"budgets":[]})"),
             "p.json: guard: field 'budgets': expected 1 to 16 of them, found 0");
   EXPECT_EQ(refusal(R"({"budgets":[0.1],"of_counts":[[1]]})"),
-            "p.json: guard: field 'of_counts': expected 6 numbers in a row, found 1");
+            "p.json: guard: field 'of_counts': expected 7 numbers in a row, found 1");
   EXPECT_EQ(refusal(R"({"budgets":[0.1],"of_counts":[]})"),
             "p.json: guard: field 'of_counts': expected 1 rows, found 0");
 }
@@ -144,8 +144,8 @@ TEST(Guard, SaysWhyNothingIsKeptWhenItRefusesBehindTheFirstPass) {
   const Json low(Json::Array{-10}), zero(Json::Array{0});
   for (int i = 0; i < 100; ++i) trials.push(Json::Array{low, low, zero});
   json.set("budgets", zero);
-  json.set("of_counts", Json::Array{Json(Json::Array{-10, 0, 0, 0, 0, 0})});
-  json.set("of_all", Json::Array{Json(Json::Array{10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})});
+  json.set("of_counts", Json::Array{Json(Json::Array{-10, 0, 0, 0, 0, 0, 0})});
+  json.set("of_all", Json::Array{Json(Json::Array{10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})});
   json.set("trials", std::move(trials));
   const Guard guard = Guard::from_json(json, "p.json", {});
   TinyModel model(data_path("stories260K.gguf"));

@@ -18,15 +18,20 @@ Json rounded(double value) {
 
 ReuseEvidence evidence_of(const ReusePlan& plan) {
   ReuseEvidence evidence;
-  int64_t computed = 0;  // in front of the span
-  const PlanSpan* before = nullptr;
+  int64_t computed = 0;                                 // in front of the span
+  const PlanSpan *before = nullptr, *source = nullptr;  // the last span, and the last with a source
   for (const PlanSpan& span : plan.spans) {
     evidence.tokens += span.count;
     if (span.kind == Kind::computed) computed += span.count;
     if (span.donor >= 0) evidence.computed = computed;
     const bool goes_on = before && before->donor == span.donor &&
                          before->donor_first + before->count == span.donor_first;
-    if (span.kind != Kind::exact && span.donor >= 0 && !goes_on) ++evidence.seams;
+    if (span.kind != Kind::exact && span.donor >= 0 && !goes_on) {
+      ++evidence.seams;
+      evidence.jumps += !source || source->donor != span.donor ||
+                        source->donor_first + source->count > span.donor_first;
+    }
+    if (span.donor >= 0) source = &span;
     if (span.donor >= 0 && span.kind != Kind::exact) {
       evidence.kept += span.count;
       if (span.first != span.donor_first) evidence.moved += span.count;
@@ -43,6 +48,7 @@ Json evidence_to_json(const ReuseEvidence& evidence) {
   json.set("moved", evidence.moved);
   json.set("computed", evidence.computed);
   json.set("seams", evidence.seams);
+  json.set("jumps", evidence.jumps);
   if (!evidence.measured) return json;
   json.set("kept_mass", rounded(evidence.kept_mass));
   json.set("edit_mass", rounded(evidence.edit_mass));

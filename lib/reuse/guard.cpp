@@ -13,10 +13,13 @@ namespace kvs {
 namespace {
 
 constexpr double kLeastKl = 1e-6;  // smaller ones are equal: the arithmetic's own noise
-constexpr double kRidge = 1;
+constexpr double kRidge = 0.1;
 constexpr size_t kMostBudgets = 16;
 // Limits to try, in this order until one breaks the promise: ln(max_kl) less so much.
 constexpr double kStrictest = 6, kLaxest = 1.1, kStep = 0.1;
+
+// How far the second prediction may be above the limit: a pass is lost where it says no.
+constexpr double kSlack = 0.7;
 
 double log_kl(double kl) {
   return std::log(std::max(kl, kLeastKl));
@@ -32,7 +35,8 @@ Features features_of_counts(const ReuseEvidence& e) {
           kept / tokens,
           static_cast<double>(e.moved) / kept,
           std::log1p(static_cast<double>(e.computed)),
-          std::log1p(static_cast<double>(e.seams))};
+          std::log1p(static_cast<double>(e.seams)),
+          std::log1p(static_cast<double>(e.jumps))};
 }
 
 // Drift and mass enter as logarithms, since their effects multiply: attention to stale rows times
@@ -139,7 +143,7 @@ std::optional<double> Guard::budget_for(const ReuseEvidence& counts) const {
 
 bool Guard::accepts(const ReuseEvidence& evidence, double budget) const {
   const auto found = std::find(budgets_.begin(), budgets_.end(), budget);
-  return found != budgets_.end() && predict(evidence, found - budgets_.begin()) <= limit_;
+  return found != budgets_.end() && predict(evidence, found - budgets_.begin()) <= limit_ + kSlack;
 }
 
 Guard::Trial Guard::trial_of(const GuardSample& sample) const {
@@ -156,7 +160,7 @@ Guard::Trial Guard::trial_of(const GuardSample& sample) const {
 std::optional<size_t> Guard::Trial::budget_under(double limit) const {
   for (size_t budget = 0; budget < expected.size(); ++budget)
     if (expected[budget] <= limit)
-      return predicted[budget] <= limit ? std::optional(budget) : std::nullopt;
+      return predicted[budget] <= limit + kSlack ? std::optional(budget) : std::nullopt;
   return std::nullopt;
 }
 

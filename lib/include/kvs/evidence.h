@@ -18,6 +18,7 @@ struct ReuseEvidence {
   int64_t moved = 0;       ///< of them those with another position than at home
   int64_t computed = 0;    ///< rows without a source in front of the last kept one: the edits
   int64_t seams = 0;       ///< starts of kept spans behind something else than at home
+  int64_t jumps = 0;       ///< of them those that do not go on, behind an edit, in the same donor
   bool measured = false;   ///< whether the rest is known
   double kept_mass = 0;    ///< attention that the query gives to kept rows, mean over heads, layers
   double edit_mass = 0;    ///< the same to the edits

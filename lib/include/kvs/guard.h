@@ -29,7 +29,7 @@ struct GuardPromise {
 /// nothing less than all would do. It predicts ln KL by linear functions, one set for each budget:
 /// from the counts alone, and from all of the evidence. Before anything is computed it takes the
 /// first budget whose prediction is below a limit, or refuses; what is measured in the first pass
-/// then has to say the same, or everything is computed. The limit is the highest for which the
+/// then has to say about the same, or everything is computed. The limit is the highest for which the
 /// promise holds on calibration prompts that the functions have not seen, with these very steps:
 /// among the accepted ones P(KL > max_kl) <= 1 - confidence, at a risk of kRisk that calibration
 /// was lucky. Assumes that prompts are drawn like the calibration prompts, independently; limits
