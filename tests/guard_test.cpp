@@ -37,10 +37,12 @@ std::vector<GuardSample> samples(int count, unsigned seed, double scale = 1) {
   for (int i = 0; i < count; ++i) {
     const ReuseEvidence evidence = evidence_with(edits(random), mass(random));
     GuardSample sample;
-    for (const double share : {0.02, 0.004})
+    for (const double share : {0.02, 0.004}) {
+      const double common = scale * static_cast<double>(evidence.computed) * evidence.kept_mass;
       sample.attempts.push_back({.evidence = evidence,
-                                 .kl = scale * share * static_cast<double>(evidence.computed) *
-                                       evidence.kept_mass * noise(random)});
+                                 .kl = share * common * noise(random),
+                                 .raised_kl = 0.004 * common * noise(random)});
+    }
     made.push_back(sample);
   }
   return made;
@@ -75,9 +77,10 @@ TEST(Guard, ComputesMoreWhereItExpectsMore) {
 TEST(Guard, LooksAgainBehindTheFirstPass) {
   const Guard guard = guard_for(samples(400, 1));
 
-  EXPECT_TRUE(guard.accepts(evidence_with(20, 0.01), 0));
-  EXPECT_FALSE(guard.accepts(evidence_with(20, 5), 0));
-  EXPECT_FALSE(guard.accepts(evidence_with(20, 0.01), 0.1)) << "a budget it does not know";
+  EXPECT_EQ(guard.budget_behind(evidence_with(20, 0.01), 0), 0);
+  EXPECT_EQ(guard.budget_behind(evidence_with(20, 0.1), 0), 0.2);
+  EXPECT_EQ(guard.budget_behind(evidence_with(20, 5), 0), std::nullopt);
+  EXPECT_EQ(guard.budget_behind(evidence_with(20, 0.01), 0.1), std::nullopt) << "not known";
 }
 
 TEST(Guard, RefusesAllWhereNothingKeepsThePromise) {
@@ -142,10 +145,11 @@ TEST(Guard, SaysWhyNothingIsKeptWhenItRefusesBehindTheFirstPass) {
   // By the counts all is well, by what is measured nothing is.
   Json json, trials{Json::Array{}};
   const Json low(Json::Array{-10}), zero(Json::Array{0});
-  for (int i = 0; i < 100; ++i) trials.push(Json::Array{low, low, zero});
+  for (int i = 0; i < 100; ++i) trials.push(Json::Array{low, low, low, zero, zero});
   json.set("budgets", zero);
   json.set("of_counts", Json::Array{Json(Json::Array{-10, 0, 0, 0, 0, 0, 0})});
   json.set("of_all", Json::Array{Json(Json::Array{10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})});
+  json.set("of_raised", json.get("of_all"));
   json.set("trials", std::move(trials));
   const Guard guard = Guard::from_json(json, "p.json", {});
   TinyModel model(data_path("stories260K.gguf"));

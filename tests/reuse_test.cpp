@@ -165,7 +165,8 @@ TEST_F(Reuse, AGuardVouchesForNoFuzzyRow) {
                                  .seams = 1,
                                  .measured = true,
                                  .kept_mass = kept_mass};
-    samples.push_back({{{evidence, 1e-3 * kept_mass}, {evidence, 5e-4 * kept_mass}}});
+    const double kl = 1e-3 * kept_mass;
+    samples.push_back({{{evidence, kl, kl / 2}, {evidence, kl / 2, kl / 2}}});
   }
   const Guard guard({0, 0.2}, samples, GuardPromise{});
   const Tokens old_prompt = range(0, 100);

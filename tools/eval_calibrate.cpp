@@ -34,7 +34,7 @@ std::vector<CalibrationSet> collect(const CalibrateCommand& command, ContestMode
                                     const std::vector<Workload>& workloads, std::string& detail) {
   std::vector<CalibrationSet> sets;
   for (const Workload& workload : workloads) {
-    const auto runs = static_cast<int64_t>((command.budgets.size() + 1) * workload.requests.size());
+    const auto runs = static_cast<int64_t>(2 * command.budgets.size() * workload.requests.size());
     Progress progress(workload.name, "runs", runs);
     sets.push_back(
         collect_samples(model.transformer(), model.prompts().tokenizer(), workload, command.budgets,

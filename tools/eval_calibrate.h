@@ -14,7 +14,7 @@ struct CalibrateCommand {
   ContestOptions contest;  ///< its model and rule
   WorkloadChoice requests;
   GuardPromise promise;
-  std::vector<double> budgets{0.02, 0.1, 0.2, 0.4};
+  std::vector<double> budgets{0.02, 0.1, 0.4};
   std::string out;
   std::string detail;
 };

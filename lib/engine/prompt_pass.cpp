@@ -11,7 +11,7 @@ namespace {
 using Kind = PlanSpan::Kind;
 
 // More rows of a prompt tell a guard no more.
-constexpr size_t kMostHaloRows = 16;
+constexpr size_t kMostHaloRows = 8;
 constexpr size_t kMostDriftRows = 64;
 
 // Attention that queries give to positions, summed on the backend.

@@ -16,6 +16,7 @@ void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor
   report.recomputed = plan.count(Kind::recomputed);
   report.computed = plan.count(Kind::computed);
   report.spans = plan.spans;
+  report.budget = plan.budget;
   report.reason = plan.reason;
   // What a rule computes in all layers or in none; start_computed() knows better.
   report.computed_share = static_cast<double>(report.recomputed + report.computed) /
@@ -44,7 +45,6 @@ Sequence::Sequence(Task t, std::function<void(Response)> done, const Tokenizer* 
   if (tokenizer_) detokenizer_.emplace(*tokenizer_);
   report.mode = task.reuse.mode;
   report.policy = task.reuse.policy;
-  if (has_budget(report.policy)) report.budget = task.reuse.budget;
   report.prompt_tokens = static_cast<int64_t>(task.tokens.size());
 }
 

@@ -50,7 +50,12 @@ CalibrationSet collect_samples(Transformer& transformer, const Tokenizer* tokeni
                                const EvaluationOptions& options) {
   EvaluationOptions replay = options;
   replay.contestants = {{.policy = Policy::full}};
-  for (const double budget : budgets) replay.contestants.push_back({Policy::kvshare, budget});
+  for (const double budget : budgets) {
+    replay.contestants.push_back({.policy = Policy::kvshare, .budget = budget});
+    if (budget != budgets.back())
+      replay.contestants.push_back(
+          {.policy = Policy::kvshare, .budget = budgets.back(), .first_budget = budget});
+  }
   replay.answers = false;
   replay.noise_rows = 0;
 
@@ -58,8 +63,13 @@ CalibrationSet collect_samples(Transformer& transformer, const Tokenizer* tokeni
   GuardSample sample;
   replay.on_result = [&](const Contestant& contestant, const ReuseReport& reuse, double kl) {
     if (contestant.policy != Policy::kvshare) return;
+    if (contestant.first_budget) {
+      if (!sample.attempts.empty()) sample.attempts.back().raised_kl = kl;
+      return;
+    }
     if (contestant.budget == budgets.front()) sample = {};
-    if (reuse.evidence.measured) sample.attempts.push_back({.evidence = reuse.evidence, .kl = kl});
+    if (!reuse.evidence.measured) return;
+    sample.attempts.push_back({.evidence = reuse.evidence, .kl = kl, .raised_kl = kl});
     if (sample.attempts.size() == budgets.size()) set.samples.push_back(sample);
   };
   run_evaluation(transformer, tokenizer, workload, replay);

@@ -26,7 +26,7 @@ class Evaluation {
     if (options.noise_rows > 0) {
       EngineOptions engine = options.engine;
       engine.rows_per_step = options.noise_rows;
-      noise_ = Entry{.name = "noise", .replay = replay(Policy::full, {}, engine)};
+      noise_ = Entry{.name = "noise", .replay = replay({.policy = Policy::full}, engine)};
     }
   }
   // Donors may lie in the full run's pool, which goes last.
@@ -62,11 +62,11 @@ class Evaluation {
   }
 
  private:
-  std::unique_ptr<Replay> replay(Policy policy, std::optional<double> budget,
-                                 const EngineOptions& engine) {
+  std::unique_ptr<Replay> replay(const Contestant& contestant, const EngineOptions& engine) {
     ReuseOptions reuse = options_.reuse;
-    reuse.policy = policy;
-    reuse.budget = budget;
+    reuse.policy = contestant.policy;
+    reuse.budget = contestant.budget;
+    reuse.first_budget = contestant.first_budget;
     return std::make_unique<Replay>(transformer_, tokenizer_, engine,
                                     ReplayOptions{.reuse = reuse,
                                                   .shared = options_.shared,
@@ -83,7 +83,7 @@ class Evaluation {
     engine.donors.max_depth = contestant.donor_depth;
     entries_.push_back({.name = policy_name(contestant.policy),
                         .contestant = contestant,
-                        .replay = replay(contestant.policy, contestant.budget, engine)});
+                        .replay = replay(contestant, engine)});
   }
 
   // The first forward passes touch memory that later ones find in place.
@@ -130,6 +130,7 @@ class Evaluation {
       line.set("isolation", isolation());
       line.set("policy", entry.name);
       line.set("budget", budget_of(entry));
+      if (entry.contestant.first_budget) line.set("first_budget", *entry.contestant.first_budget);
       line.set("donor_depth", entry.contestant.donor_depth);
       add_detail(results(), entry.outcomes.size() - 1, entry.outcomes.back(), line);
       options_.on_detail(line);
@@ -171,7 +172,7 @@ std::vector<Contestant> contestants_of(const std::vector<Policy>& policies,
     const bool lossless = policy == Policy::prefix;
     for (const std::optional<double>& budget : all)
       for (const int depth : lossless ? std::vector<int>{0} : donor_depths)
-        contestants.push_back({policy, budget, depth});
+        contestants.push_back({.policy = policy, .budget = budget, .donor_depth = depth});
   }
   return contestants;
 }

@@ -18,9 +18,6 @@ constexpr size_t kMostBudgets = 16;
 // Limits to try, in this order until one breaks the promise: ln(max_kl) less so much.
 constexpr double kStrictest = 6, kLaxest = 1.1, kStep = 0.1;
 
-// How far the second prediction may be above the limit: a pass is lost where it says no.
-constexpr double kSlack = 0.7;
-
 double log_kl(double kl) {
   return std::log(std::max(kl, kLeastKl));
 }
@@ -105,7 +102,7 @@ Guard::Guard(std::vector<double> budgets, const std::vector<GuardSample>& sample
          kFewestSamples, samples.size());
   std::vector<Features> counts;
   std::vector<std::vector<Features>> all(budgets_.size());
-  std::vector<std::vector<double>> targets(budgets_.size());
+  std::vector<std::vector<double>> targets(budgets_.size()), raised(budgets_.size());
   for (size_t index = 0; index < samples.size(); ++index) {
     const GuardSample& sample = samples[index];
     if (sample.attempts.size() != budgets_.size())
@@ -116,11 +113,13 @@ Guard::Guard(std::vector<double> budgets, const std::vector<GuardSample>& sample
     for (size_t b = 0; b < budgets_.size(); ++b) {
       all[b].push_back(features_of(sample.attempts[b].evidence));
       targets[b].push_back(log_kl(sample.attempts[b].kl));
+      raised[b].push_back(log_kl(sample.attempts[b].raised_kl));
     }
   }
   for (size_t b = 0; b < budgets_.size(); ++b) {
     of_counts_.push_back(least_squares(counts, targets[b], kRidge));
     of_all_.push_back(least_squares(all[b], targets[b], kRidge));
+    of_raised_.push_back(least_squares(all[b], raised[b], kRidge));
   }
   for (size_t index = 1; index < samples.size(); index += 2)
     trials_.push_back(trial_of(samples[index]));
@@ -135,15 +134,23 @@ double Guard::predict(const ReuseEvidence& evidence, size_t budget) const {
   return product(of_all_[budget], features_of(evidence));
 }
 
+double Guard::predict_raised(const ReuseEvidence& evidence, size_t budget) const {
+  return product(of_raised_[budget], features_of(evidence));
+}
+
 std::optional<double> Guard::budget_for(const ReuseEvidence& counts) const {
   for (size_t budget = 0; budget < budgets_.size(); ++budget)
     if (expect(counts, budget) <= limit_) return budgets_[budget];
   return std::nullopt;
 }
 
-bool Guard::accepts(const ReuseEvidence& evidence, double budget) const {
+std::optional<double> Guard::budget_behind(const ReuseEvidence& evidence, double budget) const {
   const auto found = std::find(budgets_.begin(), budgets_.end(), budget);
-  return found != budgets_.end() && predict(evidence, found - budgets_.begin()) <= limit_ + kSlack;
+  if (found == budgets_.end()) return std::nullopt;
+  const auto index = static_cast<size_t>(found - budgets_.begin());
+  if (predict(evidence, index) <= limit_) return budget;
+  if (predict_raised(evidence, index) <= limit_) return budgets_.back();
+  return std::nullopt;
 }
 
 Guard::Trial Guard::trial_of(const GuardSample& sample) const {
@@ -152,24 +159,29 @@ Guard::Trial Guard::trial_of(const GuardSample& sample) const {
     const GuardSample::Attempt& attempt = sample.attempts[budget];
     trial.expected.push_back(expect(attempt.evidence, budget));
     trial.predicted.push_back(predict(attempt.evidence, budget));
+    trial.raised.push_back(predict_raised(attempt.evidence, budget));
     trial.kl.push_back(attempt.kl);
+    trial.raised_kl.push_back(attempt.raised_kl);
   }
   return trial;
 }
 
-std::optional<size_t> Guard::Trial::budget_under(double limit) const {
-  for (size_t budget = 0; budget < expected.size(); ++budget)
-    if (expected[budget] <= limit)
-      return predicted[budget] <= limit + kSlack ? std::optional(budget) : std::nullopt;
+std::optional<double> Guard::Trial::kl_under(double limit) const {
+  for (size_t budget = 0; budget < expected.size(); ++budget) {
+    if (expected[budget] > limit) continue;
+    if (predicted[budget] <= limit) return kl[budget];
+    if (raised[budget] <= limit) return raised_kl[budget];
+    return std::nullopt;
+  }
   return std::nullopt;
 }
 
 Guard::Count Guard::count(const std::vector<Trial>& trials, double limit, double max_kl) {
   Count count;
   for (const Trial& trial : trials)
-    if (const std::optional<size_t> budget = trial.budget_under(limit)) {
+    if (const std::optional<double> kl = trial.kl_under(limit)) {
       ++count.accepted;
-      count.broken += trial.kl[*budget] > max_kl;
+      count.broken += *kl > max_kl;
     }
   return count;
 }
@@ -208,9 +220,11 @@ Json Guard::to_json() const {
   json.set("budgets", to_array(budgets_));
   json.set("of_counts", to_arrays(of_counts_));
   json.set("of_all", to_arrays(of_all_));
+  json.set("of_raised", to_arrays(of_raised_));
   Json trials{Json::Array{}};
   for (const Trial& trial : trials_)
-    trials.push(to_arrays({trial.expected, trial.predicted, trial.kl}));
+    trials.push(
+        to_arrays({trial.expected, trial.predicted, trial.raised, trial.kl, trial.raised_kl}));
   json.set("trials", std::move(trials));
   return json;
 }
@@ -225,9 +239,14 @@ Guard Guard::from_json(const Json& json, const std::string& source, const GuardP
            budgets);
     guard.of_counts_ = matrix(json, "of_counts", budgets, features_of_counts({}).size());
     guard.of_all_ = matrix(json, "of_all", budgets, features_of({}).size());
+    guard.of_raised_ = matrix(json, "of_raised", budgets, features_of({}).size());
     for (const Json& trial : json.get("trials").as_array()) {
-      const auto rows = matrix(trial, "trials", 3, budgets);
-      guard.trials_.push_back({.expected = rows[0], .predicted = rows[1], .kl = rows[2]});
+      const auto rows = matrix(trial, "trials", 5, budgets);
+      guard.trials_.push_back({.expected = rows[0],
+                               .predicted = rows[1],
+                               .raised = rows[2],
+                               .kl = rows[3],
+                               .raised_kl = rows[4]});
     }
   } catch (const Error& e) {
     fail(ErrorKind::format, "{}: guard: {}", source, e.what());

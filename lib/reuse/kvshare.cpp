@@ -8,8 +8,8 @@
 namespace kvs {
 namespace {
 
-// Measured on every so many-th layer: the others tell the same.
-constexpr int kLayerStep = 4;
+// Measured on every so many-th layer: the others tell much the same.
+constexpr int kLayerStep = 8;
 
 // The last so many rows, the first of the answer's context, are always computed.
 constexpr int64_t kLastRows = 16;
@@ -28,7 +28,8 @@ class KvshareSelector final : public Selector {
     std::vector<Candidate> candidates = structural(context);
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
-    const int64_t share = share_of(budget_of(context), kept_or_recomputed(context));
+    const double budget = context.options.first_budget.value_or(budget_of(context));
+    const int64_t share = share_of(budget, kept_or_recomputed(context));
     std::vector<int64_t> positions;
     for (const Candidate& candidate : candidates)
       if (candidate.rank == kAlways || static_cast<int64_t>(positions.size()) < share)
@@ -40,7 +41,7 @@ class KvshareSelector final : public Selector {
   bool measures() const override { return true; }
 
   int64_t measured_rows(const SelectionContext& context) const override {
-    return rows_to_measure(context);
+    return rows_to_measure(context, budget_of(context));
   }
 
   std::vector<int64_t> select_measured(const SelectionContext& context,
@@ -48,9 +49,11 @@ class KvshareSelector final : public Selector {
     const std::vector<int64_t> kept = kept_positions(context.spans);
     const std::vector<float> mass =
         model.probe(query_positions(context.spans, kQueryRows), kLayerStep);
-    const Guard* guard = context.options.guard;
-    if (guard && !guard->accepts(model.evidence(), budget_of(context))) return kept;
-    const int64_t count = rows_to_measure(context);
+    std::optional<double> budget = budget_of(context);
+    if (const Guard* guard = context.options.guard)
+      budget = guard->budget_behind(model.evidence(), *budget);
+    if (!budget) return kept;
+    const int64_t count = rows_to_measure(context, *budget);
     if (count == 0) return {};
     return highest_windows(kept, values_at(mass, kept), context.options.window, count);
   }
@@ -112,10 +115,10 @@ class KvshareSelector final : public Selector {
   }
 
   // What the budget leaves behind structure.
-  static int64_t rows_to_measure(const SelectionContext& context) {
+  static int64_t rows_to_measure(const SelectionContext& context, double budget) {
     const auto left = static_cast<int64_t>(kept_positions(context.spans).size());
     const int64_t with_source = kept_or_recomputed(context);
-    return std::max<int64_t>(0, share_of(budget_of(context), with_source) - (with_source - left));
+    return std::max<int64_t>(0, share_of(budget, with_source) - (with_source - left));
   }
 
   static int64_t kept_or_recomputed(const SelectionContext& context) {

@@ -167,6 +167,7 @@ ReusePlan plan_sources(std::span<const int32_t> tokens, std::span<const ReuseDon
   }
 
   plan.spans = tile(size, sources, donors);
+  if (plan.kept() == 0) return plan;
   if (guard_decides(options))
     plan.budget = options.guard->budget_for(evidence_of(plan));
   else if (has_budget(options.policy))

@@ -16,8 +16,9 @@ struct GuardSample {
   struct Attempt {
     ReuseEvidence evidence;  ///< measured; the counts are the same with each budget
     double kl = 0;           ///< in nats
+    double raised_kl = 0;  ///< with this budget in the first pass, raised to the last one behind it
   };
-  std::vector<Attempt> attempts;  ///< one for each budget
+  std::vector<Attempt> attempts;  ///< one for each budget; of the last one raised_kl is kl
 };
 
 struct GuardPromise {
@@ -27,15 +28,15 @@ struct GuardPromise {
 
 /// Says how much of a prompt has to be computed anew so that the answer stays as it was, or that
 /// nothing less than all would do. It predicts ln KL by linear functions, one set for each budget:
-/// from the counts alone, and from all of the evidence. Before anything is computed it takes the
-/// first budget whose prediction is below a limit, or refuses; what is measured in the first pass
-/// then has to say about the same, or everything is computed. The limit is the highest for which the
-/// promise holds on calibration prompts that the functions have not seen, with these very steps:
-/// among the accepted ones P(KL > max_kl) <= 1 - confidence, at a risk of kRisk that calibration
-/// was lucky. Assumes that prompts are drawn like the calibration prompts, independently; limits
-/// above max_kl / 3 are not tried, so that no kind of prompt uses up what the others leave. Source:
-/// Angelopoulos et al. 2021 (Learn then Test), fixed sequence testing with exact binomial p-values;
-/// design, section 6.
+/// from the counts alone, from all of the evidence, and from that with the budget raised. Before
+/// anything is computed it takes the first budget whose prediction is below a limit, or refuses.
+/// What is measured in the first pass then has to say the same; else the budget is raised to the
+/// last one, or everything is computed. The limit is the highest for which the promise holds on
+/// calibration prompts that the functions have not seen, with these very steps: among the accepted
+/// ones P(KL > max_kl) <= 1 - confidence, at a risk of kRisk that calibration was lucky. Assumes
+/// that prompts are drawn like the calibration prompts, independently; limits above max_kl / 3 are
+/// not tried, so that no kind of prompt uses up what the others leave. Source: Angelopoulos et al.
+/// 2021 (Learn then Test), fixed sequence testing with exact binomial p-values; design, section 6.
 class KVS_API Guard {
  public:
   static constexpr double kRisk = 0.1;
@@ -50,19 +51,22 @@ class KVS_API Guard {
   /// As to_json() gives it; the limit is found anew for the promise. Throws Error(format), naming
   /// `source`, where it is something else.
   static Guard from_json(const Json& json, const std::string& source, const GuardPromise& promise);
-  /// {"budgets","of_counts","of_all","trials"}.
+  /// {"budgets","of_counts","of_all","of_raised","trials"}.
   Json to_json() const;
 
   /// Before anything is measured: the share of the kept rows to compute anew; none where the reuse
   /// is refused.
   std::optional<double> budget_for(const ReuseEvidence& counts) const;
 
-  /// Behind the first pass with one of the budgets: whether the rest may be kept.
-  bool accepts(const ReuseEvidence& evidence, double budget) const;
+  /// Behind the first pass with one of the budgets: that budget, the last one, or none where
+  /// nothing may be kept.
+  std::optional<double> budget_behind(const ReuseEvidence& evidence, double budget) const;
 
-  /// Predicted ln KL with one of the budgets, from the counts alone and from all.
+  /// Predicted ln KL with one of the budgets, from the counts alone, from all, and where it is
+  /// raised.
   double expect(const ReuseEvidence& counts, size_t budget) const;
   double predict(const ReuseEvidence& evidence, size_t budget) const;
+  double predict_raised(const ReuseEvidence& evidence, size_t budget) const;
 
   const std::vector<double>& budgets() const { return budgets_; }
   /// Of ln KL; minus infinity where no reuse can be accepted.
@@ -79,12 +83,12 @@ class KVS_API Guard {
  private:
   Guard() = default;
 
-  /// A calibration prompt: ln KL as expected and as predicted with each budget, and what came.
+  /// A calibration prompt: ln KL as predicted with each budget, and the KL that came.
   struct Trial {
-    std::vector<double> expected, predicted, kl;
+    std::vector<double> expected, predicted, raised, kl, raised_kl;
 
-    /// Its index; none where the prompt is refused, before or behind the first pass.
-    std::optional<size_t> budget_under(double limit) const;
+    /// What comes of it: KL; none where the prompt is refused.
+    std::optional<double> kl_under(double limit) const;
   };
   struct Count {
     int64_t accepted = 0, broken = 0;
@@ -94,8 +98,8 @@ class KVS_API Guard {
   void calibrate(const GuardPromise& promise);
 
   std::vector<double> budgets_;
-  // Weights of the features, of the counts alone and of all, one set for each budget.
-  std::vector<std::vector<double>> of_counts_, of_all_;
+  // Weights of the features, one set for each budget.
+  std::vector<std::vector<double>> of_counts_, of_all_, of_raised_;
   std::vector<Trial> trials_;
   double limit_ = 0;
 };

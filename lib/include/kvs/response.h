@@ -24,7 +24,7 @@ struct DonorUse {
 struct KVS_API ReuseReport {
   ReuseMode mode = ReuseMode::approx;
   Policy policy = Policy::full;
-  std::optional<double> budget;  ///< as asked for
+  std::optional<double> budget;  ///< as asked for, the guard's, or the default
   int64_t prompt_tokens = 0;
   int64_t exact = 0;          ///< rows of a lossless prefix
   int64_t shifted = 0;        ///< a donor's rows as they were

@@ -46,9 +46,12 @@ struct ReuseOptions {
   /// Share of the kept rows to compute anew, [0, 1], of rules with a budget. None: what the guard
   /// says under `kvshare`, where there is one; else kDefaultBudget.
   std::optional<double> budget;
+  /// Of the budget, what `kvshare` spends before it measures; none: all of it, as far as structure
+  /// goes. The rest goes to windows.
+  std::optional<double> first_budget;
   int64_t sinks = 16;       ///< first tokens of each moved span that `epic` and `kvshare` compute
   int64_t halo = 16;        ///< tokens right of each edit that `kvshare` computes
-  int64_t last = 48;        ///< last tokens of the prompt that `kvshare` computes
+  int64_t last = 16;        ///< last tokens of the prompt that `kvshare` computes
   int64_t window = 8;       ///< neighbours that `probe` and `kvshare` choose together
   int64_t repair_rows = 0;  ///< kept rows computed anew in each step of decoding, at most
   int64_t min_span = 8;     ///< shorter matches are computed, a common prefix excepted
