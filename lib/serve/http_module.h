@@ -1,5 +1,8 @@
 #pragma once
 
+#include <string>
+
+#include "kvs/api_client.h"
 #include "kvs/http_server.h"
 
 // What libkvs_http.so exports. It is loaded on first use and never linked: TLS and compression,
@@ -10,4 +13,14 @@ extern "C" {
 KVS_API kvs::HttpServer* kvs_start_http_server(kvs::Model* model, kvs::Engine* engine,
                                                const kvs::Embedder* embedder,
                                                const kvs::HttpOptions* options);
+
+/// A client; the caller owns it. Throws what kvs::open_api_client does.
+KVS_API kvs::ApiClient* kvs_open_api_client(const kvs::ApiClientOptions* options);
 }
+
+namespace kvs {
+
+/// A function of the module by its name. Throws Error(io) where there is no such module.
+void* http_function(const char* name);
+
+}  // namespace kvs
