@@ -55,19 +55,19 @@ void add_server(CLI::App& load, LoadCommand& command) {
 }
 
 void add_arrivals(CLI::App& load, LoadCommand& command) {
-  CLI::Option_group* when = load.add_option_group("arrivals");
   const CLI::Range above_zero(1e-6, 1e6);
-  when->add_option("--rate", command.load.rate, "Independent arrivals (Poisson): so many a second")
-      ->type_name("R")
-      ->check(above_zero);
-  when->add_option("--speed", command.load.speed, "As arrival_ms says, so many times as fast")
-      ->type_name("X")
-      ->check(above_zero);
-  when->add_option("--concurrency", command.load.concurrency,
-                   "So many at a time: each when another one is answered")
+  CLI::Option* rate = load.add_option("--rate", command.load.rate,
+                                      "Independent arrivals (Poisson): so many a second");
+  rate->type_name("R")->check(above_zero);
+  CLI::Option* speed = load.add_option("--speed", command.load.speed,
+                                       "As arrival_ms says, so many times as fast");
+  speed->type_name("X")->check(above_zero)->excludes(rate);
+  load.add_option("--concurrency", command.load.concurrency,
+                  "So many at a time: each when another one is answered")
       ->type_name("N")
-      ->check(CLI::Range(1, 900));
-  when->require_option(1);
+      ->check(CLI::Range(1, 900))
+      ->excludes(rate)
+      ->excludes(speed);
   load.add_option("--seed", command.load.seed, "Of --rate")->type_name("N")->capture_default_str();
   load.add_option("--duration", command.load.duration_s, "No request comes later than that")
       ->type_name("SECONDS")
@@ -172,6 +172,8 @@ CLI::App* add_load_command(CLI::App& app, LoadCommand& command) {
 int run_load_command(const LoadCommand& command) {
   if (command.json == "-" && command.detail == "-")
     fail(ErrorKind::argument, "--json and --detail cannot both be standard output");
+  if (command.load.rate + command.load.speed + command.load.concurrency <= 0)
+    fail(ErrorKind::argument, "--rate, --speed or --concurrency is needed");
   std::vector<LoadRequest> requests = read_requests(command, command.model);
   set_keys(command, requests);
   ApiClientOptions server = command.server;
@@ -179,7 +181,8 @@ int run_load_command(const LoadCommand& command) {
   std::string model = command.model;
   if (model.empty()) {
     model = first_model(server, requests.front().key);
-    for (LoadRequest& request : requests) request.body.set("model", model);
+    for (LoadRequest& request : requests)
+      if (request.body.get("model").dump() == R"("")") request.body.set("model", model);
   }
 
   const std::vector<LoadSample> samples = send(command, server, requests);

@@ -22,7 +22,8 @@ COMMANDS: dict[str, list[str]] = {
     "kvs-align": ["kvs-align --index {index} -m {model} {input}"],
     "kvs-serve": ["kvs-serve run -m {model} --policy epic --preload {archive} --index {index} --max-tokens 1 {input} > answers"],
     "kvs-eval": ["kvs-eval bench --repeats 1 -m {model} --json {out}",
-                 "kvs-eval run --no-noise --max-tokens 1 -m {model} --workload {input} --json {out}"],
+                 "kvs-eval run --no-noise --max-tokens 1 -m {model} --workload {input} --json {out}",
+                 "kvs-eval load --url http://127.0.0.1:1 --rate 1 --workload {input} --json {out}"],
 }
 # What Ctrl-C stops, where the last of these commands does not wait for its input.
 LONG_COMMANDS = {"kvs-eval": "kvs-eval bench --repeats 1000 -m {model} --json {out}"}
