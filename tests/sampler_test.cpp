@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <random>
+#include <utility>
 
 #include "support/errors.h"
 
@@ -115,6 +118,36 @@ TEST(Sampler, RepeatsItselfWithTheSameSeed) {
             draw({.temperature = 2, .seed = 3}, logits, 100));
   EXPECT_NE(draw({.temperature = 2, .seed = 3}, logits, 100),
             draw({.temperature = 2, .seed = 4}, logits, 100));
+}
+
+// The definition: sort everything, drop what top-p does not need, walk until the draw is used up.
+int32_t drawn_from_all(const std::vector<float>& logits, double top_p, std::mt19937_64& random) {
+  std::vector<std::pair<double, int32_t>> sorted;
+  for (size_t token = 0; token < logits.size(); ++token)
+    sorted.emplace_back(-logits[token], static_cast<int32_t>(token));
+  std::sort(sorted.begin(), sorted.end());
+  double all = 0, kept = 0;
+  const double best = sorted.front().first;
+  for (auto& [weight, token] : sorted) all += weight = std::exp(best - weight);
+  size_t count = 0;
+  while (count < sorted.size() && kept < top_p * all) kept += sorted[count++].first;
+  double left = static_cast<double>(random() >> 11) * 0x1p-53 * kept;
+  for (size_t place = 0; place < count; ++place)
+    if ((left -= sorted[place].first) < 0) return sorted[place].second;
+  return sorted[count - 1].second;
+}
+
+TEST(Sampler, DrawsAsIfEveryTokenWereSorted) {
+  std::vector<float> logits(5000);
+  std::mt19937 noise(1);
+  for (float& logit : logits) logit = static_cast<float>(noise() % 4000) / 1000;  // flat, with ties
+
+  for (const double top_p : {1.0, 0.9, 0.3}) {
+    Sampler sampler({.temperature = 1, .top_p = top_p, .seed = 9});
+    std::mt19937_64 random(9);
+    for (int time = 0; time < 200; ++time)
+      EXPECT_EQ(sampler.sample(logits, {}), drawn_from_all(logits, top_p, random));
+  }
 }
 
 TEST(Sampler, RefusesOptionsOutOfRange) {

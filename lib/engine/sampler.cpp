@@ -53,13 +53,14 @@ void add_bias(std::vector<Candidate>& candidates,
       candidates[token].weight += bias;
 }
 
-// Leaves the k best in falling order; ties go to the lower token, so that the order is total.
-void sort_best(std::vector<Candidate>& candidates, size_t k) {
-  const auto better = [](const Candidate& a, const Candidate& b) {
-    return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
-  };
-  k = std::min(k, candidates.size());
-  std::partial_sort(candidates.begin(), candidates.begin() + k, candidates.end(), better);
+// Ties go to the lower token, so that the order is total.
+bool better(const Candidate& a, const Candidate& b) {
+  return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
+}
+
+void keep_top_k(std::vector<Candidate>& candidates, size_t k) {
+  if (k == 0 || k >= candidates.size()) return;
+  std::nth_element(candidates.begin(), candidates.begin() + k, candidates.end(), better);
   candidates.resize(k);
 }
 
@@ -69,16 +70,28 @@ double total(const std::vector<Candidate>& candidates) {
   return sum;
 }
 
-void keep_top_p(std::vector<Candidate>& candidates, double top_p) {
-  const double limit = top_p * total(candidates);
-  double sum = 0;
-  size_t kept = 0;
-  while (kept < candidates.size() && sum < limit) sum += candidates[kept++].weight;
-  candidates.resize(std::max<size_t>(kept, 1));
+// Walks in falling order up to the candidate with which the sum of the weights reaches `sum`, and
+// returns how many these are. Only as many are sorted: the first few hold most of the probability,
+// and a vocabulary takes milliseconds to sort.
+size_t count_to(double sum, std::vector<Candidate>& candidates) {
+  size_t sorted = 0;
+  for (size_t count = 0; count < candidates.size(); ++count) {
+    if (count == sorted) {
+      const auto first = candidates.begin() + static_cast<int64_t>(sorted);
+      sorted = std::min(std::max<size_t>(64, 8 * sorted), candidates.size());
+      std::partial_sort(first, candidates.begin() + static_cast<int64_t>(sorted), candidates.end(),
+                        better);
+    }
+    if ((sum -= candidates[count].weight) <= 0) return count + 1;
+  }
+  return candidates.size();
 }
 
-void keep_min_p(std::vector<Candidate>& candidates, double min_p) {
-  const double limit = min_p * candidates.front().weight;
+void keep_top_p(std::vector<Candidate>& candidates, double top_p) {
+  if (top_p < 1) candidates.resize(count_to(top_p * total(candidates), candidates));
+}
+
+void keep_min_p(std::vector<Candidate>& candidates, double limit) {
   std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.weight < limit; });
 }
 
@@ -116,21 +129,17 @@ int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
                   options_.frequency_penalty);
   add_bias(candidates, options_.logit_bias);
 
-  const bool greedy = options_.temperature == 0;
-  sort_best(candidates, greedy ? 1 : options_.top_k > 0 ? options_.top_k : candidates.size());
-  if (greedy) return candidates.front().token;
-
-  const double best = candidates.front().weight;
+  const Candidate best = *std::min_element(candidates.begin(), candidates.end(), better);
+  if (options_.temperature == 0) return best.token;
+  keep_top_k(candidates, options_.top_k);
   for (Candidate& candidate : candidates)
-    candidate.weight = std::exp((candidate.weight - best) / options_.temperature);
+    candidate.weight = std::exp((candidate.weight - best.weight) / options_.temperature);
   keep_top_p(candidates, options_.top_p);
-  keep_min_p(candidates, options_.min_p);
+  keep_min_p(candidates, options_.min_p);  // the best one weighs 1
 
   // 53 bits, because std::uniform_real_distribution differs between libraries.
-  double left = static_cast<double>(random_() >> 11) * 0x1p-53 * total(candidates);
-  for (const Candidate& candidate : candidates)
-    if ((left -= candidate.weight) < 0) return candidate.token;
-  return candidates.back().token;
+  const double drawn = static_cast<double>(random_() >> 11) * 0x1p-53 * total(candidates);
+  return candidates[count_to(drawn, candidates) - 1].token;
 }
 
 }  // namespace kvs
