@@ -69,8 +69,7 @@ TEST_F(Client, SaysWhyItWasRefused) {
 }
 
 TEST_F(Client, HangsUpWhenNobodyListens) {
-  const ApiReply reply =
-      open()->generate(chat(1500), "", [](std::string_view) { return false; });
+  const ApiReply reply = open()->generate(chat(1500), "", [](std::string_view) { return false; });
 
   EXPECT_EQ(reply.error, "cancelled");
   while (metric("kvshare_active_choices") > 0) std::this_thread::yield();
@@ -125,8 +124,8 @@ TEST(ApiClient, TellsASilentServerFromOneThatHangsUp) {
 }
 
 TEST(ApiClient, RefusesWhatIsNoUrl) {
-  for (const char* url : {"", "localhost:8080", "ftp://host", "http://", "http:///v1",
-                          "http://a b", "http://host?x=1", "http://user@host"}) {
+  for (const char* url : {"", "localhost:8080", "ftp://host", "http://", "http:///v1", "http://a b",
+                          "http://host?x=1", "http://user@host"}) {
     const Error error = error_of([&] { open_api_client({.url = url}); });
     EXPECT_EQ(error.kind(), ErrorKind::argument) << url;
   }

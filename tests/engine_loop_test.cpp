@@ -111,6 +111,57 @@ TEST_F(Loop, LetsFollowersShareWhatALeaderComputes) {
   EXPECT_EQ(exact[2], prompt - 1);
 }
 
+// One at a time: the first prompt, which the last one repeats, and a long one between them.
+class Ordered : public Loop {
+ protected:
+  std::vector<std::string> order_under(Schedule schedule) {
+    Engine one(model.transformer, tokenizer.get(), {.max_blocks = 64, .kv_type = DType::f32});
+    std::vector<std::string> begun;
+    EngineLoop loop(one, {.schedule = schedule,
+                          .on_begin = [&](const Job& job) { begun.push_back(job.task.id); }});
+    auto channel = std::make_shared<AnswerChannel>(4);
+    std::vector<Job> jobs(4);
+    const std::string other = " Sue saw a green bird on a tall tree, and it sang to her all day.";
+    const std::string texts[] = {body + body + body, other + body, other + other,
+                                 body + body + body};
+    for (int job = 0; job < 4; ++job) {
+      jobs[job] = {.task = task(texts[job], 4), .channel = channel, .choice = job};
+      jobs[job].task.id = std::to_string(job);
+      jobs[job].tenant = job == 2 ? "another" : "one";
+    }
+    EXPECT_TRUE(loop.submit(std::move(jobs)));
+    while (!channel->finished()) channel->take(milliseconds(1000));
+    loop.stop();
+    return begun;
+  }
+};
+
+TEST_F(Ordered, ByArrival) {
+  EXPECT_EQ(order_under(Schedule::fcfs), (std::vector<std::string>{"0", "1", "2", "3"}));
+}
+
+TEST_F(Ordered, ByTurnsAndWhatIsLeftToCompute) {
+  EXPECT_EQ(order_under(Schedule::work), (std::vector<std::string>{"0", "2", "3", "1"}));
+}
+
+// Each longer one begins as the one before it: the second waits for the first, but not for ever.
+TEST_F(Loop, WaitsForOneLeaderOnly) {
+  EngineLoop loop(engine, {});
+  auto channel = std::make_shared<AnswerChannel>(6);
+  std::vector<Job> jobs;
+  std::string text = body;
+  for (int job = 0; job < 6; ++job, text += body)
+    jobs.push_back({.task = task(text, 4), .channel = channel, .choice = job});
+  ASSERT_TRUE(loop.submit(std::move(jobs)));
+
+  int64_t exact = 0;
+  while (!channel->finished())
+    for (const AnswerPiece& piece : channel->take(milliseconds(1000)))
+      if (piece.end) exact += piece.end->reuse.exact;
+
+  EXPECT_GT(exact, std::ssize(tokenizer->encode(body)));
+}
+
 // Whoever asks, every row comes from a request of the same tenant and salt, or the same group.
 TEST_F(Loop, NoLookUpLeavesItsPartition) {
   const std::vector<Caller> callers{{.tenant = "acme"},

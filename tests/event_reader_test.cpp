@@ -22,7 +22,8 @@ std::vector<std::string> events_in(std::string_view stream, size_t piece) {
 
 TEST(EventReader, TakesDataHoweverItIsCut) {
   const std::string stream =
-      ": ping\n\ndata: one\n\nevent: x\ndata:two\r\ndata: lines\r\n\r\nid: 7\n\ndata\n\ndata:  y\r\r";
+      ": ping\n\ndata: one\n\nevent: x\ndata:two\r\ndata: lines\r\n\r\nid: 7\n\ndata\n\ndata:  "
+      "y\r\r";
   const std::vector<std::string> expected{"one", "two\nlines", "", " y"};
 
   for (size_t piece = 1; piece <= stream.size(); ++piece)

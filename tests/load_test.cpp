@@ -78,7 +78,7 @@ TEST(LoadArrivals, ArePoissonAndTheSameForASeed) {
   ASSERT_EQ(arrivals.size(), 4000u);
   EXPECT_TRUE(std::is_sorted(arrivals.begin(), arrivals.end()));
   EXPECT_NEAR(arrivals.back(), 4000 * 50.0, 4000 * 2.5);  // three deviations
-  int short_gaps = 0;  // the share below the mean is 1 - 1/e
+  int short_gaps = 0;                                     // the share below the mean is 1 - 1/e
   for (size_t i = 1; i < arrivals.size(); ++i) short_gaps += arrivals[i] - arrivals[i - 1] < 50;
   EXPECT_NEAR(short_gaps / 4000.0, 0.632, 0.025);
   EXPECT_EQ(load_arrivals(list, {.rate = 20, .seed = 3}), arrivals);
@@ -156,9 +156,8 @@ TEST(Load, RefusesToGuessWhenRequestsCome) {
   FakeServer server;
   EXPECT_EQ(error_of([&] { run_load(requests(1), {}, server.open()); }).kind(),
             ErrorKind::argument);
-  EXPECT_EQ(
-      error_of([&] { run_load(requests(1), {.rate = 1, .speed = 1}, server.open()); }).kind(),
-      ErrorKind::argument);
+  EXPECT_EQ(error_of([&] { run_load(requests(1), {.rate = 1, .speed = 1}, server.open()); }).kind(),
+            ErrorKind::argument);
 }
 
 LoadSample sample(double due, double first, double last, double total, int64_t tokens = 5) {
@@ -223,8 +222,7 @@ TEST(LoadRequests, BecomeBodies) {
       "\nplain text\n");
 
   const auto list = read_load_requests(
-      in, "w.jsonl",
-      {.model = "m", .max_tokens = 64, .extra = Json::Object{{"cache_salt", "s"}}});
+      in, "w.jsonl", {.model = "m", .max_tokens = 64, .extra = Json::Object{{"cache_salt", "s"}}});
 
   ASSERT_EQ(list.size(), 3u);
   EXPECT_EQ(list[0].id, "q");
@@ -233,9 +231,8 @@ TEST(LoadRequests, BecomeBodies) {
   EXPECT_EQ(list[0].body.dump(),
             R"({"model":"m","messages":[{"role":"user","content":"Hi"}],"max_tokens":9,)"
             R"("temperature":0.0,"top_p":0.5,"stop":["."],"cache_salt":"s"})");
-  EXPECT_EQ(
-      list[1].body.dump(),
-      R"({"model":"m","prompt":[1,2],"max_tokens":64,"temperature":0.0,"cache_salt":"s"})");
+  EXPECT_EQ(list[1].body.dump(),
+            R"({"model":"m","prompt":[1,2],"max_tokens":64,"temperature":0.0,"cache_salt":"s"})");
   EXPECT_EQ(list[2].body.get("prompt").as_string(), "plain text");
 }
 

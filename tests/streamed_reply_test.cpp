@@ -21,15 +21,15 @@ ApiReply reply_of(const std::vector<std::string>& events, std::string* text = nu
 
 TEST(StreamedReply, PutsAChatTogether) {
   std::string text;
-  const ApiReply reply = reply_of(
-      {R"({"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]})",
-       R"({"choices":[{"delta":{"content":"Good "}}],"usage":null})",
-       R"({"choices":[{"delta":{"content":"day"}}]})",
-       R"({"choices":[{"delta":{},"finish_reason":"stop"}]})",
-       R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,
+  const ApiReply reply =
+      reply_of({R"({"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]})",
+                R"({"choices":[{"delta":{"content":"Good "}}],"usage":null})",
+                R"({"choices":[{"delta":{"content":"day"}}]})",
+                R"({"choices":[{"delta":{},"finish_reason":"stop"}]})",
+                R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,
            "prompt_tokens_details":{"cached_tokens":4}},"kvshare":{"exact":4}})",
-       "[DONE]"},
-      &text);
+                "[DONE]"},
+               &text);
 
   EXPECT_EQ(text, "Good day");
   EXPECT_EQ(reply.error, "");

@@ -59,8 +59,8 @@ void add_arrivals(CLI::App& load, LoadCommand& command) {
   CLI::Option* rate = load.add_option("--rate", command.load.rate,
                                       "Independent arrivals (Poisson): so many a second");
   rate->type_name("R")->check(above_zero);
-  CLI::Option* speed = load.add_option("--speed", command.load.speed,
-                                       "As arrival_ms says, so many times as fast");
+  CLI::Option* speed =
+      load.add_option("--speed", command.load.speed, "As arrival_ms says, so many times as fast");
   speed->type_name("X")->check(above_zero)->excludes(rate);
   load.add_option("--concurrency", command.load.concurrency,
                   "So many at a time: each when another one is answered")

@@ -36,8 +36,8 @@ std::string load_table_of(const Json& load) {
       errors_of(load.get("errors")), number(load.get("cached_share"), 1, 100),
       load.get("prompt_tokens").as_int(), number(load.get("goodput_per_s"), 2),
       number(load.get("ttft_limit_ms"), 0), load.get("within_limit").as_int());
-  text += fmt::format("{:<9}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "", "mean", "p50", "p90", "p99",
-                      "max");
+  text +=
+      fmt::format("{:<9}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "", "mean", "p50", "p90", "p99", "max");
   return text + row("TTFT ms", load.get("ttft_ms")) + row("TPOT ms", load.get("tpot_ms")) +
          row("total ms", load.get("total_ms"));
 }

@@ -56,6 +56,13 @@ CLI::App* add_http_command(CLI::App& app, ServeOptions& serve, HttpOptions& http
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
+  command
+      ->add_option("--schedule", serve.schedule,
+                   "Who is next where many wait: work (the least work of each tenant in turn, "
+                   "within bounds) or fcfs (who came first)")
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"work", "fcfs"}));
   command->add_option("--connections", http.connections, "Connections served at the same time")
       ->type_name("N")
       ->capture_default_str()
@@ -71,6 +78,7 @@ int serve_http(const ServeOptions& serve, HttpOptions http) {
   if (http.model.empty()) http.model = public_name(serve.model);
   http.max_tokens = serve.max_tokens;
   http.sampling = serve.sampling;
+  http.schedule = serve.schedule == "fcfs" ? Schedule::fcfs : Schedule::work;
   http.log = [](std::string_view line) { log_line(line); };
   Server model(serve);
   check_interrupt();

@@ -35,6 +35,7 @@ struct ServeOptions {
   std::string chat_template;
   bool parse_special = false;
   int parallel = 1;
+  std::string schedule = "work";  ///< of the server
 
   int64_t max_tokens = 128;
   SamplingOptions sampling;

@@ -95,13 +95,13 @@ class LoadRun {
 
   // The next request, when it has come; nothing where there is none.
   std::optional<size_t> next(std::unique_lock<std::mutex>& lock) {
-    const bool over = arrivals_.empty() && options_.duration_s > 0 &&
-                      now_ms() >= options_.duration_s * 1000;
+    const bool over =
+        arrivals_.empty() && options_.duration_s > 0 && now_ms() >= options_.duration_s * 1000;
     if (stopped_ || over || taken_ == requests_.size()) return std::nullopt;
     const size_t index = taken_++;
     if (arrivals_.empty()) return index;
-    const auto due = start_ + std::chrono::duration_cast<Clock::duration>(
-                                  Milliseconds(arrivals_[index]));
+    const auto due =
+        start_ + std::chrono::duration_cast<Clock::duration>(Milliseconds(arrivals_[index]));
     if (changed_.wait_until(lock, due, [&] { return stopped_; })) return std::nullopt;
     return index;
   }

@@ -87,8 +87,7 @@ std::map<std::string, std::string> read_load_keys(std::istream& in, const std::s
     if (space == 0 || key.empty() || key.find_first_of(" \t") != std::string::npos)
       fail(ErrorKind::format, "{}: expected 'TENANT KEY'", lines.where());
     if (!keys.emplace(line.substr(0, space), key).second)
-      fail(ErrorKind::format, "{}: tenant '{}' stands twice", lines.where(),
-           line.substr(0, space));
+      fail(ErrorKind::format, "{}: tenant '{}' stands twice", lines.where(), line.substr(0, space));
   }
   return keys;
 }

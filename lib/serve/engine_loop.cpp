@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <iterator>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -34,7 +35,7 @@ Response ended(const Task& task, const char* reason, std::string error) {
 }  // namespace
 
 EngineLoop::EngineLoop(Engine& engine, Options options)
-    : engine_(engine), options_(std::move(options)) {
+    : engine_(engine), options_(std::move(options)), order_(options_.schedule) {
   publish();
   thread_ = std::thread([this] { run(); });
 }
@@ -83,6 +84,7 @@ void EngineLoop::run() {
       if (stop_) break;
     }
     take_jobs();
+    drop_unwanted();
     begin_jobs();
     step();
     publish();
@@ -93,36 +95,87 @@ void EngineLoop::run() {
 }
 
 void EngineLoop::take_jobs() {
-  const std::lock_guard lock(mutex_);
-  std::move(inbox_.begin(), inbox_.end(), std::back_inserter(waiting_));
-  inbox_.clear();
-}
-
-// In their order; those that wait for another's rows let later ones pass.
-void EngineLoop::begin_jobs() {
-  for (auto job = waiting_.begin(); job != waiting_.end();) {
-    if (!job->channel->wanted()) {
-      job->channel->finish(job->choice, ended(job->task, "cancelled", ""));
-      job = waiting_.erase(job);
-      continue;
-    }
-    const bool full = static_cast<int>(active_.size()) >= engine_.options().parallel;
-    const int64_t blocks = blocks_needed(job->task);
-    if (full || (!active_.empty() && reserved_ + blocks > engine_.pool().max_blocks())) break;
-    if (must_wait(*job)) {
-      ++job;
-      continue;
-    }
-    Job next = std::move(*job);
-    job = waiting_.erase(job);
-    begin(std::move(next));
+  std::vector<Job> jobs;
+  {
+    const std::lock_guard lock(mutex_);
+    jobs.swap(inbox_);
+  }
+  for (Job& job : jobs) {
+    const Ticket ticket = order_.add(job.tenant, std::ssize(job.task.tokens));
+    Waiting& added = waiting_[ticket] = {.job = std::move(job)};
+    for (const Active& active : active_) follow(ticket, added, active);
   }
 }
 
-bool EngineLoop::must_wait(const Job& job) const {
-  return std::any_of(active_.begin(), active_.end(), [&](const Active& active) {
-    return active.in_prompt && worth_waiting(active.job.task, job.task);
-  });
+void EngineLoop::drop_unwanted() {
+  for (auto next = waiting_.begin(); next != waiting_.end();) {
+    const auto [ticket, waiting] = std::pair(next->first, &next->second);
+    ++next;
+    if (waiting->job.channel->wanted()) continue;
+    waiting->job.channel->finish(waiting->job.choice, ended(waiting->job.task, "cancelled", ""));
+    order_.remove(ticket);
+    waiting_.erase(ticket);
+  }
+}
+
+// Where the next one does not fit, nobody else is begun in its place: it would wait for ever.
+void EngineLoop::begin_jobs() {
+  if (static_cast<int>(active_.size()) < engine_.options().parallel) estimate_some();
+  while (static_cast<int>(active_.size()) < engine_.options().parallel) {
+    const std::optional<Ticket> next = order_.next();
+    if (!next) break;
+    const int64_t blocks = blocks_needed(waiting_.at(*next).job.task);
+    if (!active_.empty() && reserved_ + blocks > engine_.pool().max_blocks()) break;
+    begin(*next);
+  }
+}
+
+// A job waits for one leader only, lest there be ever another one.
+void EngineLoop::follow(Ticket ticket, Waiting& waiting, const Active& leader) {
+  if (waiting.waited || !leader.in_prompt || !worth_waiting(leader.job.task, waiting.job.task))
+    return;
+  waiting.waited = true;
+  waiting.leader = leader.ticket;
+  order_.hold(ticket, true);
+}
+
+void EngineLoop::let_followers_go(Ticket leader) {
+  for (auto& [ticket, waiting] : waiting_) {
+    if (waiting.leader != leader) continue;
+    waiting.leader = 0;
+    order_.hold(ticket, false);
+  }
+}
+
+// A few at a time, because each look at the donors keeps the answers waiting that are under way;
+// until a job's turn to be looked at comes, it counts as if nothing could be reused.
+void EngineLoop::estimate_some() {
+  constexpr int kAtATime = 8;
+  if (!order_.has_choice()) return;
+  int estimates = 0;
+  auto next = waiting_.upper_bound(estimated_);
+  for (size_t seen = 0; seen < waiting_.size() && estimates < kAtATime; ++seen) {
+    if (next == waiting_.end()) next = waiting_.begin();
+    auto& [ticket, waiting] = *next++;
+    const int64_t added = added_[waiting.job.task.tenant];
+    if (std::exchange(waiting.looked, added) == added) continue;
+    order_.expect(ticket, rows_to_compute(waiting.job.task));
+    estimated_ = ticket;
+    ++estimates;
+  }
+}
+
+int64_t EngineLoop::rows_to_compute(const Task& task) {
+  const ReuseOptions& reuse = task.reuse;
+  if (reuse.mode == ReuseMode::off || reuse.policy == Policy::full) return std::ssize(task.tokens);
+  try {
+    const std::vector<ReuseDonor> donors = engine_.donors().find(
+        {.tokens = task.tokens, .tenant = task.tenant, .conversation = task.conversation});
+    return std::ssize(
+        plan_reuse(task.tokens, donors, reuse, engine_.options().cosines).rows_to_compute());
+  } catch (const std::exception&) {  // which the task itself will meet, and report
+    return std::ssize(task.tokens);
+  }
 }
 
 // With room for donors' blocks that are shared in part only.
@@ -131,20 +184,32 @@ int64_t EngineLoop::blocks_needed(const Task& task) const {
   return blocks_for(prompt + task.max_tokens) + blocks_for(prompt);
 }
 
-void EngineLoop::begin(Job job) {
-  const int64_t blocks = blocks_needed(job.task);
-  const auto active = active_.insert(active_.end(), Active{std::move(job), blocks});
+void EngineLoop::begin(Ticket ticket) {
+  Job job = std::move(waiting_.extract(ticket).mapped().job);
+  const int64_t blocks = blocks_needed(job.task), work = order_.take(ticket);
+  const auto active = active_.insert(active_.end(), Active{std::move(job), ticket, work, blocks});
   reserved_ += blocks;
-  const auto done = [this, active](Response response) {
-    active->job.channel->finish(active->job.choice, std::move(response));
-    reserved_ -= active->blocks;
-    active_.erase(active);
-  };
+  if (options_.on_begin) options_.on_begin(active->job);
+  for (auto& [later, waiting] : waiting_) follow(later, waiting, *active);
+  const auto done = [this, active](Response response) { end(active, std::move(response)); };
   try {
     engine_.submit(task_of(active), done);
   } catch (const std::exception& e) {
     done(ended(active->job.task, "error", e.what()));
   }
+}
+
+// What it took is known now: its tenant is given that. A token of an answer counts as two rows of a
+// prompt, as in the source of TurnOrder.
+void EngineLoop::end(std::list<Active>::iterator active, Response response) {
+  const ReuseReport& reuse = response.reuse;
+  const int64_t work = reuse.recomputed + reuse.computed + 2 * std::ssize(response.tokens);
+  order_.correct(active->job.tenant, work - active->work);
+  if (active->job.task.store) ++added_[active->job.task.tenant];
+  let_followers_go(active->ticket);
+  active->job.channel->finish(active->job.choice, std::move(response));
+  reserved_ -= active->blocks;
+  active_.erase(active);
 }
 
 Task EngineLoop::task_of(std::list<Active>::iterator active) {
@@ -164,7 +229,11 @@ Task EngineLoop::task_of(std::list<Active>::iterator active) {
   task.on_prompt = [this, active](const LayeredView& view) {
     const Task& own = active->job.task;
     active->in_prompt = false;
-    if (own.store) engine_.donors().add(own.id, own.tenant, own.tokens, view.top());
+    if (own.store) {
+      engine_.donors().add(own.id, own.tenant, own.tokens, view.top());
+      ++added_[own.tenant];
+    }
+    let_followers_go(active->ticket);
   };
   return task;
 }
@@ -187,7 +256,10 @@ void EngineLoop::step() {
 void EngineLoop::give_up(const std::string& message) {
   for (Active& active : active_)
     active.job.channel->finish(active.job.choice, ended(active.job.task, "error", message));
-  for (Job& job : waiting_) job.channel->finish(job.choice, ended(job.task, "error", message));
+  for (auto& [ticket, waiting] : waiting_) {
+    waiting.job.channel->finish(waiting.job.choice, ended(waiting.job.task, "error", message));
+    order_.remove(ticket);
+  }
   active_.clear();
   waiting_.clear();
   reserved_ = 0;

@@ -3,18 +3,20 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "kvs/engine.h"
 #include "serve/answer_channel.h"
+#include "serve/turn_order.h"
 
 namespace kvs {
 
@@ -22,6 +24,7 @@ namespace kvs {
 struct Job {
   Task task;  ///< its callbacks are the loop's
   std::shared_ptr<AnswerChannel> channel;
+  std::string tenant{};  ///< whose turn it takes; task.tenant is only whose rows it may reuse
   int choice = 0;
   int top_logprobs = -1;  ///< rivals of each token to report; below 0: no logprobs at all
 };
@@ -37,13 +40,17 @@ struct LoopState {
 };
 
 /// Owns an engine's thread: takes jobs from any thread, works on as many together as there is
-/// memory for, first come first served, and sends what comes of them through their channels. A
-/// prompt that begins as one that is being computed waits for its rows, and then shares them.
+/// memory for, in the order that TurnOrder describes, and sends what comes of them through their
+/// channels. A prompt that begins as one that is being computed waits for its rows, once, and then
+/// shares them.
 class EngineLoop {
  public:
   struct Options {
     int64_t max_waiting = 256;
-    std::function<void(std::string_view)> warn;  ///< from the loop's thread; may be empty
+    Schedule schedule = Schedule::work;
+    // Both from the loop's thread; may be empty.
+    std::function<void(std::string_view)> warn{};
+    std::function<void(const Job&)> on_begin{};  ///< a job's turn has come
   };
 
   /// The engine must outlive the loop; until then nobody else may use it, check() excepted.
@@ -62,18 +69,32 @@ class EngineLoop {
   LoopState state() const;
 
  private:
+  using Ticket = TurnOrder::Ticket;
+  struct Waiting {
+    Job job;
+    Ticket leader = 0;    // for whose rows it waits; 0: none's
+    bool waited = false;  // for a leader
+    int64_t looked = -1;  // at how many donors of its partition its work was estimated
+  };
   struct Active {
     Job job;
+    Ticket ticket = 0;
+    int64_t work = 0;       // expected
     int64_t blocks = 0;     // reserved
     bool in_prompt = true;  // its rows are still being computed
   };
 
   void run();
   void take_jobs();
+  void drop_unwanted();
   void begin_jobs();
-  bool must_wait(const Job& job) const;
+  void follow(Ticket ticket, Waiting& waiting, const Active& leader);
+  void let_followers_go(Ticket leader);
+  void estimate_some();
+  int64_t rows_to_compute(const Task& task);
   int64_t blocks_needed(const Task& task) const;
-  void begin(Job job);
+  void begin(Ticket ticket);
+  void end(std::list<Active>::iterator active, Response response);
   Task task_of(std::list<Active>::iterator active);
   void step();
   void give_up(const std::string& message);
@@ -90,7 +111,10 @@ class EngineLoop {
   std::atomic<bool> ending_ = false;
 
   // The thread's own.
-  std::deque<Job> waiting_;
+  std::map<Ticket, Waiting> waiting_;
+  TurnOrder order_;
+  Ticket estimated_ = 0;                            // last
+  std::unordered_map<std::string, int64_t> added_;  // donors, by partition
   std::list<Active> active_;
   int64_t reserved_ = 0;  // blocks
   bool failed_ = false;

@@ -71,6 +71,7 @@ std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRe
       task.sampling.seed += static_cast<uint64_t>(choice);
       engine_.check(task);
       jobs.push_back({.task = std::move(task),
+                      .tenant = exchange.caller.tenant,
                       .choice = static_cast<int>(jobs.size()),
                       .top_logprobs = request.top_logprobs});
     }

@@ -47,9 +47,7 @@ httplib::Headers headers_of(const std::string& key) {
 class HttpClient final : public ApiClient {
  public:
   explicit HttpClient(const ApiClientOptions& options)
-      : address_(parse_url(options.url)),
-        timeout_(options.timeout_ms),
-        client_(address_.server) {
+      : address_(parse_url(options.url)), timeout_(options.timeout_ms), client_(address_.server) {
     if (!client_.is_valid())
       fail(ErrorKind::argument, "{}: expected http://HOST[:PORT] or https://HOST[:PORT]",
            options.url);

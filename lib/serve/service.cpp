@@ -73,6 +73,7 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
       started_(std::time(nullptr)),
       tenants_(options.keys),
       loop_(engine, {.max_waiting = options.max_waiting,
+                     .schedule = options.schedule,
                      .warn =
                          [this](std::string_view text) {
                            log(Json::Object{{"event", "warning"}, {"message", text}});

@@ -16,14 +16,22 @@
 
 namespace kvs {
 
+/// Who is served next where more wait than are worked on; kvs-serve(1) says how far the second one
+/// may go.
+enum class Schedule {
+  fcfs,  ///< whoever came first
+  work,  ///< tenants in turns, and of each the request with the least expected work
+};
+
 struct HttpOptions {
   std::string host = "127.0.0.1";  ///< name or address to listen on
   int port = 8080;                 ///< 0: any that is free
   std::string model = "model";     ///< its name to clients
   std::filesystem::path keys;      ///< API keys, see kvs-serve(1); empty: one local tenant
 
-  int connections = 256;               ///< served at the same time; others are told to come again
-  int64_t max_waiting = 256;           ///< choices that wait for their turn
+  int connections = 256;      ///< served at the same time; others are told to come again
+  int64_t max_waiting = 256;  ///< choices that wait for their turn
+  Schedule schedule = Schedule::work;
   size_t max_body_bytes = 4 << 20;     ///< of a request
   size_t max_header_bytes = 64 << 10;  ///< of a request, its first line included
   int request_timeout_ms = 60'000;     ///< for a request to arrive

@@ -25,8 +25,8 @@ struct LoadRequest {
 };
 
 struct LoadRequestOptions {
-  std::string model;         ///< as the server calls it
-  int64_t max_tokens = 64;   ///< of an answer at most; requests may ask for less, but at least 1
+  std::string model;           ///< as the server calls it
+  int64_t max_tokens = 64;     ///< of an answer at most; requests may ask for less, but at least 1
   Json extra{Json::Object{}};  ///< members that every body gets, whatever the request says
 };
 
@@ -78,8 +78,8 @@ KVS_API std::vector<double> load_arrivals(std::span<const LoadRequest> requests,
 
 /// Sends the requests, sorted by arrival, and returns what became of those that came, in their
 /// order. A request counts from when it comes, whether or not it can be sent then, so that a server
-/// that falls behind is charged for the waiting (no coordinated omission). `open` makes the clients,
-/// one for each connection. Throws Error(argument) where the options make no sense.
+/// that falls behind is charged for the waiting (no coordinated omission). `open` makes the
+/// clients, one for each connection. Throws Error(argument) where the options make no sense.
 KVS_API std::vector<LoadSample> run_load(std::span<const LoadRequest> requests,
                                          const LoadOptions& options,
                                          const std::function<std::unique_ptr<ApiClient>()>& open);
