@@ -313,9 +313,9 @@ TEST_F(DiskTier, GoesOnWhereTheDiskIsFull) {
   EXPECT_NE(warnings[0].find("File too large; going on without it"), std::string::npos);
   for (const fs::path& file : files()) EXPECT_LE(fs::file_size(file), 64u << 10);
   EXPECT_TRUE(look_up(*first, "a", text(2)).empty());
-  add(*first, "a", 4, 21);
+  add(*first, "a", 4, 50);
   finish(*first);
-  expect_found(*first, "a", 4, 21);
+  expect_found(*first, "a", 4, 50);
 }
 
 TEST_F(DiskTier, ForgetsWhatIsTooOld) {
@@ -369,8 +369,8 @@ TEST_F(DiskTier, FindsByEmbedding) {
   Tokens prompt;
   const Tokens known = text(1), other = text(5);
   for (int64_t first = 0; first < 400; first += 40) {
-    prompt.insert(prompt.end(), known.begin() + first, known.begin() + first + 14);
     prompt.insert(prompt.end(), other.begin() + first, other.begin() + first + 26);
+    prompt.insert(prompt.end(), known.begin() + first, known.begin() + first + 14);
   }
   EXPECT_TRUE(look_up(*process(tiers), "a", prompt).empty());
   Process second(*backend, layout);

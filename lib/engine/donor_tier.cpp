@@ -53,8 +53,13 @@ void DonorTier::add(DonorToWrite donor) {
   if (entries_.contains(id)) return;
   if (groups_[donor.tenant].donors.find_holder({.id = {}, .tokens = donor.tokens, .view = {}}))
     return;
-  claim(id, donor.tenant, std::move(pieces), std::ssize(donor.tokens));
-  if (copies_.size() >= kMaxCopies || !make_room()) {
+  const auto tokens = std::ssize(donor.tokens);
+  int64_t bytes = kBlobOverhead;
+  for (size_t piece = 0; piece < pieces.size(); ++piece) bytes += piece_bytes(piece, tokens);
+  const bool too_large = options_.max_bytes > 0 && bytes > options_.max_bytes;
+  if (!too_large && copies_.size() < kMaxCopies)
+    claim(id, donor.tenant, std::move(pieces), tokens);
+  if (!entries_.contains(id) || !make_room()) {
     ++state_.failed_writes;
     return forget(id);
   }
