@@ -79,6 +79,8 @@ class DonorTier {
   void wait_for_results(std::chrono::steady_clock::time_point deadline);
   bool wait_until_written(std::chrono::steady_clock::time_point deadline);
 
+  /// Others write to it too.
+  bool is_shared() const { return !store_->exclusive(); }
   bool reachable() const { return reader_.reachable(); }
   TierState state() const;
   std::vector<std::string> take_warnings() { return complaints_.take(); }

@@ -44,10 +44,9 @@ DonorTiers::DonorTiers(KvPool& pool, const TierOptions& options, const ArchiveHe
     open("disk", open_folder_blobs(folder.string()), options.disk_bytes);
   }
   if (!options.store.empty()) open("redis", open_redis_blobs(options.store, model), 0);
-  std::chrono::milliseconds patience(options.first_look_ms);
   for (const auto& tier : tiers_) {
-    tier->wait_for_first_look(Clock::now() + patience);
-    patience = std::chrono::milliseconds(options.first_look_ms / 10);
+    const int64_t patience_ms = options.first_look_ms / (tier->is_shared() ? 10 : 1);
+    tier->wait_for_first_look(Clock::now() + std::chrono::milliseconds(patience_ms));
   }
 }
 
@@ -138,22 +137,27 @@ void DonorTiers::take_results(DonorTier& tier) {
 }
 
 void DonorTiers::take(uint64_t number, const ReadResult& result) {
-  Fetch& fetch = fetches_.at(number);
-  if (result.rows.tokens.empty()) {
-    Fetch done = std::move(fetch);
+  try {
+    if (!result.rows.tokens.empty()) return append(number, result.rows);
+    const Fetch done = std::move(fetches_.at(number));
     fetches_.erase(number);
     if (result.outcome != ReadOutcome::done) return;
+    memory_.keep(done.tenant, done.donor);
     done.tier->count_hit(std::ssize(done.donor.tokens));
-    return memory_.keep(done.tenant, std::move(done.donor));
-  }
-  const int64_t blocks = std::ssize(result.rows.tokens) / kBlockTokens + 1;
-  try {
-    if (memory_.make_room(blocks) && fetches_.contains(number))
-      return append_rows(fetch.donor.view, pool_, result.rows);
   } catch (const Error&) {
-    // The pool is fuller than it said.
+    fetches_.erase(number);  // the pool is full, or nothing can embed such tokens
   }
-  fetches_.erase(number);
+}
+
+void DonorTiers::append(uint64_t number, const KvRecord& rows) {
+  const int64_t blocks = std::ssize(rows.tokens) / kBlockTokens + 1;
+  const bool room = memory_.make_room(blocks);
+  const auto fetch = fetches_.find(number);  // making room may have ended it
+  if (fetch == fetches_.end()) return;
+  if (room)
+    append_rows(fetch->second.donor.view, pool_, rows);
+  else
+    fetches_.erase(fetch);
 }
 
 void DonorTiers::wait(Clock::time_point deadline) {

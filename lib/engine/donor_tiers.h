@@ -74,6 +74,7 @@ class DonorTiers {
 
   void take_results(DonorTier& tier);
   void take(uint64_t number, const ReadResult& result);
+  void append(uint64_t number, const KvRecord& rows);
 
   KvPool& pool_;
   Memory memory_;

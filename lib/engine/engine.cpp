@@ -69,6 +69,7 @@ struct Engine::Impl {
 
   void check(const Task& task) const;
   std::vector<ReuseDonor> candidates(const Task& task);
+  Prefetch prefetch(const Task& task);
   bool ready(Queued& queued);
   void admit();
   void prepare(Sequence& sequence);
@@ -182,15 +183,21 @@ void Engine::Impl::check(const Task& task) const {
            task.id, token, transformer.config().vocab);
 }
 
+Prefetch Engine::Impl::prefetch(const Task& task) {
+  if (task.reuse.mode == ReuseMode::off || task.reuse.policy == Policy::full) return {};
+  try {
+    return donors.prefetch({.tokens = task.tokens, .tenant = task.tenant}, task.reuse);
+  } catch (const Error&) {
+    return {};  // what is wrong is said where donors are looked for
+  }
+}
+
 // Rows in a tier come into memory first, while others are worked on.
 bool Engine::Impl::ready(Queued& queued) {
   const Task& task = queued.task;
   if (!queued.prefetch) {
     queued.turn = Clock::now();
-    queued.prefetch.emplace();
-    if (task.reuse.mode != ReuseMode::off && task.reuse.policy != Policy::full)
-      queued.prefetch =
-          donors.prefetch({.tokens = task.tokens, .tenant = task.tenant}, task.reuse);
+    queued.prefetch = prefetch(task);
   }
   return (task.wanted && !task.wanted()) || !donors.arriving(*queued.prefetch);
 }

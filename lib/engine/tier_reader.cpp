@@ -64,7 +64,7 @@ void TierReader::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::unique_lock lock(mutex_);
     changed_.wait_until(lock, stop, next_look, [this] { return !jobs_.empty(); });
-    if (jobs_.empty()) {
+    if (jobs_.empty() || std::chrono::steady_clock::now() >= next_look) {
       lock.unlock();
       look(stop);
       next_look = std::chrono::steady_clock::now() + kBetweenLooks;
@@ -83,12 +83,15 @@ void TierReader::look(const std::stop_token& stop) {
     for (const Blob& blob : store_.news()) {
       if (blob.name.kind == BlobName::Kind::rows)
         news.pieces.push_back(blob);
-      else if (!stop.stop_requested())
-        find_prompt(blob, news);
+      else
+        named_.push_back(blob);
     }
     reachable_ = true;
+    read_named(news, stop);
   } catch (const Error& error) {
     failed(error);
+  } catch (const std::bad_alloc&) {
+    failed({ErrorKind::io, store_.name() + ": not enough memory to read"});
   }
   const std::lock_guard lock(mutex_);
   std::move(news.prompts.begin(), news.prompts.end(), std::back_inserter(news_.prompts));
@@ -96,6 +99,19 @@ void TierReader::look(const std::stop_token& stop) {
   news_.damaged += news.damaged;
   looked_ = true;
   changed_.notify_all();
+}
+
+// A server that fails is asked again later; a file that cannot be read is passed over.
+void TierReader::read_named(TierNews& news, const std::stop_token& stop) {
+  while (!named_.empty() && !stop.stop_requested()) {
+    try {
+      find_prompt(named_.front(), news);
+    } catch (const Error& error) {
+      if (!store_.exclusive()) throw;
+      complaints_.failed(error);
+    }
+    named_.pop_front();
+  }
 }
 
 // What its name promises is checked, so that nothing of one tenant's passes for another's.

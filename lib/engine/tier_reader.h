@@ -73,6 +73,7 @@ class TierReader {
  private:
   void run(const std::stop_token& stop);
   void look(const std::stop_token& stop);
+  void read_named(TierNews& news, const std::stop_token& stop);
   void find_prompt(const Blob& blob, TierNews& news);
   void serve(const ReadJob& job, const std::stop_token& stop);
   ReadResult read_piece(const ReadJob& job, size_t piece);
@@ -90,6 +91,7 @@ class TierReader {
   std::vector<ReadResult> results_;
   TierNews news_;
   bool looked_ = false;
+  std::deque<Blob> named_;  // of the thread alone: prompts it has not read yet
   std::atomic<bool> reachable_ = true;
   std::jthread thread_;  // last: it uses the others
 };
