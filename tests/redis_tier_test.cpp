@@ -27,9 +27,9 @@ TEST(RedisUrl, SaysWhereTheServerIs) {
 }
 
 TEST(RedisUrl, IsRefusedWithoutShowingPasswords) {
-  for (const char* url : {"", "cache", "http://cache", "redis://", "redis://h:0", "redis://h:65536",
-                          "redis://h:1x", "redis://h/x", "redis://secret@h", "redis://:secret@",
-                          "redis://a/b/1", "redis://[::1"}) {
+  for (const char* url :
+       {"", "cache", "http://cache", "redis://", "redis://h:0", "redis://h:65536", "redis://h:1x",
+        "redis://h/x", "redis://secret@h", "redis://:secret@", "redis://a/b/1", "redis://[::1"}) {
     const Error error = error_of([&] { parse_redis_url(url); });
     EXPECT_EQ(error.kind(), ErrorKind::argument) << url;
     EXPECT_EQ(std::string(error.what()).find("secret"), std::string::npos);

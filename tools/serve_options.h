@@ -28,7 +28,7 @@ struct ServeOptions {
   std::string policy = policy_name(ReuseOptions{}.policy);
   ReuseOptions rule;  ///< its numbers
   SupportOptions support;
-  std::string disk;   ///< folder of the disk tier; empty: none
+  std::string disk;  ///< folder of the disk tier; empty: none
   int64_t disk_memory_mb = 16384;
   std::string store;  ///< URL of the Redis tier; empty: none
   std::string exactify = "idle";

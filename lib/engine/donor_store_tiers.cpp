@@ -13,10 +13,8 @@ void DonorStore::open_tiers(const TierOptions& options, const ArchiveHeader& exp
   impl.tiers = std::make_unique<DonorTiers>(
       impl.pool, options, expected, impl.held.options.time_to_live_s,
       DonorTiers::Memory{
-          .keep =
-              [&impl](const std::string& tenant, ResidentDonor donor) {
-                impl.insert(&tenant, std::move(donor), false);
-              },
+          .keep = [&impl](const std::string& tenant,
+                          ResidentDonor donor) { impl.insert(&tenant, std::move(donor), false); },
           .make_room = [this](int64_t blocks) { return make_room(blocks, true); }});
 }
 

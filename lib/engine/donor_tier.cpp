@@ -4,8 +4,8 @@
 #include <chrono>
 #include <utility>
 
-#include "engine/record_rows.h"
 #include "engine/blob_codec.h"
+#include "engine/record_rows.h"
 
 namespace kvs {
 namespace {
@@ -36,8 +36,7 @@ BlobName prompt_name(const std::string& tenant, const Hash128& id) {
 
 }  // namespace
 
-DonorTier::DonorTier(std::unique_ptr<BlobStore> store, const ArchiveHeader& header,
-                     Options options)
+DonorTier::DonorTier(std::unique_ptr<BlobStore> store, const ArchiveHeader& header, Options options)
     : options_(std::move(options)),
       header_(header),
       store_(std::move(store)),
@@ -57,8 +56,7 @@ void DonorTier::add(DonorToWrite donor) {
   int64_t bytes = kBlobOverhead;
   for (size_t piece = 0; piece < pieces.size(); ++piece) bytes += piece_bytes(piece, tokens);
   const bool too_large = options_.max_bytes > 0 && bytes > options_.max_bytes;
-  if (!too_large && copies_.size() < kMaxCopies)
-    claim(id, donor.tenant, std::move(pieces), tokens);
+  if (!too_large && copies_.size() < kMaxCopies) claim(id, donor.tenant, std::move(pieces), tokens);
   if (!entries_.contains(id) || !make_room()) {
     ++state_.failed_writes;
     return forget(id);
@@ -76,7 +74,8 @@ void DonorTier::add(DonorToWrite donor) {
 
 int64_t DonorTier::piece_bytes(size_t piece, int64_t tokens) const {
   const int64_t rest = tokens - static_cast<int64_t>(piece) * kMaxKvTokens;
-  return std::min<int64_t>(rest, kMaxKvTokens) * static_cast<int64_t>(header_.layout.token_bytes()) +
+  return std::min<int64_t>(rest, kMaxKvTokens) *
+             static_cast<int64_t>(header_.layout.token_bytes()) +
          kBlobOverhead;
 }
 
@@ -97,8 +96,7 @@ DonorTier::Entry& DonorTier::claim(const Hash128& id, const std::string& tenant,
     ++at->second.references;
   }
   used_ += kBlobOverhead;
-  return entries_[id] = {
-             .tenant = tenant, .pieces = std::move(pieces), .bytes = kBlobOverhead};
+  return entries_[id] = {.tenant = tenant, .pieces = std::move(pieces), .bytes = kBlobOverhead};
 }
 
 // The directory's entry, which is claimed. What it makes needless goes.
@@ -106,8 +104,7 @@ void DonorTier::list(const Hash128& id, ResidentDonor donor, std::span<const flo
                      double time) {
   const std::string tenant = entries_.at(id).tenant;
   Group& group = groups_[tenant];
-  while (const auto needless = group.donors.find_needless(donor))
-    forget(group.ids.at(*needless));
+  while (const auto needless = group.donors.find_needless(donor)) forget(group.ids.at(*needless));
   if (dims_ == 0) dims_ = embedding.size();
   if (embedding.size() != dims_) embedding = {};
 
@@ -239,7 +236,8 @@ void DonorTier::note(const WriteEnd& end) {
     return;
   }
   ++state_.written;
-  list(copy.id, {.id = std::move(copy.donor.id), .tokens = std::move(copy.donor.tokens), .view = {}},
+  list(copy.id,
+       {.id = std::move(copy.donor.id), .tokens = std::move(copy.donor.tokens), .view = {}},
        copy.donor.embedding, seconds_now());
 }
 
@@ -270,9 +268,8 @@ void DonorTier::note(FoundPrompt found) {
   if (entries_.contains(name.id)) return;
   std::vector<Hash128> pieces = piece_ids(header_.fingerprint, prompt.tenant, prompt.tokens);
   const bool whole = !store_->exclusive() ||
-                     std::all_of(pieces.begin(), pieces.end(), [&](const Hash128& piece) {
-                       return pieces_.contains(piece);
-                     });
+                     std::all_of(pieces.begin(), pieces.end(),
+                                 [&](const Hash128& piece) { return pieces_.contains(piece); });
   const auto time = static_cast<double>(prompt.time);
   const bool old = options_.time_to_live_s > 0 && time < seconds_now() - options_.time_to_live_s;
   const auto tokens = std::ssize(prompt.tokens);

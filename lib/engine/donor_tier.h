@@ -9,9 +9,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/blob_store.h"
 #include "engine/donor_partition.h"
 #include "engine/eviction_order.h"
-#include "engine/blob_store.h"
 #include "engine/tier_reader.h"
 #include "engine/tier_writer.h"
 #include "kvs/donor_tiers.h"
@@ -42,9 +42,9 @@ struct TierDonor {
 class DonorTier {
  public:
   struct Options {
-    std::string name;          ///< see TierState
-    int64_t max_bytes = 0;     ///< 0: as the store decides
-    double time_to_live_s = 0; ///< see DonorStoreOptions
+    std::string name;           ///< see TierState
+    int64_t max_bytes = 0;      ///< 0: as the store decides
+    double time_to_live_s = 0;  ///< see DonorStoreOptions
     std::string embedder;
   };
 
@@ -135,7 +135,7 @@ class DonorTier {
   std::unordered_map<Hash128, Entry> entries_;
   std::unordered_map<Hash128, Piece> pieces_;
   EvictionOrder order_;
-  int64_t used_ = 0;   // bytes of entries and pieces, those being written included
+  int64_t used_ = 0;     // bytes of entries and pieces, those being written included
   int64_t full_at_ = 0;  // bytes; until then, a disk that is full
   std::chrono::steady_clock::time_point full_until_{};
   std::deque<Copy> copies_;
@@ -143,8 +143,8 @@ class DonorTier {
   std::unordered_map<uint64_t, Copy> writes_;  // without their views
   std::deque<FoundPrompt> found_;
   std::vector<Blob> listed_;  // pieces of which it is not known yet whether a donor needs them
-  size_t dims_ = 0;              // of embeddings; 0: none yet
-  TierWriter writer_;            // these two use the others
+  size_t dims_ = 0;           // of embeddings; 0: none yet
+  TierWriter writer_;         // these two use the others
   TierReader reader_;
 };
 

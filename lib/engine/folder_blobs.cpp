@@ -50,8 +50,8 @@ std::optional<BlobName> parse_name(const std::string& folder, const std::string&
   const auto group = parse_hash(folder);
   if (!group || !file.ends_with(".kva")) return std::nullopt;
   const std::string stem = file.substr(0, file.size() - 4);
-  for (const auto& [kind, prefix] : {std::pair{BlobName::Kind::rows, kRows},
-                                     std::pair{BlobName::Kind::prompt, kPrompt}})
+  for (const auto& [kind, prefix] :
+       {std::pair{BlobName::Kind::rows, kRows}, std::pair{BlobName::Kind::prompt, kPrompt}})
     if (const auto id = stem.starts_with(prefix)
                             ? parse_hash(std::string_view(stem).substr(std::string(prefix).size()))
                             : std::nullopt)

@@ -4,8 +4,8 @@
 #include <mutex>
 #include <utility>
 
-#include "engine/redis_connection.h"
 #include "engine/blob_store.h"
+#include "engine/redis_connection.h"
 #include "kvs/error.h"
 
 namespace kvs {
@@ -82,8 +82,7 @@ class RedisBlobs final : public BlobStore {
     const std::string key = key_of(name);
     if (ask({"EXISTS", key})->integer == 1) return 0;
     ask({"SET", key, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}});
-    if (name.kind == BlobName::Kind::prompt)
-      announce(name);
+    if (name.kind == BlobName::Kind::prompt) announce(name);
     return std::ssize(bytes);
   }
 

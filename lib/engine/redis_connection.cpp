@@ -97,8 +97,8 @@ RedisReply RedisConnection::command(const std::vector<std::string_view>& words) 
     data.push_back(word.data());
     sizes.push_back(word.size());
   }
-  void* answer = redisCommandArgv(context_.get(), static_cast<int>(words.size()), data.data(),
-                                  sizes.data());
+  void* answer =
+      redisCommandArgv(context_.get(), static_cast<int>(words.size()), data.data(), sizes.data());
   RedisReply reply(static_cast<redisReply*>(answer));
   if (!reply) fail_io();
   if (reply->type == REDIS_REPLY_ERROR)
@@ -109,9 +109,10 @@ RedisReply RedisConnection::command(const std::vector<std::string_view>& words) 
 // What hiredis calls EAGAIN is a second without an answer.
 void RedisConnection::fail_io() const {
   const bool waited = context_->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK);
-  const std::string reason = waited                           ? "no answer for a second"
-                             : context_->err == REDIS_ERR_IO ? std::generic_category().message(errno)
-                                                             : std::string(context_->errstr);
+  const std::string reason = waited ? "no answer for a second"
+                             : context_->err == REDIS_ERR_IO
+                                 ? std::generic_category().message(errno)
+                                 : std::string(context_->errstr);
   fail(ErrorKind::io, "{}: {}", name_, reason);
 }
 

@@ -1,6 +1,7 @@
 #include "engine/tier_choice.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "kvs/cover.h"
@@ -59,7 +60,7 @@ std::vector<size_t> choose_donors(std::span<const int32_t> prompt, TokenSpans at
     if (tokens[index] >= kWorthBringing) chosen.push_back(index);
   std::ranges::stable_sort(chosen, std::ranges::greater(),
                            [&](size_t index) { return tokens[index]; });
-  chosen.resize(std::min(chosen.size(), kMost));
+  if (chosen.size() > kMost) chosen.erase(chosen.begin() + kMost, chosen.end());
   return chosen;
 }
 

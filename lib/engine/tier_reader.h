@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "engine/complaints.h"
 #include "engine/blob_store.h"
+#include "engine/complaints.h"
 #include "kvs/archive.h"
 
 namespace kvs {
@@ -29,10 +29,10 @@ enum class ReadOutcome { done, lost, damaged, unreachable };
 /// A piece that has been read, or why there are no more of a fetch.
 struct ReadResult {
   uint64_t fetch = 0;
-  KvRecord rows{};     ///< without tokens: the end
-  int64_t bytes = 0;   ///< read for it
+  KvRecord rows{};    ///< without tokens: the end
+  int64_t bytes = 0;  ///< read for it
   ReadOutcome outcome = ReadOutcome::done;
-  Hash128 piece{};     ///< that is lost or damaged
+  Hash128 piece{};  ///< that is lost or damaged
 };
 
 /// A prompt that is in the store.
@@ -45,7 +45,7 @@ struct FoundPrompt {
 struct TierNews {
   std::vector<FoundPrompt> prompts;
   std::vector<Blob> pieces;  ///< see BlobStore::news()
-  int64_t damaged = 0;          ///< prompts, removed by now
+  int64_t damaged = 0;       ///< prompts, removed by now
 };
 
 /// Reads and decodes blobs in a thread of its own, and looks for what is new.

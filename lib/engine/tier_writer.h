@@ -9,8 +9,8 @@
 #include <variant>
 #include <vector>
 
-#include "engine/complaints.h"
 #include "engine/blob_store.h"
+#include "engine/complaints.h"
 #include "kvs/archive.h"
 
 namespace kvs {

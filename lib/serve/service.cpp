@@ -166,12 +166,12 @@ void Service::count_request(const Caller& caller) {
   if (caller.requests_per_minute == 0) return;
   const int wait_s = rates_.take(caller.tenant, caller.requests_per_minute);
   if (wait_s > 0)
-    throw Refusal{.status = 429,
-                  .type = "rate_limit_error",
-                  .message = fmt::format("more than {} requests in a minute",
-                                         caller.requests_per_minute),
-                  .code = "rate_limit_exceeded",
-                  .retry_after_s = wait_s};
+    throw Refusal{
+        .status = 429,
+        .type = "rate_limit_error",
+        .message = fmt::format("more than {} requests in a minute", caller.requests_per_minute),
+        .code = "rate_limit_exceeded",
+        .retry_after_s = wait_s};
 }
 
 void Service::serve(Route route, const httplib::Request& request, httplib::Response& response) {

@@ -25,8 +25,8 @@ struct Caller {
 /// The API keys and whose they are. Thread-safe.
 ///
 /// A key file has a line for each key: its SHA-256 in hexadecimal digits, the tenant, and what it
-/// may do: "group=NAME", "metrics", "rate=N". Names are 1 to 64 letters, digits, '.', '_' and '-'. Lines that
-/// begin with '#' and empty ones are passed over.
+/// may do: "group=NAME", "metrics", "rate=N". Names are 1 to 64 letters, digits, '.', '_' and '-'.
+/// Lines that begin with '#' and empty ones are passed over.
 class Tenants {
  public:
   /// An empty path: whoever comes is the local tenant. Throws Error(io) where the file cannot be

@@ -100,7 +100,8 @@ class KVS_API Engine {
 
   /// Runs one forward pass over all active tasks: chunks of their prompts, or one more token each.
   /// A task whose donors are in a tier (see DonorStore::open_tiers()) begins when their rows have
-  /// come; others pass it meanwhile. Returns whether work is left. Where a task fails, its response says so in finish_reason.
+  /// come; others pass it meanwhile. Returns whether work is left. Where a task fails, its response
+  /// says so in finish_reason.
   bool step();
 
   /// Exactify: queues a text to be computed again from its first approximate row on, in order, so
