@@ -43,7 +43,9 @@ class RedisTier : public TierScene {
     server = std::make_unique<RedisServer>();
   }
 
-  TierOptions options() const { return {.store = server->url()}; }
+  TierOptions options(const std::string& database = "") const {
+    return {.store = server->url() + database, .first_look_ms = kLong, .load_ms = kLong};
+  }
 
   static TierState state(const Process& process) { return process.store.tiers().at(0); }
 
@@ -93,7 +95,7 @@ TEST_F(RedisTier, IsPartOfNoOtherDatabase) {
   const auto one = process(options());
   add(*one, "a", 1);
   finish(*one);
-  const auto other = process({.store = server->url() + "/5"});
+  const auto other = process(options("/5"));
 
   EXPECT_EQ(state(*other).donors, 0);
   EXPECT_TRUE(state(*other).reachable);

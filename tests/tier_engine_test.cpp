@@ -15,7 +15,7 @@ class TierEngine : public testing::Test {
         model.transformer, tokenizer.get(),
         EngineOptions{.max_blocks = blocks, .kv_type = DType::f32, .parallel = parallel});
     made->donors().open_tiers(
-        {.disk = folder.path().string()},
+        {.disk = folder.path().string(), .first_look_ms = 600'000, .load_ms = 600'000},
         {.model = "m", .fingerprint = "f", .layout = model.transformer.kv_layout(DType::f32)});
     return made;
   }

@@ -19,6 +19,7 @@ namespace kvs::test {
 class TierScene : public testing::Test {
  protected:
   static constexpr int64_t kBlocks = 64;
+  static constexpr int64_t kLong = 600'000;  // ms, so that no slow machine decides a test
 
   /// A process: what it keeps in memory is gone with it.
   struct Process {
