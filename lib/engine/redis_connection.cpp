@@ -108,12 +108,9 @@ RedisReply RedisConnection::command(const std::vector<std::string_view>& words) 
 
 // What hiredis calls EAGAIN is a second without an answer.
 void RedisConnection::fail_io() const {
-  const bool waited = context_->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK);
-  const std::string reason = waited ? "no answer for a second"
-                             : context_->err == REDIS_ERR_IO
-                                 ? std::generic_category().message(errno)
-                                 : std::string(context_->errstr);
-  fail(ErrorKind::io, "{}: {}", name_, reason);
+  const std::string reason = context_->errstr;
+  const bool waited = reason == std::generic_category().message(EAGAIN);
+  fail(ErrorKind::io, "{}: {}", name_, waited ? "no answer for a second" : reason);
 }
 
 }  // namespace kvs
