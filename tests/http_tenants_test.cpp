@@ -14,6 +14,7 @@ class TenantsOfAServer : public HttpScene {
                 {"globex-key", "globex"},
                 {"one-key", "one group=team"},
                 {"two-key", "two group=team"},
+                {"slow-key", "slow rate=2"},
                 {"watch-key", "watch metrics"}});
     start({.keys = keys, .log = [this](std::string_view line) {
              const std::lock_guard lock(log_mutex);
@@ -41,6 +42,17 @@ class TenantsOfAServer : public HttpScene {
   std::mutex log_mutex;
   std::vector<Json> log;
 };
+
+TEST_F(TenantsOfAServer, MayNotAskTooOften) {
+  EXPECT_EQ(ask("slow-key").status, 200);
+  EXPECT_EQ(ask("slow-key").status, 200);
+  const Answer third = ask("slow-key");
+
+  EXPECT_EQ(third.status, 429);
+  EXPECT_EQ(third.code(), "rate_limit_exceeded");
+  EXPECT_TRUE(third.headers.contains("Retry-After"));
+  EXPECT_EQ(ask("acme-key").status, 200);
+}
 
 TEST_F(TenantsOfAServer, NeedAKeyForEverythingButHealth) {
   EXPECT_EQ(get("/health").status, 200);

@@ -45,5 +45,21 @@ TEST(Metrics, AddUpAnswers) {
   EXPECT_TRUE(has_line(text, "kvshare_waiting_choices 5"));
 }
 
+TEST(Metrics, HaveEachTiersFigures) {
+  const std::string text = Metrics().text(
+      {.tiers = {{.name = "disk", .donors = 3, .hits = 2, .damaged = 1},
+                 {.name = "redis", .reachable = false, .misses = 4, .read_bytes = 5}}});
+
+  EXPECT_TRUE(has_line(text, R"(kvshare_tier_up{tier="disk"} 1)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_tier_up{tier="redis"} 0)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_tier_donors{tier="disk"} 3)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_tier_hits_total{tier="disk"} 2)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_tier_hits_total{tier="redis"} 0)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_tier_damaged_total{tier="disk"} 1)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_tier_misses_total{tier="redis"} 4)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_tier_read_bytes_total{tier="redis"} 5)"));
+  EXPECT_EQ(Metrics().text({}).find("kvshare_tier"), std::string::npos);  // without tiers
+}
+
 }  // namespace
 }  // namespace kvs::test

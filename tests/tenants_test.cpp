@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/sha256.h"
+#include "serve/rate_limits.h"
 #include "support/errors.h"
 #include "support/temporary_folder.h"
 
@@ -53,6 +54,34 @@ TEST_F(KeyFile, SaysWhoseAKeyIs) {
   EXPECT_FALSE(tenants.find(sha256_hex("one")));  // the file's content opens nothing
 }
 
+TEST_F(KeyFile, SaysHowOftenATenantMayAsk) {
+  write(line("one", "acme rate=30") + line("two", "acme"));
+  const Tenants tenants(path);
+  EXPECT_EQ(tenants.find("one")->requests_per_minute, 30);
+  EXPECT_EQ(tenants.find("two")->requests_per_minute, 0);
+
+  for (const char* rate : {"rate=", "rate=0", "rate=-1", "rate=1.5", "rate=1000001", "rate=x"}) {
+    write(line("one", std::string("acme ") + rate));
+    EXPECT_NE(fault().find("expected 'group=NAME', 'metrics' or 'rate=N'"), std::string::npos);
+  }
+}
+
+TEST(RateLimits, GiveAMinutesWorthAndThenAsItPasses) {
+  RateLimits limits;
+  const RateLimits::Clock::time_point start{};
+  const auto at = [&](double seconds) {
+    return start + std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds));
+  };
+  for (int request = 0; request < 6; ++request) EXPECT_EQ(limits.take("a", 6, at(0)), 0);
+  EXPECT_EQ(limits.take("a", 6, at(0)), 10);
+  EXPECT_EQ(limits.take("b", 6, at(0)), 0);  // others have their own
+  EXPECT_EQ(limits.take("a", 6, at(4)), 6);
+  EXPECT_EQ(limits.take("a", 6, at(10.5)), 0);
+  EXPECT_GT(limits.take("a", 6, at(10.5)), 0);
+  for (int request = 0; request < 6; ++request) EXPECT_EQ(limits.take("a", 6, at(1000)), 0);
+  EXPECT_GT(limits.take("a", 6, at(1000)), 0);  // what was not used does not pile up
+}
+
 TEST_F(KeyFile, IsReadAgainAndKeptWhereItIsBroken) {
   write(line("one", "acme"));
   Tenants tenants(path);
@@ -76,7 +105,7 @@ TEST_F(KeyFile, NamesTheLineThatIsWrong) {
   write(line("one", "a/b"));
   EXPECT_EQ(fault(), name + ":1: expected a tenant's name behind the key's hash");
   write(line("one", "acme group=a:b"));
-  EXPECT_EQ(fault(), name + ":1: expected 'group=NAME' or 'metrics', found 'group=a:b'");
+  EXPECT_EQ(fault(), name + ":1: expected 'group=NAME', 'metrics' or 'rate=N', found 'group=a:b'");
   write(line("one", "acme") + line("one", "globex"));
   EXPECT_EQ(fault(), name + ":2: this key is listed before");
 }

@@ -94,6 +94,8 @@ void keep(const std::string& path, const CostModel& costs) {
   }
 }
 
+}  // namespace
+
 CostModel open_costs(Model& model, DType kv_type) {
   const std::string path = costs_path(model, kv_type);
   if (std::error_code none; fs::exists(path, none)) {
@@ -108,8 +110,6 @@ CostModel open_costs(Model& model, DType kv_type) {
   keep(path, costs);
   return costs;
 }
-
-}  // namespace
 
 void add_support_options(CLI::App& app, SupportOptions& options) {
   app.add_option("--policy-file", options.policy_file,

@@ -40,6 +40,9 @@ class ReuseSupport {
   std::optional<Guard> guard_;
 };
 
+/// What computing costs, as ReuseSupport finds it.
+CostModel open_costs(Model& model, DType kv_type);
+
 /// The text of a policy file.
 std::string policy_file_text(const Model& model, const Json& origin, const CostModel& costs,
                              const Json& calibration);

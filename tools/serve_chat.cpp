@@ -89,7 +89,11 @@ class Chat {
   }
 
   // Makes exact what was said, a step at a time.
-  bool work() { return server_.engine().exactify_step(); }
+  bool work() {
+    const bool copying = server_.engine().donors().work_on_tiers();
+    return server_.engine().exactify_step() || copying;
+  }
+  void finish() { server_.finish_tiers(); }
 
   void greet() {
     show(fmt::format("{} on {}. /help lists the commands.\n", server_.model().name(),
@@ -191,6 +195,7 @@ int chat(const ServeOptions& serve, const ChatOptions& options) {
     clear_interrupt();
   }
   write_out("\n");
+  chat.finish();
   return kExitOk;
 }
 

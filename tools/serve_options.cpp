@@ -1,6 +1,7 @@
 #include "tools/serve_options.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "kvs/donor_index.h"
 #include "kvs/error.h"
@@ -68,6 +69,15 @@ void add_reuse(CLI::App& app, ServeOptions& options) {
       ->type_name("SECONDS")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1e9));
+  app.add_option("--disk", options.disk, "Folder that keeps donors beyond memory and restarts")
+      ->type_name("DIR");
+  app.add_option("--disk-memory", options.disk_memory_mb, "For the model's donors there at most")
+      ->type_name("MIB")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 30));
+  app.add_option("--store", options.store,
+                 "Redis server that shares donors: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]")
+      ->type_name("URL");
   app.add_option("--exactify", options.exactify,
                  "When texts answered over approximate tokens are computed again, to be donors: "
                  "off, idle or always")
@@ -75,6 +85,8 @@ void add_reuse(CLI::App& app, ServeOptions& options) {
       ->capture_default_str()
       ->check(CLI::IsMember({"off", "idle", "always"}));
 }
+
+constexpr std::chrono::seconds kFinish{30};
 
 int64_t blocks_of(int64_t megabytes, const KvLayout& layout) {
   return std::max<int64_t>(2, megabytes * (1 << 20) / static_cast<int64_t>(layout.block_bytes()));
@@ -141,6 +153,11 @@ void Server::tell_background_work() const {
     explain("{} texts made exact: {} tokens computed in {:.0f} ms", work.texts, work.rows, work.ms);
 }
 
+void Server::finish_tiers() {
+  if (!engine_->donors().finish_tiers(kFinish)) warn("some donors were not written in time");
+  for (const std::string& warning : engine_->donors().take_warnings()) warn("{}", warning);
+}
+
 void Server::open_donors(const ServeOptions& options, const ArchiveHeader& header) {
   DonorStore& donors = engine_->donors();
   const DonorStore::Embed embed = open_embedder(options);
@@ -148,6 +165,12 @@ void Server::open_donors(const ServeOptions& options, const ArchiveHeader& heade
   for (const std::string& archive : options.preload)
     donors.preload(archive, header, options.pin_preloaded);
   if (!options.index.empty()) donors.open_index(options.index, header, embed);
+  if (options.disk.empty() && options.store.empty()) return;
+  donors.open_tiers({.disk = options.disk,
+                     .disk_bytes = options.disk_memory_mb << 20,
+                     .store = options.store,
+                     .embedder = embed ? (*embedder_)->name() : std::string()},
+                    header);
 }
 
 // The index's embedder where there is one, since its vectors are to be compared; it serves the

@@ -28,6 +28,9 @@ struct ServeOptions {
   std::string policy = policy_name(ReuseOptions{}.policy);
   ReuseOptions rule;  ///< its numbers
   SupportOptions support;
+  std::string disk;  ///< folder of the disk tier; empty: none
+  int64_t disk_memory_mb = 16384;
+  std::string store;  ///< URL of the Redis tier; empty: none
   std::string exactify = "idle";
   int donor_depth = 0;
   double donor_ttl_s = 0;
@@ -54,6 +57,8 @@ class Server {
   ReuseOptions reuse() const { return reuse_; }
   /// What exactify_step() did, for --verbose.
   void tell_background_work() const;
+  /// Waits until what was computed is in the tiers too, half a minute at most.
+  void finish_tiers();
 
  private:
   void give_support(const ServeOptions& options, DType kv_type);

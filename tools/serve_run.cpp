@@ -98,6 +98,7 @@ class Runner {
   void work_before(const Input& input) {
     while (options_.exactify == "always" && server_.engine().exactify_step()) check_interrupt();
     while (!input.ready()) {
+      server_.engine().donors().work_on_tiers();
       if (in_flight_ > 0)
         step();
       else if (options_.exactify != "idle" || !server_.engine().exactify_step())
@@ -141,6 +142,7 @@ int run_requests(const ServeOptions& serve, const RunOptions& run) {
   Runner runner(server, serve, run.keep_going);
   for (const std::string& file : files_or_stdin(run.files)) runner.read(file);
   runner.drain();
+  server.finish_tiers();
   server.tell_background_work();
   return runner.skipped() > 0 ? kExitNegative : kExitOk;
 }

@@ -1,41 +1,10 @@
-#include "kvs/donor_store.h"
-
 #include <algorithm>
-#include <optional>
-#include <unordered_map>
 #include <utility>
 
-#include "engine/donor_partition.h"
-#include "engine/edited_prompts.h"
-#include "engine/indexed_donors.h"
-#include "engine/residency.h"
+#include "engine/donor_store_impl.h"
 #include "kvs/kv_archive.h"
 
 namespace kvs {
-
-struct DonorStore::Impl {
-  Impl(KvPool& p, DonorStoreOptions options) : pool(p), held{.options = std::move(options)} {}
-
-  DonorPartition& partition_of(const std::string* tenant) {
-    return tenant ? tenants[*tenant] : everyone;
-  }
-  void insert(const std::string* tenant, ResidentDonor donor, bool pinned);
-  void pin(const ResidentDonor& donor);
-  void remove(DonorPartition& partition, DonorPartition::Key key);
-  void offer(ResidentDonor& donor, double similarity, std::vector<ReuseDonor>& found);
-  void find_resident(const DonorLookup& lookup, std::vector<ReuseDonor>& found);
-  void add_own_rows(PromptRecord prompt, const KvView& view, bool pinned);
-
-  KvPool& pool;
-  Residency held;
-  std::unordered_map<std::string, DonorPartition> tenants;
-  DonorPartition everyone;
-  EditedPrompts edited{held};
-  std::unordered_map<std::string, ResidentDonor> conversations;
-  std::optional<IndexedDonors> indexed;
-  Embed embed;
-  std::vector<std::string> warnings;
-};
 
 DonorStore::DonorStore(KvPool& pool, DonorStoreOptions options)
     : impl_(std::make_unique<Impl>(pool, std::move(options))) {}
@@ -93,11 +62,28 @@ void DonorStore::Impl::insert(const std::string* tenant, ResidentDonor donor, bo
     remove(partition, *needless);
   }
   if (pinned) held.require_pinnable(terms.blocks, pool);
-  const std::vector<float> embedding = embed ? embed(donor.tokens) : std::vector<float>();
+  const std::vector<float> embedding = embedding_of(donor.tokens);
   const DonorPartition::Key key = partition.add(std::move(donor), embedding);
   terms.pinned = pinned;
   terms.drop = [&partition, key] { partition.remove(key); };
   partition.get(key).item = held.order.add(std::move(terms));
+}
+
+// What a tenant may see, its own first.
+std::vector<DonorPartition*> DonorStore::Impl::visible(std::string_view tenant) {
+  std::vector<DonorPartition*> partitions;
+  if (const auto own = tenants.find(std::string(tenant)); own != tenants.end())
+    partitions.push_back(&own->second);
+  partitions.push_back(&everyone);
+  return partitions;
+}
+
+// The same text is asked for several times in a row.
+std::vector<float> DonorStore::Impl::embedding_of(std::span<const int32_t> tokens) {
+  if (!embed) return {};
+  if (!std::ranges::equal(embedded.first, tokens))
+    embedded = {{tokens.begin(), tokens.end()}, embed(tokens)};
+  return embedded.second;
 }
 
 void DonorStore::Impl::pin(const ResidentDonor& donor) {
@@ -185,7 +171,11 @@ void DonorStore::embed_with(Embed embed) {
 }
 
 std::vector<std::string> DonorStore::take_warnings() {
-  return std::exchange(impl_->warnings, {});
+  std::vector<std::string> warnings = std::exchange(impl_->warnings, {});
+  if (impl_->tiers)
+    for (std::string& warning : impl_->tiers->take_warnings())
+      warnings.push_back(std::move(warning));
+  return warnings;
 }
 
 void DonorStore::Impl::offer(ResidentDonor& donor, double similarity,
@@ -202,23 +192,20 @@ void DonorStore::Impl::offer(ResidentDonor& donor, double similarity,
 
 // An embedding is made only where tokens in common promise less than half of the prompt.
 void DonorStore::Impl::find_resident(const DonorLookup& lookup, std::vector<ReuseDonor>& found) {
-  std::vector<DonorPartition*> visible{&everyone};
-  if (const auto tenant = tenants.find(std::string(lookup.tenant)); tenant != tenants.end())
-    visible.insert(visible.begin(), &tenant->second);
-
+  const std::vector<DonorPartition*> seen = visible(lookup.tenant);
   std::vector<std::vector<DonorPartition::Candidate>> candidates;
   int64_t most = 0;
-  for (const DonorPartition* partition : visible) {
+  for (const DonorPartition* partition : seen) {
     candidates.push_back(partition->find(lookup.tokens));
     for (const DonorPartition::Candidate& candidate : candidates.back())
       most = std::max(most, candidate.tokens);
   }
   std::vector<float> embedding;
-  if (embed && 2 * most < std::ssize(lookup.tokens)) embedding = embed(lookup.tokens);
-  for (size_t place = 0; place < visible.size(); ++place) {
-    if (!embedding.empty()) visible[place]->find_near(embedding, candidates[place]);
+  if (2 * most < std::ssize(lookup.tokens)) embedding = embedding_of(lookup.tokens);
+  for (size_t place = 0; place < seen.size(); ++place) {
+    if (!embedding.empty()) seen[place]->find_near(embedding, candidates[place]);
     for (const DonorPartition::Candidate& candidate : candidates[place])
-      offer(visible[place]->get(candidate.key), candidate.similarity, found);
+      offer(seen[place]->get(candidate.key), candidate.similarity, found);
   }
 }
 
@@ -247,8 +234,10 @@ void DonorStore::load(ReuseDonor& donor, int64_t rows) {
 
 bool DonorStore::make_room(int64_t blocks, bool keep_candidates) {
   const int64_t lookup = impl_->held.lookup + (keep_candidates ? 0 : 1);
+  if (impl_->pool.blocks_left() < blocks && impl_->tiers) impl_->tiers->release_copies();
   while (impl_->pool.blocks_left() < blocks)
-    if (!impl_->held.order.evict(lookup)) return false;
+    if (!impl_->held.order.evict(lookup) && !(impl_->tiers && impl_->tiers->release_fetches()))
+      return false;
   return true;
 }
 

@@ -46,6 +46,16 @@ int64_t blocks_for(int64_t tokens) {
   return (tokens + kBlockTokens - 1) / kBlockTokens + 1;
 }
 
+constexpr std::chrono::milliseconds kTierWait{5};  // before others may have something to do
+
+// A task that has not begun.
+struct Queued {
+  Task task;
+  std::function<void(Response)> done;
+  std::optional<Prefetch> prefetch{};  // what it waits for, from its turn on
+  Clock::time_point turn{};
+};
+
 }  // namespace
 
 struct Engine::Impl {
@@ -59,6 +69,8 @@ struct Engine::Impl {
 
   void check(const Task& task) const;
   std::vector<ReuseDonor> candidates(const Task& task);
+  Prefetch prefetch(const Task& task);
+  bool ready(Queued& queued);
   void admit();
   void prepare(Sequence& sequence);
   void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
@@ -77,7 +89,7 @@ struct Engine::Impl {
   KvPool pool;
   DonorStore donors;
   Exactifier exactifier;
-  std::deque<std::pair<Task, std::function<void(Response)>>> queue;
+  std::deque<Queued> queue;
   std::list<Sequence> active;
   std::vector<float> logits;
 };
@@ -103,7 +115,7 @@ void Engine::check(const Task& task) const {
 
 void Engine::submit(Task task, std::function<void(Response)> done) {
   impl_->check(task);
-  impl_->queue.emplace_back(std::move(task), std::move(done));
+  impl_->queue.push_back({std::move(task), std::move(done)});
 }
 
 void Engine::exactify(InexactText text) {
@@ -171,13 +183,39 @@ void Engine::Impl::check(const Task& task) const {
            task.id, token, transformer.config().vocab);
 }
 
+Prefetch Engine::Impl::prefetch(const Task& task) {
+  if (task.reuse.mode == ReuseMode::off || task.reuse.policy == Policy::full) return {};
+  try {
+    return donors.prefetch({.tokens = task.tokens, .tenant = task.tenant}, task.reuse);
+  } catch (const Error&) {
+    return {};  // what is wrong is said where donors are looked for
+  }
+}
+
+// Rows in a tier come into memory first, while others are worked on.
+bool Engine::Impl::ready(Queued& queued) {
+  const Task& task = queued.task;
+  if (!queued.prefetch) {
+    queued.turn = Clock::now();
+    queued.prefetch = prefetch(task);
+  }
+  return (task.wanted && !task.wanted()) || !donors.arriving(*queued.prefetch);
+}
+
 void Engine::Impl::admit() {
-  while (!queue.empty() && static_cast<int>(active.size()) < options.parallel) {
-    auto [task, done] = std::move(queue.front());
-    queue.pop_front();
+  for (auto next = queue.begin();
+       next != queue.end() && static_cast<int>(active.size()) < options.parallel;) {
+    if (!ready(*next)) {
+      ++next;
+      continue;
+    }
+    Queued queued = std::move(*next);
+    next = queue.erase(next);
+    Task& task = queued.task;
     const int64_t room = transformer.config().context - static_cast<int64_t>(task.tokens.size());
     task.max_tokens = std::min(task.max_tokens, room);
-    Sequence& sequence = active.emplace_back(std::move(task), std::move(done), tokenizer);
+    Sequence& sequence =
+        active.emplace_back(std::move(task), std::move(queued.done), tokenizer, queued.turn);
     try {
       prepare(sequence);
     } catch (const Error& e) {
@@ -196,6 +234,7 @@ std::vector<ReuseDonor> Engine::Impl::candidates(const Task& task) {
 void Engine::Impl::prepare(Sequence& sequence) {
   const Task& task = sequence.task;
   ReuseReport& report = sequence.report;
+  report.load_ms = sequence.ms_since_start();  // that rows took to come from a tier
   free_blocks(blocks_for(task.tokens.size()));
 
   auto start = Clock::now();
@@ -210,7 +249,7 @@ void Engine::Impl::prepare(Sequence& sequence) {
   for (size_t donor = 0; donor < candidates.size(); ++donor)
     if (const int64_t rows = plan.tokens_of(static_cast<int32_t>(donor)); rows > 0)
       donors.load(candidates[donor], rows);
-  report.load_ms = ms_since(start);
+  report.load_ms += ms_since(start);
 
   const auto selector = make_selector(task.reuse.policy);
   if (!make_room_beside_donors(*selector, plan)) {  // they go, so that the prompt can be computed
@@ -294,7 +333,9 @@ void Engine::Impl::keep_rows(const Sequence& sequence) {
         {.tokens = tokens, .tenant = task.tenant, .conversation = task.conversation}, view, depth);
   if (task.exactify && view.exact_rows() < view.size())
     exactifier.add({task.id, task.tenant, task.conversation, tokens});
-  if (task.store) donors.add(task.id, task.tenant, std::move(tokens), view, depth);
+  if (!task.store) return;
+  donors.add_to_tiers(task.id, task.tenant, tokens, view);
+  donors.add(task.id, task.tenant, std::move(tokens), view, depth);
 }
 
 // Stores what finished sequences computed, answers and forgets them.
@@ -315,7 +356,9 @@ void Engine::Impl::retire() {
 
 bool Engine::step() {
   Impl& impl = *impl_;
+  impl.donors.work_on_tiers();
   impl.admit();
+  if (impl.active.empty() && !impl.queue.empty()) impl.donors.wait_for_tiers(kTierWait);
 
   StepBatch step;
   std::vector<Sequence*> owners;

@@ -96,6 +96,7 @@ void Exactifier::finish() {
   donors_.go_on_over(
       {.tokens = run.text.tokens, .tenant = run.text.tenant, .conversation = run.text.conversation},
       view);
+  donors_.add_to_tiers(run.text.id, run.text.tenant, run.text.tokens, view);
   donors_.add(std::move(run.text.id), run.text.tenant, std::move(run.text.tokens), view);
 }
 

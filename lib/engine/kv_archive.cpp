@@ -88,11 +88,7 @@ void ArchivedRows::load_records(const ArchiveFile& archive, size_t member,
 
 void ArchivedRows::upload(const KvRecord& record) {
   KvView rows;
-  rows.append_loaded(pool_, static_cast<int64_t>(record.tokens.size()), record.home, record.exact);
-  for_each_piece(pool_.layout(), rows, 0, rows.size(), record.layers,
-                 [&](std::byte* block, const std::byte* row, size_t size) {
-                   pool_.backend().upload(block, row, size);
-                 });
+  append_rows(rows, pool_, record);
   records_.emplace(record.id, Record{record.parent, std::move(rows), record.tokens});
 }
 

@@ -22,19 +22,6 @@ Hash128 start_of(const KvContext& context) {
   return context.parent.is_zero() ? Hasher().add(context.tenant_salt).digest() : context.parent;
 }
 
-// Fills in the layers of a record with rows of the view.
-void copy_rows(KvRecord& record, const KvPool& pool, const KvView& view) {
-  const KvLayout& layout = pool.layout();
-  const auto count = static_cast<int64_t>(record.tokens.size());
-  record.storage = std::make_unique_for_overwrite<std::byte[]>(count * layout.token_bytes());
-  std::byte* bytes = record.storage.get();
-  record.layers = layers_of(layout, count, bytes);
-  for_each_piece(layout, view, record.home, count, record.layers,
-                 [&](const std::byte* block, const std::byte* row, size_t size) {
-                   pool.backend().download(bytes + (row - bytes), block, size);
-                 });
-}
-
 }  // namespace
 
 struct KvArchiver::State {

@@ -36,4 +36,26 @@ std::vector<KvLayer> layers_of(const KvLayout& layout, int64_t count, const std:
   return layers;
 }
 
+void copy_rows(KvRecord& record, const KvPool& pool, const KvView& view) {
+  const KvLayout& layout = pool.layout();
+  const auto count = static_cast<int64_t>(record.tokens.size());
+  record.storage = std::make_unique_for_overwrite<std::byte[]>(count * layout.token_bytes());
+  std::byte* bytes = record.storage.get();
+  record.layers = layers_of(layout, count, bytes);
+  for_each_piece(layout, view, record.home, count, record.layers,
+                 [&](const std::byte* block, const std::byte* row, size_t size) {
+                   pool.backend().download(bytes + (row - bytes), block, size);
+                 });
+}
+
+void append_rows(KvView& view, KvPool& pool, const KvRecord& record) {
+  const auto count = static_cast<int64_t>(record.tokens.size());
+  const int64_t first = view.size();
+  view.append_loaded(pool, count, record.home, record.exact);
+  for_each_piece(pool.layout(), view, first, count, record.layers,
+                 [&](std::byte* block, const std::byte* row, size_t size) {
+                   pool.backend().upload(block, row, size);
+                 });
+}
+
 }  // namespace kvs

@@ -43,4 +43,11 @@ void for_each_piece(const KvLayout& layout, const KvView& view, int64_t first, i
   }
 }
 
+/// Fills in the layers of a record, whose tokens and home are there, with the view's rows.
+void copy_rows(KvRecord& record, const KvPool& pool, const KvView& view);
+
+/// Brings a record's rows into the pool, behind those of `view`. Throws Error(device) where that is
+/// full.
+void append_rows(KvView& view, KvPool& pool, const KvRecord& record);
+
 }  // namespace kvs

@@ -35,12 +35,14 @@ void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor
 
 }  // namespace
 
-Sequence::Sequence(Task t, std::function<void(Response)> done, const Tokenizer* tokenizer)
+Sequence::Sequence(Task t, std::function<void(Response)> done, const Tokenizer* tokenizer,
+                   Clock::time_point started)
     : task(std::move(t)),
       done_callback(std::move(done)),
       tokenizer_(tokenizer),
       sampler_(task.sampling),
       stops_(task.stop),
+      started_(started),
       history_(task.tokens) {
   if (tokenizer_) detokenizer_.emplace(*tokenizer_);
   report.mode = task.reuse.mode;

@@ -20,7 +20,11 @@ namespace kvs {
 /// answer so far. First the prompt's rows are computed in chunks, then one row a step.
 class Sequence {
  public:
-  Sequence(Task task, std::function<void(Response)> done, const Tokenizer* tokenizer);
+  using Clock = std::chrono::steady_clock;
+
+  /// `started`: when work on it began.
+  Sequence(Task task, std::function<void(Response)> done, const Tokenizer* tokenizer,
+           Clock::time_point started = Clock::now());
 
   /// Takes the prompt's plan; `view` covers the prompt.
   void start(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvView view);
@@ -60,6 +64,7 @@ class Sequence {
   /// The tokens whose rows are in the view, in order.
   std::vector<int32_t> tokens_in_view() const;
   Response response();
+  double ms_since_start() const;
 
   Task task;
   std::function<void(Response)> done_callback;
@@ -67,16 +72,14 @@ class Sequence {
   ReuseReport report;
 
  private:
-  using Clock = std::chrono::steady_clock;
   void emit(const std::string& text);
   void finish(std::string reason);
-  double ms_since_start() const;
 
   const Tokenizer* tokenizer_;
   Sampler sampler_;
   StopMatcher stops_;
   std::optional<Detokenizer> detokenizer_;
-  Clock::time_point started_ = Clock::now();
+  Clock::time_point started_;
   std::optional<DecodeRepair> repair_;
   std::vector<int64_t> rows_;  // of the prompt, to be computed
   size_t next_row_ = 0;

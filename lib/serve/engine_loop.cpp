@@ -1,6 +1,7 @@
 #include "serve/engine_loop.h"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <iterator>
 #include <optional>
@@ -9,6 +10,10 @@
 
 namespace kvs {
 namespace {
+
+constexpr std::chrono::milliseconds kCopyPause{1};
+constexpr std::chrono::milliseconds kIdlePause{500};
+constexpr std::chrono::milliseconds kFinish{10'000};
 
 size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
   const size_t size = std::min(a.size(), b.size());
@@ -79,8 +84,10 @@ void EngineLoop::run() {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock,
-                 [&] { return stop_ || !inbox_.empty() || !waiting_.empty() || !active_.empty(); });
+      // What the tiers are to do or have to say is seen soon in any case.
+      wake_.wait_for(lock, copying_ ? kCopyPause : kIdlePause, [&] {
+        return stop_ || !inbox_.empty() || !waiting_.empty() || !active_.empty();
+      });
       if (stop_) break;
     }
     take_jobs();
@@ -91,6 +98,7 @@ void EngineLoop::run() {
   }
   take_jobs();
   while (!failed_ && !active_.empty()) step();  // nobody is wanted any more: they end at once
+  if (!failed_) engine_.donors().finish_tiers(kFinish);
   give_up("the server is shutting down");
 }
 
@@ -240,9 +248,9 @@ Task EngineLoop::task_of(std::list<Active>::iterator active) {
 
 void EngineLoop::step() {
   if (failed_) return give_up("the engine has failed");
-  if (active_.empty()) return;
   try {
-    engine_.step();
+    if (!active_.empty()) engine_.step();
+    copying_ = engine_.donors().work_on_tiers();
     for (const std::string& warning : engine_.donors().take_warnings())
       if (options_.warn) options_.warn(warning);
   } catch (const std::exception& e) {
@@ -272,6 +280,7 @@ void EngineLoop::publish() {
   state_.blocks_in_use = engine_.pool().blocks_in_use();
   state_.max_blocks = engine_.pool().max_blocks();
   state_.donors = engine_.donors().size();
+  state_.tiers = engine_.donors().tiers();
   state_.failed = failed_;
 }
 

@@ -36,6 +36,7 @@ struct LoopState {
   int64_t blocks_in_use = 0;
   int64_t max_blocks = 0;
   int64_t donors = 0;
+  std::vector<TierState> tiers{};
   bool failed = false;  ///< a forward pass failed; nothing is answered any more
 };
 
@@ -118,6 +119,7 @@ class EngineLoop {
   std::list<Active> active_;
   int64_t reserved_ = 0;  // blocks
   bool failed_ = false;
+  bool copying_ = false;  // rows wait to be copied to a tier
   std::thread thread_;
 };
 

@@ -21,13 +21,56 @@ std::string by_label(const std::string& name, const char* help, const char* labe
   return text;
 }
 
+struct TierFigure {
+  const char* name;
+  const char* help;
+  const char* type;
+  int64_t TierState::*value;
+};
+
+constexpr TierFigure kTierFigures[] = {
+    {"donors", "Donors that can be found in a tier", "gauge", &TierState::donors},
+    {"bytes", "Bytes that a tier's donors take", "gauge", &TierState::bytes},
+    {"hits_total", "Donors brought into memory", "counter", &TierState::hits},
+    {"hit_tokens_total", "Tokens of the donors brought into memory", "counter",
+     &TierState::hit_tokens},
+    {"misses_total", "Look-ups that a tier had nothing for beyond memory", "counter",
+     &TierState::misses},
+    {"damaged_total", "Damaged entries, removed", "counter", &TierState::damaged},
+    {"lost_total", "Donors that were gone when they were wanted", "counter", &TierState::lost},
+    {"late_total", "Prompts that did not wait any longer", "counter", &TierState::late},
+    {"failed_reads_total", "Donors that could not be read", "counter", &TierState::failed_reads},
+    {"written_total", "Donors written", "counter", &TierState::written},
+    {"failed_writes_total", "Donors that could not be written", "counter",
+     &TierState::failed_writes},
+    {"evicted_total", "Donors given up for others or for their age", "counter",
+     &TierState::evicted},
+    {"read_bytes_total", "Bytes read", "counter", &TierState::read_bytes},
+    {"written_bytes_total", "Bytes written", "counter", &TierState::written_bytes},
+};
+
+std::string of_tiers(const std::vector<TierState>& tiers) {
+  if (tiers.empty()) return {};
+  std::string text = head("kvshare_tier_up", "Whether a tier answers", "gauge");
+  for (const TierState& tier : tiers)
+    text += fmt::format("kvshare_tier_up{{tier=\"{}\"}} {}\n", tier.name, tier.reachable ? 1 : 0);
+  for (const TierFigure& figure : kTierFigures) {
+    const std::string name = std::string("kvshare_tier_") + figure.name;
+    text += head(name, figure.help, figure.type);
+    for (const TierState& tier : tiers)
+      text += fmt::format("{}{{tier=\"{}\"}} {}\n", name, tier.name, tier.*figure.value);
+  }
+  return text;
+}
+
 std::string of_state(const LoopState& state) {
   return single("kvshare_waiting_choices", "Choices not begun", "gauge", state.waiting) +
          single("kvshare_active_choices", "Choices being worked on", "gauge", state.active) +
          single("kvshare_kv_blocks_in_use", "Blocks of 64 tokens' KV in use", "gauge",
                 state.blocks_in_use) +
          single("kvshare_kv_blocks", "Blocks there may be", "gauge", state.max_blocks) +
-         single("kvshare_donors", "Prompts whose rows are kept", "gauge", state.donors);
+         single("kvshare_donors", "Prompts whose rows are kept", "gauge", state.donors) +
+         of_tiers(state.tiers);
 }
 
 }  // namespace

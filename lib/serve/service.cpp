@@ -162,12 +162,26 @@ Caller Service::caller_of(const httplib::Request& request) const {
       .status = 401, .message = "the API key is missing or not known", .code = "invalid_api_key"};
 }
 
+// What does work for a tenant counts, whatever comes of it.
+void Service::count_request(const Caller& caller) {
+  if (caller.requests_per_minute == 0) return;
+  const int wait_s = rates_.take(caller.tenant, caller.requests_per_minute);
+  if (wait_s > 0)
+    throw Refusal{
+        .status = 429,
+        .type = "rate_limit_error",
+        .message = fmt::format("more than {} requests in a minute", caller.requests_per_minute),
+        .code = "rate_limit_exceeded",
+        .retry_after_s = wait_s};
+}
+
 void Service::serve(Route route, const httplib::Request& request, httplib::Response& response) {
   Exchange exchange{request, response, Connection::current(), {}};
   try {
     if (!is_public(request.path)) exchange.caller = caller_of(request);
     if (!exchange.caller.tenant.empty())
       exchange.connection.log.set("tenant", exchange.caller.tenant);
+    if (request.method == "POST") count_request(exchange.caller);
     (this->*route)(exchange);
   } catch (const Refusal& refusal) {
     exchange.refuse(refusal);

@@ -12,6 +12,7 @@
 #include "serve/generation_request.h"
 #include "serve/listener.h"
 #include "serve/metrics.h"
+#include "serve/rate_limits.h"
 #include "serve/tenants.h"
 
 namespace kvs {
@@ -35,6 +36,7 @@ class Service : public HttpServer {
   void serve(Route route, const httplib::Request& request, httplib::Response& response);
   bool admit(const httplib::Request& request, httplib::Response& response);
   void check_caller(const httplib::Request& request) const;
+  void count_request(const Caller& caller);
   Caller caller_of(const httplib::Request& request) const;
   void explain_failure(const httplib::Request& request, httplib::Response& response);
   void note(const httplib::Request& request, const httplib::Response& response);
@@ -71,6 +73,7 @@ class Service : public HttpServer {
   int64_t started_;  // seconds since 1970
   std::mutex log_mutex_;
   Tenants tenants_;
+  RateLimits rates_;
   Metrics metrics_;
   std::atomic<bool> draining_ = false;
   EngineLoop loop_;

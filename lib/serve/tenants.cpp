@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -16,6 +17,7 @@ namespace {
 constexpr size_t kMaxKeys = 1 << 20;
 constexpr size_t kMaxLineBytes = 1024;
 constexpr size_t kMaxNameBytes = 64;
+constexpr int kMaxRate = 1'000'000;  // requests a minute
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= kMaxNameBytes &&
@@ -34,6 +36,14 @@ bool is_digest(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isxdigit(c); });
 }
 
+// 0 where it is none.
+int find_rate(std::string_view text) {
+  int rate = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole && rate > 0 && rate <= kMaxRate ? rate : 0;
+}
+
 std::pair<std::string, Caller> read_line(const std::string& line, const std::string& where) {
   std::istringstream words(line);
   std::string digest, word;
@@ -48,8 +58,10 @@ std::pair<std::string, Caller> read_line(const std::string& line, const std::str
       caller.may_read_metrics = true;
     else if (word.starts_with("group=") && is_name(word.substr(6)))
       caller.share_group = word.substr(6);
+    else if (const int rate = word.starts_with("rate=") ? find_rate(word.substr(5)) : 0; rate > 0)
+      caller.requests_per_minute = rate;
     else
-      fail(ErrorKind::format, "{}: expected 'group=NAME' or 'metrics', found '{}'", where,
+      fail(ErrorKind::format, "{}: expected 'group=NAME', 'metrics' or 'rate=N', found '{}'", where,
            word.substr(0, kMaxNameBytes));
   }
   return {lower_case(digest), std::move(caller)};

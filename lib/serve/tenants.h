@@ -15,6 +15,7 @@ struct Caller {
   std::string tenant;       ///< empty: the one local tenant of a server without keys
   std::string share_group;  ///< tenants of one group reuse each other's rows; empty: nobody else's
   bool may_read_metrics = false;
+  int requests_per_minute = 0;  ///< of the tenant, whichever key it uses; 0: any number
 
   /// The partition of the donor store that the caller's requests read and write. Equal ones only
   /// for callers of one tenant or one share group; `cache_salt` narrows it down within the tenant.
@@ -24,8 +25,8 @@ struct Caller {
 /// The API keys and whose they are. Thread-safe.
 ///
 /// A key file has a line for each key: its SHA-256 in hexadecimal digits, the tenant, and what it
-/// may do: "group=NAME", "metrics". Names are 1 to 64 letters, digits, '.', '_' and '-'. Lines that
-/// begin with '#' and empty ones are passed over.
+/// may do: "group=NAME", "metrics", "rate=N". Names are 1 to 64 letters, digits, '.', '_' and '-'.
+/// Lines that begin with '#' and empty ones are passed over.
 class Tenants {
  public:
   /// An empty path: whoever comes is the local tenant. Throws Error(io) where the file cannot be

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "kvs/archive.h"
+#include "kvs/donor_tiers.h"
 #include "kvs/export.h"
 #include "kvs/kv_view.h"
 #include "kvs/reuse.h"
@@ -21,6 +23,12 @@ struct DonorLookup {
   std::span<const int32_t> tokens;
   std::string_view tenant;
   std::string_view conversation{};
+};
+
+/// Donors that are being brought into memory, for one prompt.
+struct Prefetch {
+  std::vector<uint64_t> fetches{};
+  std::chrono::steady_clock::time_point deadline{};  ///< the prompt waits no longer
 };
 
 struct DonorStoreOptions {
@@ -83,8 +91,33 @@ class KVS_API DonorStore {
   /// same number of dimensions.
   void embed_with(Embed embed);
 
-  /// What find() and load() have to say about archives that are missing or damaged, each once;
-  /// taking it empties it.
+  /// From here on donors are kept beyond memory too. Throws Error(io) where a folder cannot be
+  /// used, Error(argument) where a server's address makes no sense; a server that is not there is a
+  /// warning. Call it behind embed_with().
+  void open_tiers(const TierOptions& options, const ArchiveHeader& expected);
+
+  /// Queues a prompt's exact rows to be written to the tiers, which hold the view's blocks until
+  /// work_on_tiers() has copied them.
+  void add_to_tiers(std::string_view id, std::string_view tenant, std::span<const int32_t> tokens,
+                    const KvView& view);
+
+  /// To be called before find(): begins to bring from the tiers what a prompt lacks in memory.
+  /// Looks into the tenant's part of the tiers, and nowhere else.
+  Prefetch prefetch(const DonorLookup& lookup, const ReuseOptions& options);
+  /// Whether it is worth waiting for some of it. What has arrived is found as all donors are.
+  bool arriving(Prefetch& prefetch);
+  /// Waits until something arrives, or for the given time.
+  void wait_for_tiers(std::chrono::milliseconds most);
+
+  /// To be called between any two passes: moves at most some hundred rows each way. Returns whether
+  /// rows wait to be copied.
+  bool work_on_tiers();
+  /// Waits until all is written; false where that takes longer.
+  bool finish_tiers(std::chrono::milliseconds most);
+  std::vector<TierState> tiers() const;
+
+  /// What find(), load() and the tiers have to say about what is missing, damaged or gone, each
+  /// once; taking it empties it.
   std::vector<std::string> take_warnings();
 
   /// Candidates, best first, the longest exact prefix in front. What they point to lives until the

@@ -99,7 +99,9 @@ class KVS_API Engine {
   void submit(Task task, std::function<void(Response)> done);
 
   /// Runs one forward pass over all active tasks: chunks of their prompts, or one more token each.
-  /// Returns whether work is left. Where a task fails, its response says so in finish_reason.
+  /// A task whose donors are in a tier (see DonorStore::open_tiers()) begins when their rows have
+  /// come; others pass it meanwhile. Returns whether work is left. Where a task fails, its response
+  /// says so in finish_reason.
   bool step();
 
   /// Exactify: queues a text to be computed again from its first approximate row on, in order, so

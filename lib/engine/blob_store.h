@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kvs/archive.h"
+#include "kvs/hash.h"
+
+namespace kvs {
+
+using Bytes = std::vector<std::byte>;
+
+/// What a store keeps one archive under: a piece of a text's rows, or a prompt.
+struct BlobName {
+  enum class Kind { rows, prompt };
+  Kind kind = Kind::rows;
+  Hash128 group{};  ///< of the tenant or share group it belongs to
+  Hash128 id{};
+
+  bool operator==(const BlobName&) const = default;
+};
+
+struct Blob {
+  BlobName name;
+  int64_t bytes = 0;  ///< that it takes; 0 where unknown
+};
+
+/// Named bytes that outlive the process. Every call may take its time and throws Error(io), naming
+/// the store, where that fails. May be used by several threads at a time.
+class BlobStore {
+ public:
+  virtual ~BlobStore() = default;
+
+  /// For people: "/var/cache/kvs", "redis://localhost:6379/0".
+  virtual const std::string& name() const = 0;
+  /// Nobody else writes to it: what the first news() does not list is not there.
+  virtual bool exclusive() const = 0;
+
+  /// Whole or not at all. Replaces what has this name. Returns the bytes that it takes.
+  virtual int64_t put(const BlobName& name, std::span<const std::byte> bytes) = 0;
+  /// Nothing where there is none.
+  virtual std::optional<Bytes> get(const BlobName& name) = 0;
+  virtual void remove(const BlobName& name) = 0;
+
+  /// Prompts put by anybody since the last call, all of them at the first one; where the store is
+  /// exclusive, pieces of rows too. Some may be gone by now, and some may be named twice.
+  virtual std::vector<Blob> news() = 0;
+};
+
+/// A folder of files, this process's own until the end; made where it is missing. Throws Error(io)
+/// where it cannot be used or another process uses it.
+std::unique_ptr<BlobStore> open_folder_blobs(const std::string& folder);
+
+/// A Redis server, which several servers may share: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB].
+/// Keys begin with "kvshare:" and `model`. Nothing is connected before the first call; behind a
+/// failure calls fail at once for a while, from 0.1 s on twice as long each time, at most 10 s.
+/// Throws Error(argument) where the URL makes no sense.
+std::unique_ptr<BlobStore> open_redis_blobs(const std::string& url, const Hash128& model);
+
+}  // namespace kvs

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "engine/donor_partition.h"
+#include "engine/donor_tiers.h"
+#include "engine/edited_prompts.h"
+#include "engine/indexed_donors.h"
+#include "engine/residency.h"
+#include "kvs/donor_store.h"
+
+namespace kvs {
+
+/// What a DonorStore holds. donor_store.cpp is about memory, donor_store_tiers.cpp about the rest.
+struct DonorStore::Impl {
+  Impl(KvPool& p, DonorStoreOptions options) : pool(p), held{.options = std::move(options)} {}
+
+  DonorPartition& partition_of(const std::string* tenant) {
+    return tenant ? tenants[*tenant] : everyone;
+  }
+  std::vector<DonorPartition*> visible(std::string_view tenant);
+  std::vector<float> embedding_of(std::span<const int32_t> tokens);
+  void insert(const std::string* tenant, ResidentDonor donor, bool pinned);
+  void pin(const ResidentDonor& donor);
+  void remove(DonorPartition& partition, DonorPartition::Key key);
+  std::vector<DonorTiers::Offer> offers(const DonorLookup& lookup,
+                                        std::vector<std::span<const int32_t>>& at_hand);
+  void offer(ResidentDonor& donor, double similarity, std::vector<ReuseDonor>& found);
+  void find_resident(const DonorLookup& lookup, std::vector<ReuseDonor>& found);
+  void add_own_rows(PromptRecord prompt, const KvView& view, bool pinned);
+
+  KvPool& pool;
+  Residency held;
+  std::unordered_map<std::string, DonorPartition> tenants;
+  DonorPartition everyone;
+  EditedPrompts edited{held};
+  std::unordered_map<std::string, ResidentDonor> conversations;
+  std::optional<IndexedDonors> indexed;
+  Embed embed;
+  std::pair<std::vector<int32_t>, std::vector<float>> embedded;  // the last text, and its embedding
+  std::vector<std::string> warnings;
+  std::unique_ptr<DonorTiers> tiers;
+};
+
+}  // namespace kvs

@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <utility>
+
+#include "engine/donor_store_impl.h"
+#include "engine/tier_choice.h"
+
+namespace kvs {
+
+using std::chrono::steady_clock;
+
+void DonorStore::open_tiers(const TierOptions& options, const ArchiveHeader& expected) {
+  Impl& impl = *impl_;
+  impl.tiers = std::make_unique<DonorTiers>(
+      impl.pool, options, expected, impl.held.options.time_to_live_s,
+      DonorTiers::Memory{
+          .keep = [&impl](const std::string& tenant,
+                          ResidentDonor donor) { impl.insert(&tenant, std::move(donor), false); },
+          .make_room = [this](int64_t blocks) { return make_room(blocks, true); }});
+}
+
+void DonorStore::add_to_tiers(std::string_view id, std::string_view tenant,
+                              std::span<const int32_t> tokens, const KvView& view) {
+  if (!impl_->tiers) return;
+  const int64_t rows = std::min<int64_t>(view.exact_rows(), std::ssize(tokens));
+  DonorToWrite donor{.id = std::string(id),
+                     .tenant = std::string(tenant),
+                     .tokens = {tokens.begin(), tokens.begin() + rows}};
+  donor.view.append_shared(view, 0, rows, true);
+  donor.embedding = impl_->embedding_of(donor.tokens);
+  impl_->tiers->add(donor);
+}
+
+// The tenant's part of the tiers, without what memory can do as well.
+std::vector<DonorTiers::Offer> DonorStore::Impl::offers(
+    const DonorLookup& lookup, std::vector<std::span<const int32_t>>& at_hand) {
+  const std::string tenant(lookup.tenant);
+  std::vector<DonorTiers::Offer> offers = tiers->find(tenant, lookup.tokens);
+  const std::vector<DonorPartition*> seen = visible(lookup.tenant);
+  int64_t most = 0;
+  for (DonorPartition* partition : seen)
+    for (const DonorPartition::Candidate& candidate : partition->find(lookup.tokens)) {
+      most = std::max(most, candidate.tokens);
+      at_hand.push_back(partition->get(candidate.key).tokens);
+    }
+  if (2 * most < std::ssize(lookup.tokens) && tiers->has_vectors(tenant))
+    if (const std::vector<float> embedding = embedding_of(lookup.tokens); !embedding.empty())
+      tiers->find_near(tenant, embedding, offers);
+  std::erase_if(offers, [&](const DonorTiers::Offer& offer) {
+    const auto& tokens = offer.donor.tokens;
+    const ResidentDonor donor{.id = {}, .tokens = {tokens.begin(), tokens.end()}, .view = {}};
+    return std::any_of(seen.begin(), seen.end(), [&](const DonorPartition* partition) {
+      return partition->find_holder(donor).has_value();
+    });
+  });
+  return offers;
+}
+
+Prefetch DonorStore::prefetch(const DonorLookup& lookup, const ReuseOptions& options) {
+  Impl& impl = *impl_;
+  if (!impl.tiers) return {};
+  std::vector<std::span<const int32_t>> at_hand, offered;
+  std::vector<DonorTiers::Offer> chosen;
+  const std::vector<DonorTiers::Offer> offers = impl.offers(lookup, at_hand);
+  for (const DonorTiers::Offer& offer : offers) offered.push_back(offer.donor.tokens);
+  for (const size_t index : choose_donors(lookup.tokens, at_hand, offered, options))
+    chosen.push_back(offers[index]);
+  return impl.tiers->fetch(std::string(lookup.tenant), chosen);
+}
+
+bool DonorStore::arriving(Prefetch& prefetch) {
+  return impl_->tiers && impl_->tiers->arriving(prefetch);
+}
+
+void DonorStore::wait_for_tiers(std::chrono::milliseconds most) {
+  if (impl_->tiers) impl_->tiers->wait(steady_clock::now() + most);
+}
+
+bool DonorStore::work_on_tiers() {
+  return impl_->tiers && impl_->tiers->work();
+}
+
+bool DonorStore::finish_tiers(std::chrono::milliseconds most) {
+  return !impl_->tiers || impl_->tiers->finish(steady_clock::now() + most);
+}
+
+std::vector<TierState> DonorStore::tiers() const {
+  return impl_->tiers ? impl_->tiers->states() : std::vector<TierState>();
+}
+
+}  // namespace kvs

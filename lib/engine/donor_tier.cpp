@@ -1,0 +1,383 @@
+#include "engine/donor_tier.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "engine/blob_codec.h"
+#include "engine/record_rows.h"
+
+namespace kvs {
+namespace {
+
+constexpr int64_t kMaxWaiting = int64_t{256} << 20;  // bytes of rows that wait to be written
+constexpr size_t kMaxCopies = 64;                    // donors that wait to be copied
+constexpr size_t kMaxDonors = 100'000;
+constexpr size_t kNotedAtOnce = 16;  // each takes some tenths of a millisecond
+constexpr int64_t kBlobOverhead = 4096;
+constexpr std::chrono::minutes kFull{1};
+
+double seconds_now() {
+  const auto time = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(time).count();
+}
+
+bool begins(std::span<const int32_t> text, std::span<const int32_t> start) {
+  return start.size() <= text.size() && std::equal(start.begin(), start.end(), text.begin());
+}
+
+BlobName rows_name(const std::string& tenant, const Hash128& id) {
+  return {.kind = BlobName::Kind::rows, .group = group_of(tenant), .id = id};
+}
+
+BlobName prompt_name(const std::string& tenant, const Hash128& id) {
+  return {.kind = BlobName::Kind::prompt, .group = group_of(tenant), .id = id};
+}
+
+}  // namespace
+
+DonorTier::DonorTier(std::unique_ptr<BlobStore> store, const ArchiveHeader& header, Options options)
+    : options_(std::move(options)),
+      header_(header),
+      store_(std::move(store)),
+      writer_(*store_, header_, complaints_),
+      reader_(*store_, header_, complaints_) {}
+
+DonorTier::~DonorTier() = default;
+
+void DonorTier::add(DonorToWrite donor) {
+  if (donor.tokens.empty()) return;
+  std::vector<Hash128> pieces = piece_ids(header_.fingerprint, donor.tenant, donor.tokens);
+  const Hash128 id = pieces.back();
+  if (entries_.contains(id)) return;
+  if (groups_[donor.tenant].donors.find_holder({.id = {}, .tokens = donor.tokens, .view = {}}))
+    return;
+  const auto tokens = std::ssize(donor.tokens);
+  int64_t bytes = kBlobOverhead;
+  for (size_t piece = 0; piece < pieces.size(); ++piece) bytes += piece_bytes(piece, tokens);
+  const bool too_large = options_.max_bytes > 0 && bytes > options_.max_bytes;
+  if (!too_large && copies_.size() < kMaxCopies) claim(id, donor.tenant, std::move(pieces), tokens);
+  if (!entries_.contains(id) || !make_room()) {
+    ++state_.failed_writes;
+    return forget(id);
+  }
+  // What it goes on from need not be copied any more.
+  const auto needless = std::find_if(copies_.begin(), copies_.end(), [&](const Copy& copy) {
+    return copy.donor.tenant == donor.tenant && begins(donor.tokens, copy.donor.tokens);
+  });
+  if (needless != copies_.end()) {
+    forget(needless->id);
+    copies_.erase(needless);
+  }
+  copies_.push_back({.write = next_write_++, .id = id, .donor = std::move(donor)});
+}
+
+int64_t DonorTier::piece_bytes(size_t piece, int64_t tokens) const {
+  const int64_t rest = tokens - static_cast<int64_t>(piece) * kMaxKvTokens;
+  return std::min<int64_t>(rest, kMaxKvTokens) *
+             static_cast<int64_t>(header_.layout.token_bytes()) +
+         kBlobOverhead;
+}
+
+// For what has been claimed.
+bool DonorTier::make_room() {
+  const bool limited = std::chrono::steady_clock::now() < full_until_;
+  const int64_t limit = limited ? std::min(full_at_, options_.max_bytes) : options_.max_bytes;
+  while (entries_.size() > kMaxDonors || (options_.max_bytes > 0 && used_ > limit))
+    if (!order_.evict(1)) return false;
+  return true;
+}
+
+DonorTier::Entry& DonorTier::claim(const Hash128& id, const std::string& tenant,
+                                   std::vector<Hash128> pieces, int64_t tokens) {
+  for (size_t index = 0; index < pieces.size(); ++index) {
+    const auto [at, is_new] = pieces_.try_emplace(pieces[index]);
+    if (is_new) used_ += at->second.bytes = piece_bytes(index, tokens);
+    ++at->second.references;
+  }
+  used_ += kBlobOverhead;
+  return entries_[id] = {.tenant = tenant, .pieces = std::move(pieces), .bytes = kBlobOverhead};
+}
+
+// The directory's entry, which is claimed. What it makes needless goes.
+void DonorTier::list(const Hash128& id, ResidentDonor donor, std::span<const float> embedding,
+                     double time) {
+  const std::string tenant = entries_.at(id).tenant;
+  Group& group = groups_[tenant];
+  while (const auto needless = group.donors.find_needless(donor)) forget(group.ids.at(*needless));
+  if (dims_ == 0) dims_ = embedding.size();
+  if (embedding.size() != dims_) embedding = {};
+
+  const auto rows = std::ssize(donor.tokens);
+  Entry& entry = entries_.at(id);
+  entry.key = group.donors.add(std::move(donor), embedding);
+  group.ids[entry.key] = id;
+  entry.item = order_.add({.owner = "tenant " + tenant,
+                           .cost = static_cast<double>(rows),
+                           .blocks = std::max<int64_t>(1, rows),
+                           .added = time,
+                           .drop = [this, id] {
+                             entries_.at(id).item = -1;
+                             ++state_.evicted;
+                             forget(id);
+                           }});
+  ++state_.donors;
+}
+
+void DonorTier::forget(const Hash128& id) {
+  const auto at = entries_.find(id);
+  if (at == entries_.end()) return;
+  const Entry entry = std::move(at->second);
+  entries_.erase(at);
+  Group& group = groups_.at(entry.tenant);
+  if (const auto listed = group.ids.find(entry.key);
+      listed != group.ids.end() && listed->second == id) {
+    if (entry.item >= 0) order_.remove(entry.item);
+    group.donors.remove(entry.key);
+    group.ids.erase(listed);
+    writer_.remove(prompt_name(entry.tenant, id));
+    --state_.donors;
+  }
+  used_ -= entry.bytes;
+  for (const Hash128& piece : entry.pieces) release(entry.tenant, piece);
+}
+
+void DonorTier::release(const std::string& tenant, const Hash128& id) {
+  const auto piece = pieces_.find(id);
+  if (--piece->second.references > 0) return;
+  used_ -= piece->second.bytes;
+  pieces_.erase(piece);
+  writer_.remove(rows_name(tenant, id));
+}
+
+bool DonorTier::copy_piece(const KvPool& pool) {
+  if (copies_.empty() || writer_.waiting_bytes() > kMaxWaiting) return false;
+  Copy& copy = copies_.front();
+  const Entry& entry = entries_.at(copy.id);
+  while (copy.piece < entry.pieces.size() && pieces_.at(entry.pieces[copy.piece]).written)
+    ++copy.piece;
+  if (copy.piece < entry.pieces.size()) {
+    writer_.put(copy.write, rows_name(entry.tenant, entry.pieces[copy.piece]),
+                piece_of(copy, pool));
+    ++copy.piece;
+  }
+  if (copy.piece < entry.pieces.size()) return true;
+
+  Copy done = std::move(copy);
+  copies_.pop_front();
+  done.donor.view = {};
+  const bool embedded = !done.donor.embedding.empty() && !options_.embedder.empty();
+  writer_.put(done.write, prompt_name(entry.tenant, done.id),
+              PromptRecord{.id = done.donor.id,
+                           .tenant = done.donor.tenant,
+                           .tokens = done.donor.tokens,
+                           .embedding = embedded ? done.donor.embedding : std::vector<float>(),
+                           .embedder = embedded ? options_.embedder : std::string(),
+                           .time = static_cast<int64_t>(seconds_now())});
+  const uint64_t write = done.write;
+  writes_.emplace(write, std::move(done));
+  return true;
+}
+
+KvRecord DonorTier::piece_of(const Copy& copy, const KvPool& pool) const {
+  const std::vector<Hash128>& pieces = entries_.at(copy.id).pieces;
+  const auto home = static_cast<int64_t>(copy.piece) * kMaxKvTokens;
+  const auto rest = std::span(copy.donor.tokens).subspan(home);
+  const auto tokens = rest.first(std::min<size_t>(kMaxKvTokens, rest.size()));
+  KvRecord record{.id = pieces[copy.piece],
+                  .parent = copy.piece == 0 ? Hash128() : pieces[copy.piece - 1],
+                  .tokens = {tokens.begin(), tokens.end()},
+                  .home = home};
+  copy_rows(record, pool, copy.donor.view);
+  return record;
+}
+
+void DonorTier::drop_copies() {
+  state_.failed_writes += std::ssize(copies_);
+  for (const Copy& copy : std::exchange(copies_, {})) forget(copy.id);
+}
+
+void DonorTier::take_in() {
+  for (const WriteEnd& end : writer_.take_ends()) note(end);
+  TierNews news = reader_.take_news();
+  state_.damaged += news.damaged;
+  note_pieces(news.pieces);
+  std::ranges::stable_sort(news.prompts, {}, [](const FoundPrompt& f) { return f.prompt.time; });
+  std::move(news.prompts.begin(), news.prompts.end(), std::back_inserter(found_));
+  for (size_t noted = 0; noted < kNotedAtOnce && !found_.empty(); ++noted) {
+    FoundPrompt found = std::move(found_.front());
+    found_.pop_front();
+    note(std::move(found));
+  }
+  if (found_.empty()) remove_orphans();
+}
+
+void DonorTier::note(const WriteEnd& end) {
+  const auto at = writes_.find(end.donor);
+  if (at == writes_.end()) return;
+  Copy copy = std::move(at->second);
+  writes_.erase(at);
+  const auto entry = entries_.find(copy.id);
+  if (entry == entries_.end()) return;
+  for (const Blob& blob : end.written) {
+    state_.written_bytes += blob.bytes;
+    const auto piece = pieces_.find(blob.name.id);
+    const bool is_prompt = blob.name.kind == BlobName::Kind::prompt;
+    if (!is_prompt && piece == pieces_.end()) continue;
+    int64_t& bytes = is_prompt ? entry->second.bytes : piece->second.bytes;
+    if (!is_prompt) piece->second.written = true;
+    if (blob.bytes > 0) used_ += blob.bytes - std::exchange(bytes, blob.bytes);
+  }
+  if (!end.ok) {
+    ++state_.failed_writes;
+    forget(copy.id);
+    full_at_ = used_;  // perhaps: from here on donors make room for others
+    full_until_ = std::chrono::steady_clock::now() + kFull;
+    return;
+  }
+  ++state_.written;
+  list(copy.id,
+       {.id = std::move(copy.donor.id), .tokens = std::move(copy.donor.tokens), .view = {}},
+       copy.donor.embedding, seconds_now());
+}
+
+// What is there before its donors are known.
+void DonorTier::note_pieces(const std::vector<Blob>& pieces) {
+  for (const Blob& blob : pieces) {
+    const auto [at, is_new] = pieces_.try_emplace(blob.name.id);
+    if (!is_new) continue;
+    at->second = {.bytes = blob.bytes, .written = true};
+    used_ += blob.bytes;
+    listed_.push_back(blob);
+  }
+}
+
+void DonorTier::remove_orphans() {
+  for (const Blob& blob : std::exchange(listed_, {})) {
+    const auto piece = pieces_.find(blob.name.id);
+    if (piece == pieces_.end() || piece->second.references > 0) continue;
+    used_ -= piece->second.bytes;
+    pieces_.erase(piece);
+    writer_.remove(blob.name);
+  }
+}
+
+void DonorTier::note(FoundPrompt found) {
+  const BlobName& name = found.blob.name;
+  PromptRecord& prompt = found.prompt;
+  if (entries_.contains(name.id)) return;
+  std::vector<Hash128> pieces = piece_ids(header_.fingerprint, prompt.tenant, prompt.tokens);
+  const bool whole = !store_->exclusive() ||
+                     std::all_of(pieces.begin(), pieces.end(),
+                                 [&](const Hash128& piece) { return pieces_.contains(piece); });
+  const auto time = static_cast<double>(prompt.time);
+  const bool old = options_.time_to_live_s > 0 && time < seconds_now() - options_.time_to_live_s;
+  const auto tokens = std::ssize(prompt.tokens);
+  ResidentDonor donor{.id = std::move(prompt.id), .tokens = std::move(prompt.tokens), .view = {}};
+  const bool needless = groups_[prompt.tenant].donors.find_holder(donor).has_value();
+  if (!whole) ++state_.damaged;
+  if (!whole || old || needless) return writer_.remove(name);
+  Entry& entry = claim(name.id, prompt.tenant, std::move(pieces), tokens);
+  for (const Hash128& piece : entry.pieces) pieces_.at(piece).written = true;
+  if (found.blob.bytes > 0)
+    used_ += found.blob.bytes - std::exchange(entry.bytes, found.blob.bytes);
+  const bool comparable = prompt.embedder == options_.embedder;
+  list(name.id, std::move(donor), comparable ? prompt.embedding : std::vector<float>(), time);
+  make_room();
+}
+
+std::vector<TierDonor> DonorTier::donors_of(
+    Group& group, std::span<const DonorPartition::Candidate> found) const {
+  std::vector<TierDonor> donors;
+  for (const DonorPartition::Candidate& candidate : found)
+    donors.push_back({.id = group.ids.at(candidate.key),
+                      .name = group.donors.get(candidate.key).id,
+                      .tokens = group.donors.get(candidate.key).tokens,
+                      .similarity = candidate.similarity});
+  return donors;
+}
+
+std::vector<TierDonor> DonorTier::find(const std::string& tenant, std::span<const int32_t> tokens) {
+  if (options_.time_to_live_s > 0) order_.expire(seconds_now() - options_.time_to_live_s);
+  const auto group = groups_.find(tenant);
+  if (group == groups_.end()) return {};
+  return donors_of(group->second, group->second.donors.find(tokens));
+}
+
+std::vector<TierDonor> DonorTier::find_near(const std::string& tenant,
+                                            std::span<const float> embedding) {
+  const auto group = groups_.find(tenant);
+  std::vector<DonorPartition::Candidate> found;
+  if (group == groups_.end() || embedding.size() != dims_) return {};
+  group->second.donors.find_near(embedding, found);
+  return donors_of(group->second, found);
+}
+
+bool DonorTier::has_vectors(const std::string& tenant) const {
+  return dims_ > 0 && groups_.contains(tenant);
+}
+
+void DonorTier::read(uint64_t fetch, const std::string& tenant, const Hash128& donor) {
+  const Entry& entry = entries_.at(donor);
+  order_.use(entry.item);
+  reader_.read({.fetch = fetch,
+                .group = group_of(tenant),
+                .pieces = entry.pieces,
+                .tokens = groups_.at(tenant).donors.get(entry.key).tokens});
+}
+
+std::vector<ReadResult> DonorTier::take_results() {
+  std::vector<ReadResult> results = reader_.take_results();
+  for (const ReadResult& result : results) note(result);
+  return results;
+}
+
+// No donor that needs a piece can do without it.
+void DonorTier::note(const ReadResult& result) {
+  state_.read_bytes += result.bytes;
+  if (result.outcome == ReadOutcome::done) return;
+  if (result.outcome == ReadOutcome::unreachable) {
+    ++state_.failed_reads;
+    return;
+  }
+  ++(result.outcome == ReadOutcome::damaged ? state_.damaged : state_.lost);
+  std::vector<Hash128> without;
+  for (const auto& [id, entry] : entries_)
+    if (entry.item >= 0 && std::ranges::find(entry.pieces, result.piece) != entry.pieces.end())
+      without.push_back(id);
+  for (const Hash128& id : without) forget(id);
+  if (const auto piece = pieces_.find(result.piece); piece != pieces_.end())
+    piece->second.written = false;  // donors on their way bring it again
+}
+
+void DonorTier::count_hit(int64_t tokens) {
+  ++state_.hits;
+  state_.hit_tokens += tokens;
+}
+
+bool DonorTier::wait_for_first_look(std::chrono::steady_clock::time_point deadline) {
+  if (!reader_.wait_for_first_look(deadline)) return false;
+  do take_in();
+  while (!found_.empty());
+  return true;
+}
+
+void DonorTier::wait_for_results(std::chrono::steady_clock::time_point deadline) {
+  reader_.wait_for_results(deadline);
+}
+
+bool DonorTier::wait_until_written(std::chrono::steady_clock::time_point deadline) {
+  const bool written = writer_.drain(deadline);
+  take_in();
+  return written;
+}
+
+TierState DonorTier::state() const {
+  TierState state = state_;
+  state.name = options_.name;
+  state.reachable = reader_.reachable();
+  state.bytes = used_;
+  return state;
+}
+
+}  // namespace kvs

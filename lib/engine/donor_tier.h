@@ -1,0 +1,151 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/blob_store.h"
+#include "engine/donor_partition.h"
+#include "engine/eviction_order.h"
+#include "engine/tier_reader.h"
+#include "engine/tier_writer.h"
+#include "kvs/donor_tiers.h"
+#include "kvs/kv_view.h"
+
+namespace kvs {
+
+/// A donor whose exact rows are to be written.
+struct DonorToWrite {
+  std::string id;
+  std::string tenant;
+  std::vector<int32_t> tokens;  ///< as many as the view has rows
+  KvView view;
+  std::vector<float> embedding;  ///< may be empty
+};
+
+/// A donor that a tier holds.
+struct TierDonor {
+  Hash128 id;
+  std::string name;                 ///< what whoever asked for it called it
+  std::span<const int32_t> tokens;  ///< valid until the tier is asked to do something else
+  float similarity = 0;             ///< of the embeddings; 0 where unknown
+};
+
+/// Donors in one store beyond memory: which there are, partitioned by tenant as those in memory,
+/// what they take, and which go where there is no room. Reading and writing are its threads'; every
+/// call returns at once, save those that say that they wait. Not thread-safe.
+class DonorTier {
+ public:
+  struct Options {
+    std::string name;           ///< see TierState
+    int64_t max_bytes = 0;      ///< 0: as the store decides
+    double time_to_live_s = 0;  ///< see DonorStoreOptions
+    std::string embedder;
+  };
+
+  DonorTier(std::unique_ptr<BlobStore> store, const ArchiveHeader& header, Options options);
+  ~DonorTier();
+
+  /// Queues a donor to be written, unless there is one that can serve all that it could.
+  void add(DonorToWrite donor);
+  /// Copies the rows of a piece out of the pool; false where there is nothing to copy, or too much
+  /// waits to be written.
+  bool copy_piece(const KvPool& pool);
+  bool has_copies() const { return !copies_.empty(); }
+  /// Forgets what has not been copied yet.
+  void drop_copies();
+
+  /// Takes note of what the threads did.
+  void take_in();
+  /// Candidates of a tenant, as DonorPartition::find().
+  std::vector<TierDonor> find(const std::string& tenant, std::span<const int32_t> tokens);
+  std::vector<TierDonor> find_near(const std::string& tenant, std::span<const float> embedding);
+  bool has_vectors(const std::string& tenant) const;
+
+  /// Reads the rows of a donor: results with this number.
+  void read(uint64_t fetch, const std::string& tenant, const Hash128& donor);
+  std::vector<ReadResult> take_results();
+
+  void count_miss() { ++state_.misses; }
+  void count_late() { ++state_.late; }
+  void count_hit(int64_t tokens);
+  /// `wait`: until the first look at the store is over.
+  bool wait_for_first_look(std::chrono::steady_clock::time_point deadline);
+  void wait_for_results(std::chrono::steady_clock::time_point deadline);
+  bool wait_until_written(std::chrono::steady_clock::time_point deadline);
+
+  /// Others write to it too.
+  bool is_shared() const { return !store_->exclusive(); }
+  bool reachable() const { return reader_.reachable(); }
+  TierState state() const;
+  std::vector<std::string> take_warnings() { return complaints_.take(); }
+
+ private:
+  struct Piece {
+    int64_t bytes = 0;
+    int references = 0;  // of donors
+    bool written = false;
+  };
+  struct Group {
+    DonorPartition donors;
+    std::unordered_map<DonorPartition::Key, Hash128> ids;
+  };
+  // A donor in its group's directory or, while it is being written, on its way there.
+  struct Entry {
+    std::string tenant;
+    std::vector<Hash128> pieces;
+    int64_t bytes = 0;  // of the prompt
+    DonorPartition::Key key = 0;
+    EvictionOrder::Item item = -1;  // -1: not in the directory yet
+  };
+  struct Copy {
+    uint64_t write = 0;
+    Hash128 id;
+    DonorToWrite donor;
+    size_t piece = 0;  // the next to be copied
+  };
+
+  Entry& claim(const Hash128& id, const std::string& tenant, std::vector<Hash128> pieces,
+               int64_t tokens);
+  void list(const Hash128& id, ResidentDonor donor, std::span<const float> embedding, double time);
+  void note(const WriteEnd& end);
+  void note(FoundPrompt found);
+  void note_pieces(const std::vector<Blob>& pieces);
+  void remove_orphans();
+  void note(const ReadResult& end);
+  void forget(const Hash128& id);
+  void release(const std::string& tenant, const Hash128& piece);
+  bool make_room();
+  int64_t piece_bytes(size_t piece, int64_t tokens) const;
+  std::vector<TierDonor> donors_of(Group& group,
+                                   std::span<const DonorPartition::Candidate> found) const;
+  KvRecord piece_of(const Copy& copy, const KvPool& pool) const;
+
+  Options options_;
+  ArchiveHeader header_;
+  std::unique_ptr<BlobStore> store_;
+  Complaints complaints_;
+  TierState state_;
+  std::unordered_map<std::string, Group> groups_;  // by tenant
+  std::unordered_map<Hash128, Entry> entries_;
+  std::unordered_map<Hash128, Piece> pieces_;
+  EvictionOrder order_;
+  int64_t used_ = 0;     // bytes of entries and pieces, those being written included
+  int64_t full_at_ = 0;  // bytes; until then, a disk that is full
+  std::chrono::steady_clock::time_point full_until_{};
+  std::deque<Copy> copies_;
+  uint64_t next_write_ = 1;
+  std::unordered_map<uint64_t, Copy> writes_;  // without their views
+  std::deque<FoundPrompt> found_;
+  std::vector<Blob> listed_;  // pieces of which it is not known yet whether a donor needs them
+  size_t dims_ = 0;           // of embeddings; 0: none yet
+  TierWriter writer_;         // these two use the others
+  TierReader reader_;
+};
+
+}  // namespace kvs

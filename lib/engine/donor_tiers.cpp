@@ -1,0 +1,212 @@
+#include "engine/donor_tiers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <utility>
+
+#include "engine/record_rows.h"
+#include "kvs/error.h"
+
+namespace kvs {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Rows of one model are rows of another where all of this is equal.
+Hash128 model_key(const ArchiveHeader& header) {
+  const KvLayout& layout = header.layout;
+  return Hasher()
+      .add(fmt::format("{} {} {} {} {} {} {} {}", header.version, header.fingerprint,
+                       header.tokenizer, layout.layers, layout.kv_heads, layout.head_dim,
+                       dtype_name(layout.type), pairing_name(header.rope)))
+      .digest();
+}
+
+}  // namespace
+
+DonorTiers::DonorTiers(KvPool& pool, const TierOptions& options, const ArchiveHeader& header,
+                       double time_to_live_s, Memory memory)
+    : pool_(pool), memory_(std::move(memory)), patience_(options.load_ms) {
+  const Hash128 model = model_key(header);
+  const auto open = [&](const char* name, std::unique_ptr<BlobStore> store, int64_t bytes) {
+    tiers_.push_back(
+        std::make_unique<DonorTier>(std::move(store), header,
+                                    DonorTier::Options{.name = name,
+                                                       .max_bytes = bytes,
+                                                       .time_to_live_s = time_to_live_s,
+                                                       .embedder = options.embedder}));
+  };
+  if (!options.disk.empty()) {
+    const auto folder = std::filesystem::path(options.disk) / to_hex(model);
+    open("disk", open_folder_blobs(folder.string()), options.disk_bytes);
+  }
+  if (!options.store.empty()) open("redis", open_redis_blobs(options.store, model), 0);
+  for (const auto& tier : tiers_) {
+    const int64_t patience_ms = options.first_look_ms / (tier->is_shared() ? 10 : 1);
+    tier->wait_for_first_look(Clock::now() + std::chrono::milliseconds(patience_ms));
+  }
+}
+
+void DonorTiers::add(const DonorToWrite& donor) {
+  for (const auto& tier : tiers_) tier->add(donor);
+}
+
+std::vector<DonorTiers::Offer> DonorTiers::find(const std::string& tenant,
+                                                std::span<const int32_t> tokens) {
+  std::vector<Offer> offers;
+  for (const auto& tier : tiers_) {
+    tier->take_in();
+    if (!tier->reachable()) continue;
+    for (const TierDonor& donor : tier->find(tenant, tokens)) {
+      const auto same = [&](const Offer& offer) { return offer.donor.id == donor.id; };
+      if (std::none_of(offers.begin(), offers.end(), same)) offers.push_back({tier.get(), donor});
+    }
+  }
+  return offers;
+}
+
+void DonorTiers::find_near(const std::string& tenant, std::span<const float> embedding,
+                           std::vector<Offer>& offers) {
+  for (const auto& tier : tiers_) {
+    if (!tier->reachable()) continue;
+    for (const TierDonor& donor : tier->find_near(tenant, embedding)) {
+      const auto same = [&](const Offer& offer) { return offer.donor.id == donor.id; };
+      if (std::none_of(offers.begin(), offers.end(), same)) offers.push_back({tier.get(), donor});
+    }
+  }
+}
+
+bool DonorTiers::has_vectors(const std::string& tenant) const {
+  return std::any_of(tiers_.begin(), tiers_.end(),
+                     [&](const auto& tier) { return tier->has_vectors(tenant); });
+}
+
+Prefetch DonorTiers::fetch(const std::string& tenant, std::span<const Offer> chosen) {
+  Prefetch prefetch{.deadline = Clock::now() + patience_};
+  for (const auto& tier : tiers_) {
+    const auto of_tier = [&](const Offer& offer) { return offer.tier == tier.get(); };
+    if (std::none_of(chosen.begin(), chosen.end(), of_tier)) tier->count_miss();
+  }
+  for (const Offer& offer : chosen) {
+    const auto known = std::find_if(fetches_.begin(), fetches_.end(), [&](const auto& entry) {
+      return entry.second.id == offer.donor.id;
+    });
+    if (known != fetches_.end()) {
+      prefetch.fetches.push_back(known->first);
+      continue;
+    }
+    const uint64_t number = next_fetch_++;
+    fetches_[number] = {.tier = offer.tier,
+                        .tenant = tenant,
+                        .id = offer.donor.id,
+                        .donor = {.id = offer.donor.name,
+                                  .tokens = {offer.donor.tokens.begin(), offer.donor.tokens.end()},
+                                  .view = {}}};
+    prefetch.fetches.push_back(number);
+    offer.tier->read(number, tenant, offer.donor.id);
+  }
+  return prefetch;
+}
+
+bool DonorTiers::arriving(Prefetch& prefetch) {
+  std::erase_if(prefetch.fetches, [&](uint64_t fetch) { return !fetches_.contains(fetch); });
+  if (prefetch.fetches.empty()) return false;
+  if (Clock::now() < prefetch.deadline) return true;
+  for (const uint64_t fetch : prefetch.fetches) fetches_.at(fetch).tier->count_late();
+  prefetch.fetches.clear();
+  return false;
+}
+
+bool DonorTiers::work() {
+  bool waits = false;
+  for (const auto& tier : tiers_) {
+    tier->take_in();
+    tier->copy_piece(pool_);
+    waits = tier->has_copies() || waits;
+    take_results(*tier);
+  }
+  return waits;
+}
+
+void DonorTiers::take_results(DonorTier& tier) {
+  for (const ReadResult& result : tier.take_results())
+    if (fetches_.contains(result.fetch)) take(result.fetch, result);
+}
+
+void DonorTiers::take(uint64_t number, const ReadResult& result) {
+  try {
+    if (!result.rows.tokens.empty()) return append(number, result.rows);
+    const Fetch done = std::move(fetches_.at(number));
+    fetches_.erase(number);
+    if (result.outcome != ReadOutcome::done) return;
+    memory_.keep(done.tenant, done.donor);
+    done.tier->count_hit(std::ssize(done.donor.tokens));
+  } catch (const Error&) {
+    fetches_.erase(number);  // the pool is full, or nothing can embed such tokens
+  }
+}
+
+void DonorTiers::append(uint64_t number, const KvRecord& rows) {
+  const int64_t blocks = std::ssize(rows.tokens) / kBlockTokens + 1;
+  const bool room = memory_.make_room(blocks);
+  const auto fetch = fetches_.find(number);  // making room may have ended it
+  if (fetch == fetches_.end()) return;
+  if (room)
+    append_rows(fetch->second.donor.view, pool_, rows);
+  else
+    fetches_.erase(fetch);
+}
+
+void DonorTiers::wait(Clock::time_point deadline) {
+  // Any of them may be what is waited for; the nearest one mostly is.
+  for (const auto& tier : tiers_) {
+    const bool awaited = std::any_of(fetches_.begin(), fetches_.end(), [&](const auto& fetch) {
+      return fetch.second.tier == tier.get();
+    });
+    if (awaited) return tier->wait_for_results(deadline);
+  }
+}
+
+void DonorTiers::release_copies() {
+  for (const auto& tier : tiers_) {
+    while (tier->copy_piece(pool_)) {
+    }
+    tier->drop_copies();
+  }
+}
+
+bool DonorTiers::release_fetches() {
+  return !std::exchange(fetches_, {}).empty();
+}
+
+bool DonorTiers::finish(Clock::time_point deadline) {
+  bool finished = true;
+  for (const auto& tier : tiers_) {
+    do {
+      while (tier->copy_piece(pool_)) {
+      }
+      finished = tier->wait_until_written(deadline) && finished;
+    } while (finished && tier->has_copies());
+  }
+  return finished;
+}
+
+std::vector<TierState> DonorTiers::states() const {
+  std::vector<TierState> states;
+  for (const auto& tier : tiers_) states.push_back(tier->state());
+  return states;
+}
+
+std::vector<std::string> DonorTiers::take_warnings() {
+  std::vector<std::string> all;
+  for (const auto& tier : tiers_) {
+    std::vector<std::string> some = tier->take_warnings();
+    std::move(some.begin(), some.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+}  // namespace kvs

@@ -1,0 +1,163 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "base/output_file.h"
+#include "engine/blob_store.h"
+#include "kvs/error.h"
+
+namespace kvs {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMaxBlob = int64_t{1} << 31;
+constexpr int64_t kDiskBlock = 4096;
+constexpr const char* kRows = "rows-";
+constexpr const char* kPrompt = "prompt-";
+
+int64_t on_disk(int64_t bytes) {
+  return (bytes + kDiskBlock - 1) / kDiskBlock * kDiskBlock;
+}
+
+[[noreturn]] void fail_errno(const fs::path& path) {
+  fail(ErrorKind::io, "{}: {}", path.string(), std::generic_category().message(errno));
+}
+
+class Descriptor {
+ public:
+  Descriptor(const fs::path& path, int flags)
+      : descriptor_(open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+  ~Descriptor() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+std::optional<BlobName> parse_name(const std::string& folder, const std::string& file) {
+  const auto group = parse_hash(folder);
+  if (!group || !file.ends_with(".kva")) return std::nullopt;
+  const std::string stem = file.substr(0, file.size() - 4);
+  for (const auto& [kind, prefix] :
+       {std::pair{BlobName::Kind::rows, kRows}, std::pair{BlobName::Kind::prompt, kPrompt}})
+    if (const auto id = stem.starts_with(prefix)
+                            ? parse_hash(std::string_view(stem).substr(std::string(prefix).size()))
+                            : std::nullopt)
+      return BlobName{.kind = kind, .group = *group, .id = *id};
+  return std::nullopt;
+}
+
+// FOLDER/GROUP/rows-ID.kva and prompt-ID.kva. What OutputFile leaves behind where the process is
+// killed ends in ".part".
+class FolderBlobs final : public BlobStore {
+ public:
+  explicit FolderBlobs(const std::string& folder)
+      : name_(folder), folder_(folder), lock_(made(folder) / "LOCK", O_RDWR | O_CREAT) {
+    if (lock_.get() < 0) fail_errno(folder_ / "LOCK");
+    if (flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return;
+    if (errno != EWOULDBLOCK) fail_errno(folder_ / "LOCK");
+    fail(ErrorKind::io, "{}: another process uses it", name_);
+  }
+
+  const std::string& name() const override { return name_; }
+  bool exclusive() const override { return true; }
+
+  int64_t put(const BlobName& name, std::span<const std::byte> bytes) override {
+    const fs::path path = path_of(name);
+    std::error_code ignored;
+    fs::create_directory(path.parent_path(), ignored);  // else the file says what is wrong
+    OutputFile file(path);
+    file.write(bytes);
+    file.commit();
+    return on_disk(std::ssize(bytes));
+  }
+
+  std::optional<Bytes> get(const BlobName& name) override {
+    const fs::path path = path_of(name);
+    const Descriptor file(path, O_RDONLY);
+    if (file.get() < 0 && errno == ENOENT) return std::nullopt;
+    if (file.get() < 0) fail_errno(path);
+    struct stat status {};
+    if (fstat(file.get(), &status) != 0) fail_errno(path);
+    if (!S_ISREG(status.st_mode) || status.st_size > kMaxBlob)
+      fail(ErrorKind::format, "{}: {} bytes are no blob", path.string(), status.st_size);
+    return read(file, path, status.st_size);
+  }
+
+  void remove(const BlobName& name) override {
+    const fs::path path = path_of(name);
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) fail_errno(path);
+  }
+
+  std::vector<Blob> news() override {
+    std::vector<Blob> all;
+    if (std::exchange(listed_, true)) return all;
+    try {
+      for (const fs::directory_entry& group : fs::directory_iterator(folder_))
+        if (group.is_directory()) list(group.path(), all);
+    } catch (const fs::filesystem_error& e) {
+      fail(ErrorKind::io, "{}: {}", name_, e.code().message());
+    }
+    return all;
+  }
+
+ private:
+  static fs::path made(const std::string& folder) {
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error) fail(ErrorKind::io, "{}: {}", folder, error.message());
+    return folder;
+  }
+
+  fs::path path_of(const BlobName& name) const {
+    const bool rows = name.kind == BlobName::Kind::rows;
+    return folder_ / to_hex(name.group) / ((rows ? kRows : kPrompt) + to_hex(name.id) + ".kva");
+  }
+
+  static Bytes read(const Descriptor& file, const fs::path& path, int64_t size) {
+    Bytes bytes(size);
+    for (size_t done = 0; done < bytes.size();) {
+      const ssize_t got = ::read(file.get(), bytes.data() + done, bytes.size() - done);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) fail_errno(path);
+      if (got == 0) bytes.resize(done);  // it has been cut off meanwhile
+      done += static_cast<size_t>(got);
+    }
+    return bytes;
+  }
+
+  static void list(const fs::path& group, std::vector<Blob>& all) {
+    for (const fs::directory_entry& file : fs::directory_iterator(group)) {
+      const std::string name = file.path().filename().string();
+      if (name.ends_with(".part")) fs::remove(file.path());
+      const auto blob = parse_name(group.filename().string(), name);
+      if (blob && file.is_regular_file())
+        all.push_back({*blob, on_disk(static_cast<int64_t>(file.file_size()))});
+    }
+  }
+
+  std::string name_;
+  fs::path folder_;
+  Descriptor lock_;
+  bool listed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<BlobStore> open_folder_blobs(const std::string& folder) {
+  return std::make_unique<FolderBlobs>(folder);
+}
+
+}  // namespace kvs

@@ -1,0 +1,201 @@
+#include "engine/tier_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <new>
+#include <utility>
+
+#include "engine/blob_codec.h"
+
+namespace kvs {
+namespace {
+
+constexpr size_t kReadAhead = 2;  // pieces; what is taken at once delays others by its upload
+constexpr std::chrono::milliseconds kBetweenLooks{500};
+
+std::string label(const BlobStore& store, const BlobName& name) {
+  const bool rows = name.kind == BlobName::Kind::rows;
+  return fmt::format("{}: {} {}", store.name(), rows ? "rows" : "prompt", to_hex(name.id));
+}
+
+}  // namespace
+
+TierReader::TierReader(BlobStore& store, const ArchiveHeader& header, Complaints& complaints)
+    : store_(store),
+      header_(header),
+      complaints_(complaints),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+TierReader::~TierReader() = default;  // the thread is told to stop and waited for
+
+void TierReader::read(ReadJob job) {
+  const std::lock_guard lock(mutex_);
+  jobs_.push_back(std::move(job));
+  changed_.notify_all();
+}
+
+std::vector<ReadResult> TierReader::take_results() {
+  const std::lock_guard lock(mutex_);
+  changed_.notify_all();
+  return std::exchange(results_, {});
+}
+
+TierNews TierReader::take_news() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(news_, {});
+}
+
+bool TierReader::wait_for_first_look(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_until(lock, deadline, [this] { return looked_; });
+}
+
+void TierReader::wait_for_results(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, deadline, [this] { return !results_.empty(); });
+}
+
+void TierReader::run(const std::stop_token& stop) {
+  take_errors_for_signals();
+  auto next_look = std::chrono::steady_clock::now();
+  while (!stop.stop_requested()) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_until(lock, stop, next_look, [this] { return !jobs_.empty(); });
+    if (jobs_.empty() || std::chrono::steady_clock::now() >= next_look) {
+      lock.unlock();
+      look(stop);
+      next_look = std::chrono::steady_clock::now() + kBetweenLooks;
+      continue;
+    }
+    const ReadJob job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    serve(job, stop);
+  }
+}
+
+void TierReader::look(const std::stop_token& stop) {
+  TierNews news;
+  try {
+    for (const Blob& blob : store_.news()) {
+      if (blob.name.kind == BlobName::Kind::rows)
+        news.pieces.push_back(blob);
+      else
+        named_.push_back(blob);
+    }
+    reachable_ = true;
+    read_named(news, stop);
+  } catch (const Error& error) {
+    failed(error);
+  } catch (const std::bad_alloc&) {
+    failed({ErrorKind::io, store_.name() + ": not enough memory to read"});
+  }
+  const std::lock_guard lock(mutex_);
+  std::move(news.prompts.begin(), news.prompts.end(), std::back_inserter(news_.prompts));
+  std::move(news.pieces.begin(), news.pieces.end(), std::back_inserter(news_.pieces));
+  news_.damaged += news.damaged;
+  looked_ = true;
+  changed_.notify_all();
+}
+
+// A server that fails is asked again later; a file that cannot be read is passed over.
+void TierReader::read_named(TierNews& news, const std::stop_token& stop) {
+  while (!named_.empty() && !stop.stop_requested()) {
+    try {
+      find_prompt(named_.front(), news);
+    } catch (const Error& error) {
+      if (!store_.exclusive()) throw;
+      complaints_.failed(error);
+    }
+    named_.pop_front();
+  }
+}
+
+// What its name promises is checked, so that nothing of one tenant's passes for another's.
+void TierReader::find_prompt(const Blob& blob, TierNews& news) {
+  const BlobName& name = blob.name;
+  const std::optional<Bytes> bytes = store_.get(name);
+  if (!bytes) return;
+  try {
+    PromptRecord prompt = decode_prompt(*bytes, header_, label(store_, name));
+    const auto pieces = piece_ids(header_.fingerprint, prompt.tenant, prompt.tokens);
+    if (pieces.empty() || pieces.back() != name.id || group_of(prompt.tenant) != name.group)
+      fail(ErrorKind::format, "{}: holds another prompt", label(store_, name));
+    news.prompts.push_back({blob, std::move(prompt)});
+  } catch (const Error& error) {
+    remove(name, error);
+    ++news.damaged;
+  }
+}
+
+void TierReader::remove(const BlobName& name, const Error& why) {
+  complaints_.damaged(why);
+  try {
+    store_.remove(name);
+  } catch (const Error& error) {
+    failed(error);
+  }
+}
+
+void TierReader::failed(const Error& error) {
+  reachable_ = false;
+  complaints_.failed(error);
+}
+
+void TierReader::serve(const ReadJob& job, const std::stop_token& stop) {
+  ReadResult end{.fetch = job.fetch};
+  for (size_t piece = 0; piece < job.pieces.size() && !stop.stop_requested(); ++piece) {
+    ReadResult result = read_piece(job, piece);
+    if (result.outcome != ReadOutcome::done) {
+      end.outcome = result.outcome;
+      end.piece = job.pieces[piece];
+      break;
+    }
+    push(std::move(result), stop);
+  }
+  push(std::move(end), stop);
+}
+
+ReadResult TierReader::read_piece(const ReadJob& job, size_t piece) {
+  const BlobName name{.group = job.group, .id = job.pieces[piece]};
+  ReadResult result{.fetch = job.fetch};
+  try {
+    const std::optional<Bytes> bytes = store_.get(name);
+    reachable_ = true;
+    result.outcome = bytes ? ReadOutcome::done : ReadOutcome::lost;
+    if (bytes) result.rows = checked(*bytes, job, piece);
+    if (bytes) result.bytes = std::ssize(*bytes);
+  } catch (const Error& error) {
+    result.outcome =
+        error.kind() == ErrorKind::io ? ReadOutcome::unreachable : ReadOutcome::damaged;
+    error.kind() == ErrorKind::io ? failed(error) : remove(name, error);
+  } catch (const std::bad_alloc&) {
+    result.outcome = ReadOutcome::unreachable;
+  }
+  return result;
+}
+
+KvRecord TierReader::checked(std::span<const std::byte> bytes, const ReadJob& job, size_t piece) {
+  const std::string what = label(store_, {.group = job.group, .id = job.pieces[piece]});
+  const size_t first = piece * kMaxKvTokens;
+  const auto rest = std::span(job.tokens).subspan(first);
+  const auto tokens = rest.first(std::min<size_t>(kMaxKvTokens, rest.size()));
+  const Hash128 parent = piece == 0 ? Hash128() : job.pieces[piece - 1];
+  KvRecord rows = decode_rows(bytes, header_, what);
+  if (rows.id != job.pieces[piece] || rows.parent != parent || !rows.exact ||
+      rows.home != static_cast<int64_t>(first) || !std::ranges::equal(rows.tokens, tokens))
+    fail(ErrorKind::format, "{}: holds other rows", what);
+  return rows;
+}
+
+void TierReader::push(ReadResult result, const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, stop, [this] { return results_.size() < kReadAhead; });
+  results_.push_back(std::move(result));
+  changed_.notify_all();
+}
+
+}  // namespace kvs

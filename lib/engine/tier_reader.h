@@ -1,0 +1,99 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/blob_store.h"
+#include "engine/complaints.h"
+#include "kvs/archive.h"
+
+namespace kvs {
+
+/// The rows of a donor that are to be read.
+struct ReadJob {
+  uint64_t fetch = 0;
+  Hash128 group;
+  std::vector<Hash128> pieces;
+  std::vector<int32_t> tokens;
+};
+
+enum class ReadOutcome { done, lost, damaged, unreachable };
+
+/// A piece that has been read, or why there are no more of a fetch.
+struct ReadResult {
+  uint64_t fetch = 0;
+  KvRecord rows{};    ///< without tokens: the end
+  int64_t bytes = 0;  ///< read for it
+  ReadOutcome outcome = ReadOutcome::done;
+  Hash128 piece{};  ///< that is lost or damaged
+};
+
+/// A prompt that is in the store.
+struct FoundPrompt {
+  Blob blob;
+  PromptRecord prompt;
+};
+
+/// What a look at the store brought.
+struct TierNews {
+  std::vector<FoundPrompt> prompts;
+  std::vector<Blob> pieces;  ///< see BlobStore::news()
+  int64_t damaged = 0;       ///< prompts, removed by now
+};
+
+/// Reads and decodes blobs in a thread of its own, and looks for what is new.
+class TierReader {
+ public:
+  /// All must outlive it.
+  TierReader(BlobStore& store, const ArchiveHeader& header, Complaints& complaints);
+  ~TierReader();  ///< leaves out what the thread has not begun
+  TierReader(const TierReader&) = delete;
+  TierReader& operator=(const TierReader&) = delete;
+
+  void read(ReadJob job);
+  /// At most a few pieces are read ahead of those taken.
+  std::vector<ReadResult> take_results();
+  TierNews take_news();
+
+  /// Whether the store answered when it was last asked.
+  bool reachable() const { return reachable_; }
+
+  /// Waits until the first look is over; false where the time is up before.
+  bool wait_for_first_look(std::chrono::steady_clock::time_point deadline);
+  /// Waits until there are results to take, or the time is up.
+  void wait_for_results(std::chrono::steady_clock::time_point deadline);
+
+ private:
+  void run(const std::stop_token& stop);
+  void look(const std::stop_token& stop);
+  void read_named(TierNews& news, const std::stop_token& stop);
+  void find_prompt(const Blob& blob, TierNews& news);
+  void serve(const ReadJob& job, const std::stop_token& stop);
+  ReadResult read_piece(const ReadJob& job, size_t piece);
+  KvRecord checked(std::span<const std::byte> bytes, const ReadJob& job, size_t piece);
+  void failed(const Error& error);
+  void remove(const BlobName& name, const Error& why);
+  void push(ReadResult result, const std::stop_token& stop);
+
+  BlobStore& store_;
+  const ArchiveHeader& header_;
+  Complaints& complaints_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::deque<ReadJob> jobs_;
+  std::vector<ReadResult> results_;
+  TierNews news_;
+  bool looked_ = false;
+  std::deque<Blob> named_;  // of the thread alone: prompts it has not read yet
+  std::atomic<bool> reachable_ = true;
+  std::jthread thread_;  // last: it uses the others
+};
+
+}  // namespace kvs

@@ -1,0 +1,393 @@
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "support/errors.h"
+#include "support/temporary_folder.h"
+#include "support/tier_scene.h"
+
+namespace kvs::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class DiskTier : public TierScene {
+ protected:
+  TierOptions options(int64_t bytes = 1 << 30) const {
+    return {.disk = (folder.path() / "tier").string(),
+            .disk_bytes = bytes,
+            .first_look_ms = kLong,
+            .load_ms = kLong};
+  }
+
+  std::vector<fs::path> files(const std::string& kind = "") const {
+    std::vector<fs::path> found;
+    for (const auto& file : fs::recursive_directory_iterator(folder.path() / "tier")) {
+      const std::string name = file.path().filename().string();
+      if (file.is_regular_file() && name != "LOCK" && name.starts_with(kind))
+        found.push_back(file.path());
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+  }
+
+  int64_t bytes_on_disk() const {
+    int64_t bytes = 0;
+    for (const fs::path& file : files()) bytes += static_cast<int64_t>(fs::file_size(file));
+    return bytes;
+  }
+
+  static TierState state(const Process& process) { return process.store.tiers().at(0); }
+
+  TemporaryFolder folder;
+};
+
+TEST_F(DiskTier, KeepsDonorsOverARestart) {
+  {
+    const auto first = process(options());
+    add(*first, "a", 1);
+    add(*first, "a", 2, 256);
+    finish(*first);
+    EXPECT_EQ(state(*first).written, 2);
+    EXPECT_EQ(state(*first).failed_writes, 0);
+  }
+  const auto second = process(options());
+
+  EXPECT_EQ(state(*second).donors, 2);
+  expect_found(*second, "a", 1);
+  expect_found(*second, "a", 2, 256);
+  EXPECT_EQ(state(*second).hits, 2);
+  EXPECT_EQ(state(*second).hit_tokens, 856);
+  EXPECT_GT(state(*second).read_bytes, 0);
+  EXPECT_TRUE(second->store.take_warnings().empty());
+}
+
+TEST_F(DiskTier, IsAskedOnlyForWhatMemoryLacks) {
+  const auto first = process(options());
+  add(*first, "a", 1);
+  finish(*first);
+  const Tokens tokens = text(1);
+  first->store.add("in memory", "a", tokens, rows(first->pool, 1, 600));
+
+  EXPECT_EQ(look_up(*first, "a", tokens).at(0).id, "in memory");
+  EXPECT_EQ(state(*first).hits, 0);
+  EXPECT_EQ(state(*first).misses, 1);
+}
+
+TEST_F(DiskTier, BringsWhatStandsElsewhereUnlessOnlyPrefixesCount) {
+  const auto first = process(options());
+  add(*first, "a", 1);
+  finish(*first);
+  Tokens moved = text(9, 50);
+  const Tokens known = text(1);
+  moved.insert(moved.end(), known.begin() + 100, known.end());
+
+  EXPECT_TRUE(look_up(*first, "a", moved, {.mode = ReuseMode::exact}).empty());
+  EXPECT_TRUE(look_up(*first, "a", moved, {.policy = Policy::prefix}).empty());
+  EXPECT_EQ(look_up(*first, "a", moved).size(), 1u);
+}
+
+TEST_F(DiskTier, ShowsTenantsOnlyTheirOwn) {
+  {
+    const auto first = process(options());
+    add(*first, "a", 1);
+    add(*first, "", 2);
+    finish(*first);
+  }
+  const auto second = process(options());
+
+  for (const char* tenant : {"b", "", "a/", "A"})
+    EXPECT_TRUE(look_up(*second, tenant, text(1)).empty()) << tenant;
+  EXPECT_TRUE(look_up(*second, "a", text(2)).empty());
+  EXPECT_EQ(state(*second).hits, 0);
+  expect_found(*second, "a", 1);
+  expect_found(*second, "", 2);
+}
+
+TEST_F(DiskTier, RefusesFilesOfOneTenantInAnothersFolder) {
+  fs::path of_a, of_b;
+  {
+    const auto first = process(options());
+    add(*first, "a", 1);
+    finish(*first);
+    of_a = files().at(0).parent_path();
+    add(*first, "b", 2);
+    finish(*first);
+    for (const fs::path& file : files())
+      if (file.parent_path() != of_a) of_b = file.parent_path();
+  }
+  for (const auto& file : fs::directory_iterator(of_a))
+    fs::copy(file.path(), of_b / file.path().filename());
+  const auto second = process(options());
+
+  EXPECT_TRUE(look_up(*second, "b", text(1)).empty());
+  EXPECT_EQ(state(*second).damaged, 1);
+  expect_found(*second, "a", 1);
+  expect_found(*second, "b", 2);
+}
+
+TEST_F(DiskTier, StoresCommonBeginningsOnce) {
+  const auto first = process(options());
+  Tokens one = text(1, 600), other = one;
+  other.resize(512);
+  const Tokens end = text(2, 100);
+  other.insert(other.end(), end.begin(), end.end());
+  first->store.add_to_tiers("one", "a", one, rows(first->pool, 1, 600));
+  finish(*first);
+  EXPECT_EQ(files("rows-").size(), 3u);
+
+  first->store.add_to_tiers("other", "a", other, rows(first->pool, 1, 612));
+  finish(*first);
+  EXPECT_EQ(files("rows-").size(), 4u);
+  EXPECT_EQ(files("prompt-").size(), 2u);
+}
+
+TEST_F(DiskTier, LetsLongerTextsTakeThePlaceOfShorterOnes) {
+  const auto first = process(options());
+  const Tokens whole = text(1, 600);
+  for (const int64_t count : {300, 600, 400}) {
+    const Tokens tokens(whole.begin(), whole.begin() + count);
+    first->store.add_to_tiers("request 1", "a", tokens, rows(first->pool, 1, count));
+    finish(*first);
+  }
+
+  EXPECT_EQ(state(*first).donors, 1);
+  EXPECT_EQ(files("prompt-").size(), 1u);
+  EXPECT_EQ(files("rows-").size(), 3u);
+  expect_found(*first, "a", 1);
+}
+
+TEST_F(DiskTier, HoldsExactRowsOnly) {
+  const auto first = process(options(), {.max_depth = 2});
+  first->store.add_to_tiers("request 1", "a", text(1), rows(first->pool, 1, 600, 300));
+  first->store.add_to_tiers("none", "a", text(2), rows(first->pool, 2, 600, 0));
+  finish(*first);
+
+  EXPECT_EQ(state(*first).donors, 1);
+  EXPECT_EQ(look_up(*first, "a", text(1)).at(0).tokens.size(), 300u);
+}
+
+TEST_F(DiskTier, MissesDamagedFilesAndRemovesThem) {
+  {
+    const auto first = process(options());
+    add(*first, "a", 1, 300);
+    finish(*first);
+  }
+  const std::vector<fs::path> all = files();
+  ASSERT_EQ(all.size(), 3u);
+  std::vector<std::string> whole;
+  for (const fs::path& file : all) {
+    std::ifstream in(file, std::ios::binary);
+    whole.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+  }
+  const auto write = [](const fs::path& file, std::string_view content) {
+    std::ofstream(file, std::ios::binary) << content;
+  };
+  for (size_t broken = 0; broken < all.size(); ++broken)
+    for (size_t step = 0; step < 24; ++step) {
+      for (size_t file = 0; file < all.size(); ++file) write(all[file], whole[file]);
+      std::string content = whole[broken];
+      const size_t at = step * (content.size() - 1) / 23;
+      if (step % 2 == 0)
+        content[at] = static_cast<char>(content[at] ^ (1 << (step / 2 % 8)));
+      else
+        content.resize(at);
+      write(all[broken], content);
+
+      const auto second = process(options());
+      EXPECT_TRUE(look_up(*second, "a", text(1, 300)).empty()) << all[broken] << " at " << at;
+      finish(*second);
+      EXPECT_EQ(state(*second).damaged, 1);
+      EXPECT_EQ(state(*second).donors, 0);
+      EXPECT_EQ(state(*second).bytes, 0);
+      EXPECT_EQ(second->store.take_warnings().size(), 1u);
+      EXPECT_TRUE(files().empty());
+    }
+}
+
+TEST_F(DiskTier, WritesDamagedRowsAgain) {
+  {
+    const auto first = process(options());
+    add(*first, "a", 1);
+    finish(*first);
+  }
+  for (const fs::path& file : files("rows-")) TemporaryFolder::set_byte(file, 2000, 'x');
+  const auto second = process(options());
+  EXPECT_TRUE(look_up(*second, "a", text(1)).empty());
+
+  add(*second, "a", 1);
+  finish(*second);
+  expect_found(*second, "a", 1);
+}
+
+TEST_F(DiskTier, MissesDonorsWhoseFilesAreGone) {
+  const auto first = process(options());
+  add(*first, "a", 1);
+  finish(*first);
+  fs::remove(files("rows-").at(1));
+
+  EXPECT_TRUE(look_up(*first, "a", text(1)).empty());
+  finish(*first);
+  EXPECT_EQ(state(*first).lost, 1);
+  EXPECT_EQ(state(*first).donors, 0);
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(DiskTier, RemovesWhatAKilledProcessLeft) {
+  {
+    const auto first = process(options());
+    add(*first, "a", 1);
+    finish(*first);
+  }
+  const fs::path group = files().at(0).parent_path();
+  std::ofstream(group / "rows-00.kva.123-0.part") << "half";
+  fs::copy(files("rows-").at(0), group / ("rows-" + std::string(32, '7') + ".kva"));
+  const size_t before = files().size();
+  {
+    const auto second = process(options());
+    finish(*second);
+    EXPECT_EQ(files().size(), before - 2);
+    expect_found(*second, "a", 1);
+  }
+  fs::remove(files("prompt-").at(0));
+  const auto third = process(options());
+  finish(*third);
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(DiskTier, KeepsWithinItsSize) {
+  constexpr int64_t kLimit = 2'000'000;  // of about 620,000 bytes a donor
+  {
+    const auto first = process(options(kLimit));
+    for (uint64_t seed = 1; seed <= 8; ++seed) {
+      add(*first, "a", seed);
+      finish(*first);
+      EXPECT_LE(bytes_on_disk(), kLimit);
+      EXPECT_LE(state(*first).bytes, kLimit);
+    }
+    EXPECT_EQ(state(*first).donors, 3);
+    EXPECT_EQ(state(*first).evicted, 5);
+    expect_found(*first, "a", 8);
+    EXPECT_TRUE(look_up(*first, "a", text(1)).empty());
+  }
+  const auto less = process(options(700'000));
+  finish(*less);
+  EXPECT_EQ(state(*less).donors, 1);
+  EXPECT_LE(bytes_on_disk(), 700'000);
+  const auto before = files();
+  add(*less, "a", 9, 2000);  // does not fit at all
+  finish(*less);
+  EXPECT_EQ(state(*less).failed_writes, 1);
+  EXPECT_EQ(files(), before);
+}
+
+TEST_F(DiskTier, TakesFromWhoHoldsTheMost) {
+  const auto first = process(options(2'600'000));
+  add(*first, "small", 1);
+  finish(*first);
+  for (uint64_t seed = 2; seed <= 9; ++seed) {
+    add(*first, "large", seed);
+    finish(*first);
+  }
+  expect_found(*first, "small", 1);
+}
+
+// Neither requests nor what is there already suffer.
+TEST_F(DiskTier, GoesOnWhereTheDiskIsFull) {
+  const auto first = process(options());
+  add(*first, "a", 1, 100);
+  finish(*first);
+  const std::vector<fs::path> before_it = files();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit little = before;
+  little.rlim_cur = 64 << 10;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &little), 0);
+  add(*first, "a", 2);
+  add(*first, "a", 3);
+  finish(*first);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+
+  EXPECT_EQ(state(*first).failed_writes, 2);
+  const std::vector<std::string> warnings = first->store.take_warnings();
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("File too large; going on without it"), std::string::npos);
+  finish(*first);
+  EXPECT_EQ(files(), before_it);
+  expect_found(*first, "a", 1, 100);
+  EXPECT_TRUE(look_up(*first, "a", text(2)).empty());
+  add(*first, "a", 4, 50);  // takes the place of another one
+  finish(*first);
+  EXPECT_EQ(state(*first).donors, 1);
+  expect_found(*first, "a", 4, 50);
+}
+
+TEST_F(DiskTier, ForgetsWhatIsTooOld) {
+  {
+    const auto first = process(options());
+    add(*first, "a", 1);
+    finish(*first);
+  }
+  const auto second = process(options(), {.time_to_live_s = 1e-9});
+  finish(*second);
+
+  EXPECT_TRUE(look_up(*second, "a", text(1)).empty());
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(DiskTier, KeepsModelsApart) {
+  {
+    const auto first = process(options());
+    add(*first, "a", 1);
+    finish(*first);
+  }
+  header.fingerprint = "g";
+  {
+    const auto second = process(options());
+    EXPECT_TRUE(look_up(*second, "a", text(1)).empty());
+  }
+  header.fingerprint = "f";
+  const auto third = process(options());
+  expect_found(*third, "a", 1);
+}
+
+TEST_F(DiskTier, IsOfOneProcessAtATime) {
+  const auto first = process(options());
+  const Error error = error_of([&] { process(options()); });
+  EXPECT_EQ(error.kind(), ErrorKind::io);
+  EXPECT_NE(std::string(error.what()).find("another process uses it"), std::string::npos);
+}
+
+// Short spans in common have no fingerprint; only the embeddings are alike.
+TEST_F(DiskTier, FindsByEmbedding) {
+  const auto embed = [](std::span<const int32_t>) { return std::vector<float>{0.6F, 0.8F}; };
+  TierOptions tiers = options();
+  tiers.embedder = "test";
+  {
+    Process first(*backend, layout);
+    first.store.embed_with(embed);
+    first.store.open_tiers(tiers, header);
+    add(first, "a", 1);
+    finish(first);
+  }
+  Tokens prompt;
+  const Tokens known = text(1), other = text(5);
+  for (int64_t first = 0; first < 400; first += 40) {
+    prompt.insert(prompt.end(), other.begin() + first, other.begin() + first + 26);
+    prompt.insert(prompt.end(), known.begin() + first, known.begin() + first + 14);
+  }
+  EXPECT_TRUE(look_up(*process(tiers), "a", prompt).empty());
+  Process second(*backend, layout);
+  second.store.embed_with(embed);
+  second.store.open_tiers(tiers, header);
+  const std::vector<ReuseDonor> found = look_up(second, "a", prompt);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_GT(found[0].similarity, 0.99);
+  EXPECT_TRUE(look_up(second, "b", prompt).empty());
+}
+
+}  // namespace
+}  // namespace kvs::test

@@ -1,0 +1,221 @@
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "engine/redis_connection.h"
+#include "support/errors.h"
+#include "support/redis_server.h"
+#include "support/tier_scene.h"
+
+namespace kvs::test {
+namespace {
+
+TEST(RedisUrl, SaysWhereTheServerIs) {
+  const RedisAddress plain = parse_redis_url("redis://cache");
+  EXPECT_EQ(plain.host, "cache");
+  EXPECT_EQ(plain.port, 6379);
+  EXPECT_EQ(plain.database, 0);
+
+  const RedisAddress full = parse_redis_url("redis://me:se:cr@et@[::1]:7000/3");
+  EXPECT_EQ(full.host, "::1");
+  EXPECT_EQ(full.port, 7000);
+  EXPECT_EQ(full.database, 3);
+  EXPECT_EQ(full.user, "me");
+  EXPECT_EQ(full.password, "se:cr@et");
+  EXPECT_EQ(full.name(), "redis://[::1]:7000/3");
+  EXPECT_EQ(parse_redis_url("redis://:pw@h/").password, "pw");
+}
+
+TEST(RedisUrl, IsRefusedWithoutShowingPasswords) {
+  for (const char* url :
+       {"", "cache", "http://cache", "redis://", "redis://h:0", "redis://h:65536", "redis://h:1x",
+        "redis://h/x", "redis://secret@h", "redis://:secret@", "redis://a/b/1", "redis://[::1"}) {
+    const Error error = error_of([&] { parse_redis_url(url); });
+    EXPECT_EQ(error.kind(), ErrorKind::argument) << url;
+    EXPECT_EQ(std::string(error.what()).find("secret"), std::string::npos);
+  }
+}
+
+class RedisTier : public TierScene {
+ protected:
+  void SetUp() override {
+    if (!RedisServer::is_installed()) GTEST_SKIP() << "redis-server is not installed";
+    server = std::make_unique<RedisServer>();
+  }
+
+  TierOptions options(const std::string& database = "") const {
+    return {.store = server->url() + database, .first_look_ms = kLong, .load_ms = kLong};
+  }
+
+  static TierState state(const Process& process) { return process.store.tiers().at(0); }
+
+  // What other servers wrote, and whether the server is back, is looked for twice a second.
+  template <typename Condition>
+  static void wait_until(Process& process, Condition condition) {
+    while (!condition()) {
+      process.store.work_on_tiers();
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+
+  RedisReply ask(const std::vector<std::string_view>& words) const {
+    return RedisConnection(parse_redis_url(server->url())).command(words);
+  }
+
+  std::vector<std::string> keys(const std::string& pattern) const {
+    std::vector<std::string> found;
+    const RedisReply reply = ask({"KEYS", pattern});
+    for (size_t i = 0; i < reply->elements; ++i)
+      found.emplace_back(reply->element[i]->str, reply->element[i]->len);
+    return found;
+  }
+
+  std::unique_ptr<RedisServer> server;
+};
+
+TEST_F(RedisTier, SharesDonorsBetweenServers) {
+  const auto one = process(options()), other = process(options());
+  add(*one, "a", 1);
+  finish(*one);
+  wait_until(*other, [&] { return state(*other).donors == 1; });
+  expect_found(*other, "a", 1);
+  EXPECT_TRUE(look_up(*other, "b", text(1)).empty());
+
+  add(*other, "a", 2);
+  finish(*other);
+  wait_until(*one, [&] { return state(*one).donors == 2; });
+  expect_found(*one, "a", 2);
+
+  const auto third = process(options());  // knows at the start what is there
+  EXPECT_EQ(state(*third).donors, 2);
+  expect_found(*third, "a", 1);
+}
+
+TEST_F(RedisTier, IsPartOfNoOtherDatabase) {
+  const auto one = process(options());
+  add(*one, "a", 1);
+  finish(*one);
+  const auto other = process(options("/5"));
+
+  EXPECT_EQ(state(*other).donors, 0);
+  EXPECT_TRUE(state(*other).reachable);
+}
+
+TEST_F(RedisTier, MissesDamagedValuesAndRemovesThem) {
+  const auto one = process(options());
+  add(*one, "a", 1);
+  finish(*one);
+  for (const std::string& key : keys("*:rows:*")) ask({"SETRANGE", key, "1000", "damage"});
+
+  const auto other = process(options());
+  EXPECT_TRUE(look_up(*other, "a", text(1)).empty());
+  EXPECT_EQ(state(*other).damaged, 1);
+  EXPECT_EQ(other->store.take_warnings().size(), 1u);
+  finish(*other);
+  EXPECT_TRUE(keys("*:prompt:*").empty());
+
+  add(*other, "a", 1);  // the whole of it is written again
+  finish(*other);
+  const auto third = process(options());
+  expect_found(*third, "a", 1);
+}
+
+TEST_F(RedisTier, MissesDamagedPrompts) {
+  const auto one = process(options());
+  add(*one, "a", 1);
+  finish(*one);
+  ask({"SETRANGE", keys("*:prompt:*").at(0), "30", "damage"});
+  ask({"XADD", keys("*:news").at(0), "*", "prompt", "nonsense"});
+
+  const auto other = process(options());
+  EXPECT_EQ(state(*other).donors, 0);
+  EXPECT_EQ(state(*other).damaged, 1);
+  EXPECT_TRUE(keys("*:prompt:*").empty());
+}
+
+TEST_F(RedisTier, MissesWhatTheServerHasDropped) {
+  const auto one = process(options());
+  add(*one, "a", 1);
+  finish(*one);
+  ask({"DEL", keys("*:rows:*").at(0)});
+
+  EXPECT_TRUE(look_up(*one, "a", text(1)).empty());
+  EXPECT_EQ(state(*one).lost, 1);
+  EXPECT_EQ(state(*one).donors, 0);
+}
+
+TEST_F(RedisTier, CostsReuseOnlyWhereTheServerIsKilledAndComesBack) {
+  const auto one = process(options());
+  add(*one, "a", 1);
+  finish(*one);
+  server->kill();
+
+  EXPECT_TRUE(look_up(*one, "a", text(1)).empty());
+  for (uint64_t seed = 2; seed < 6; ++seed) {
+    add(*one, "a", seed);
+    EXPECT_TRUE(look_up(*one, "a", text(seed)).empty());
+  }
+  finish(*one);
+  EXPECT_EQ(state(*one).failed_writes, 4);
+  EXPECT_FALSE(state(*one).reachable);
+  EXPECT_EQ(one->store.take_warnings().size(), 1u);
+
+  server->start();  // and is empty
+  wait_until(*one, [&] { return state(*one).reachable; });
+  EXPECT_TRUE(look_up(*one, "a", text(1)).empty());
+  add(*one, "a", 7);
+  finish(*one);
+  const auto other = process(options());
+  expect_found(*other, "a", 7);
+  EXPECT_TRUE(one->store.take_warnings().empty());
+}
+
+TEST_F(RedisTier, LetsNobodyWaitForAServerThatHangs) {
+  const auto one = process(options());
+  add(*one, "a", 1);
+  finish(*one);
+  server->pause();
+  TierOptions impatient = options();
+  impatient.load_ms = 1;
+  impatient.first_look_ms = 10;
+  const auto other = process(impatient);
+
+  EXPECT_TRUE(look_up(*one, "a", text(1)).empty());  // ends, after a second
+  add(*one, "a", 2);
+  EXPECT_EQ(state(*other).donors, 0);
+  EXPECT_EQ(state(*one).failed_reads + state(*one).late, 1);
+  server->go_on();
+  wait_until(*one, [&] { return !look_up(*one, "a", text(1)).empty(); });
+  expect_found(*one, "a", 1);
+}
+
+TEST_F(RedisTier, MayBeMissingAtTheStart) {
+  server->kill();
+  const auto one = process(options());
+  EXPECT_FALSE(state(*one).reachable);
+  EXPECT_EQ(one->store.take_warnings().size(), 1u);
+
+  server->start();
+  wait_until(*one, [&] { return state(*one).reachable; });
+  add(*one, "a", 1);
+  finish(*one);
+  EXPECT_EQ(state(*one).written, 1);
+}
+
+TEST_F(RedisTier, StandsBehindTheDisk) {
+  const TemporaryFolder folder;
+  TierOptions both = options();
+  both.disk = folder.path().string();
+  const auto one = process(both);
+  add(*one, "a", 1);
+  finish(*one);
+  expect_found(*one, "a", 1);
+  EXPECT_EQ(one->store.tiers().at(0).hits, 1);  // the disk is nearer
+  EXPECT_EQ(one->store.tiers().at(1).hits, 0);
+
+  const auto other = process(options());
+  expect_found(*other, "a", 1);
+}
+
+}  // namespace
+}  // namespace kvs::test

@@ -1,0 +1,121 @@
+#include <gtest/gtest.h>
+
+#include "kvs/engine.h"
+#include "kvs/gguf.h"
+#include "support/temporary_folder.h"
+#include "support/tiny_model.h"
+
+namespace kvs::test {
+namespace {
+
+class TierEngine : public testing::Test {
+ protected:
+  std::unique_ptr<Engine> engine(int64_t blocks = 64, int parallel = 1) {
+    auto made = std::make_unique<Engine>(
+        model.transformer, tokenizer.get(),
+        EngineOptions{.max_blocks = blocks, .kv_type = DType::f32, .parallel = parallel});
+    made->donors().open_tiers(
+        {.disk = folder.path().string(), .first_look_ms = 600'000, .load_ms = 600'000},
+        {.model = "m", .fingerprint = "f", .layout = model.transformer.kv_layout(DType::f32)});
+    return made;
+  }
+
+  Task task(const std::string& text, const std::string& id = "a") const {
+    return {.id = id, .tokens = tokenizer->encode(text), .max_tokens = 20, .reuse = {.sinks = 4}};
+  }
+
+  static void finish(Engine& engine) {
+    EXPECT_TRUE(engine.donors().finish_tiers(std::chrono::minutes(1)));
+  }
+
+  const std::string body =
+      "Once upon a time, Tim had a red car and a blue ball. One day Tim saw a big dog in the park. "
+      "The dog wanted to play with the ball.";
+  TemporaryFolder folder;
+  std::unique_ptr<Tokenizer> tokenizer =
+      Tokenizer::from_gguf(GgufFile(data_path("stories260K.gguf")));
+  TinyModel model{data_path("stories260K.gguf")};
+};
+
+TEST_F(TierEngine, AnswersTheSameWithRowsOfAnEarlierRun) {
+  Response computed;
+  {
+    const auto first = engine();
+    computed = first->run(task(body));
+    finish(*first);
+  }
+  const auto second = engine();
+  const Response reused = second->run(task(body, "b"));
+
+  EXPECT_EQ(reused.text, computed.text);
+  EXPECT_EQ(reused.reuse.exact, reused.reuse.prompt_tokens - 1);
+  ASSERT_EQ(reused.reuse.donors.size(), 1u);
+  EXPECT_EQ(reused.reuse.donors[0].id, "a");
+  EXPECT_EQ(second->donors().tiers().at(0).hits, 1);
+}
+
+TEST_F(TierEngine, ReusesBehindAnotherBeginning) {
+  {
+    const auto first = engine();
+    first->run(task(body));
+    finish(*first);
+  }
+  const auto second = engine();
+
+  EXPECT_GT(second->run(task("Sue said: " + body)).reuse.shifted, 30);
+}
+
+TEST_F(TierEngine, BringsBackWhatMemoryHadToGiveUp) {
+  const auto first = engine(8);
+  first->run(task(body));
+  finish(*first);
+  ASSERT_TRUE(first->donors().make_room(8));
+  ASSERT_EQ(first->donors().size(), 0);
+  const Response again = first->run(task(body, "again"));
+
+  EXPECT_EQ(again.reuse.exact, again.reuse.prompt_tokens - 1);
+  EXPECT_EQ(first->donors().tiers().at(0).hits, 1);
+  EXPECT_LE(first->pool().blocks_in_use(), 8);
+}
+
+TEST_F(TierEngine, WritesExactRowsOnly) {
+  const auto first = engine();
+  first->run(task(body));
+  Task edited = task("Sue said: " + body, "edited");
+  const Response response = first->run(edited);
+  ASSERT_GT(response.reuse.shifted, 0);
+  finish(*first);
+  const auto donors = first->donors().tiers().at(0).donors;
+
+  const DonorLookup lookup{.tokens = edited.tokens, .tenant = ""};
+  for (const ReuseDonor& donor : first->donors().find(lookup))
+    EXPECT_EQ(donor.exact_rows, std::ssize(donor.tokens));
+  EXPECT_LE(donors, 2);
+}
+
+TEST_F(TierEngine, WorksOnOthersWhileRowsAreOnTheirWay) {
+  {
+    const auto first = engine();
+    first->run(task(body));
+    finish(*first);
+  }
+  const auto second = engine(64, 4);
+  std::vector<std::string> reasons;
+  int64_t exact = 0;
+  for (int copy = 0; copy < 8; ++copy) {
+    Task some = task(copy % 2 == 0 ? body : "Number " + std::to_string(copy) + ": the dog ran.");
+    second->submit(std::move(some), [&](const Response& response) {
+      reasons.push_back(response.finish_reason);
+      exact += response.reuse.exact;
+    });
+  }
+  while (second->step()) {
+  }
+
+  EXPECT_EQ(reasons, std::vector<std::string>(8, "length"));
+  EXPECT_GE(exact, 4 * (std::ssize(task(body).tokens) - 1));
+  EXPECT_EQ(second->donors().tiers().at(0).hits, 1);  // they wait for the same rows
+}
+
+}  // namespace
+}  // namespace kvs::test
