@@ -10,10 +10,10 @@ namespace {
 
 using Samples = std::vector<GuardSample>;
 
-// Every third sample is kept back.
+// Every fifth sample is kept back.
 void split(const Samples& samples, Samples& seen, Samples& unseen) {
   for (size_t index = 0; index < samples.size(); ++index)
-    (index % 3 == 2 ? unseen : seen).push_back(samples[index]);
+    (index % 5 == 4 ? unseen : seen).push_back(samples[index]);
 }
 
 Json verdict_to_json(const Guard::Verdict& verdict) {

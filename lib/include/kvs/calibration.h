@@ -24,9 +24,9 @@ KVS_API CalibrationSet collect_samples(Transformer& transformer, const Tokenizer
                                        const Workload& workload, const std::vector<double>& budgets,
                                        const EvaluationOptions& options);
 
-/// A guard made of two thirds of each set, and what became of its promise:
+/// A guard made of four fifths of each set, and what became of its promise:
 /// {"promise","guard","verified":{...},"unseen_workloads":[{...}]}. `verified` is the verdict on
-/// the other thirds, `unseen_workloads` that on each whole set of a guard made of all others, where
+/// the other fifths, `unseen_workloads` that on each whole set of a guard made of all others, where
 /// these suffice. Throws Error(argument) where there are too few samples.
 KVS_API Json calibrate_guard(const std::vector<CalibrationSet>& sets,
                              const std::vector<double>& budgets, const GuardPromise& promise);

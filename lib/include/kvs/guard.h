@@ -42,7 +42,7 @@ class KVS_API Guard {
   static constexpr double kRisk = 0.1;
   static constexpr size_t kFewestSamples = 40;
 
-  /// Fits to half of the samples and finds the limit with the other half, every other one each.
+  /// Fits to every third sample and finds the limit with the others.
   /// `budgets` ascend. Throws Error(argument) where there are fewer than 40 samples, or one has
   /// other than one attempt for each budget.
   Guard(std::vector<double> budgets, const std::vector<GuardSample>& samples,
