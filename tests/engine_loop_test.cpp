@@ -17,7 +17,10 @@ using std::chrono::milliseconds;
 class Loop : public testing::Test {
  protected:
   Task task(const std::string& text, int64_t max_tokens = 20) const {
-    return {.id = "a", .tokens = tokenizer->encode(text), .max_tokens = max_tokens};
+    return {.id = "a",
+            .tokens = tokenizer->encode(text),
+            .max_tokens = max_tokens,
+            .reuse = {.policy = Policy::epic}};
   }
 
   std::shared_ptr<AnswerChannel> submit(EngineLoop& loop, Task task) const {

@@ -62,7 +62,7 @@ void DonorStore::Impl::insert(const std::string* tenant, ResidentDonor donor, bo
     remove(partition, *needless);
   }
   if (pinned) held.require_pinnable(terms.blocks, pool);
-  const std::vector<float> embedding = embedding_of(donor.tokens);
+  const std::vector<float> embedding = embedding_of(tenant ? *tenant : "", donor.tokens);
   const DonorPartition::Key key = partition.add(std::move(donor), embedding);
   terms.pinned = pinned;
   terms.drop = [&partition, key] { partition.remove(key); };
@@ -79,11 +79,12 @@ std::vector<DonorPartition*> DonorStore::Impl::visible(std::string_view tenant) 
 }
 
 // The same text is asked for several times in a row.
-std::vector<float> DonorStore::Impl::embedding_of(std::span<const int32_t> tokens) {
+std::vector<float> DonorStore::Impl::embedding_of(std::string_view tenant,
+                                                  std::span<const int32_t> tokens) {
   if (!embed) return {};
-  if (!std::ranges::equal(embedded.first, tokens))
-    embedded = {{tokens.begin(), tokens.end()}, embed(tokens)};
-  return embedded.second;
+  if (embedded.tenant != tenant || !std::ranges::equal(embedded.tokens, tokens))
+    embedded = {std::string(tenant), {tokens.begin(), tokens.end()}, embed(tokens)};
+  return embedded.vector;
 }
 
 void DonorStore::Impl::pin(const ResidentDonor& donor) {
@@ -201,7 +202,7 @@ void DonorStore::Impl::find_resident(const DonorLookup& lookup, std::vector<Reus
       most = std::max(most, candidate.tokens);
   }
   std::vector<float> embedding;
-  if (2 * most < std::ssize(lookup.tokens)) embedding = embedding_of(lookup.tokens);
+  if (2 * most < std::ssize(lookup.tokens)) embedding = embedding_of(lookup.tenant, lookup.tokens);
   for (size_t place = 0; place < seen.size(); ++place) {
     if (!embedding.empty()) seen[place]->find_near(embedding, candidates[place]);
     for (const DonorPartition::Candidate& candidate : candidates[place])

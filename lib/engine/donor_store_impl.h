@@ -25,7 +25,7 @@ struct DonorStore::Impl {
     return tenant ? tenants[*tenant] : everyone;
   }
   std::vector<DonorPartition*> visible(std::string_view tenant);
-  std::vector<float> embedding_of(std::span<const int32_t> tokens);
+  std::vector<float> embedding_of(std::string_view tenant, std::span<const int32_t> tokens);
   void insert(const std::string* tenant, ResidentDonor donor, bool pinned);
   void pin(const ResidentDonor& donor);
   void remove(DonorPartition& partition, DonorPartition::Key key);
@@ -43,7 +43,11 @@ struct DonorStore::Impl {
   std::unordered_map<std::string, ResidentDonor> conversations;
   std::optional<IndexedDonors> indexed;
   Embed embed;
-  std::pair<std::vector<int32_t>, std::vector<float>> embedded;  // the last text, and its embedding
+  struct {
+    std::string tenant;
+    std::vector<int32_t> tokens;
+    std::vector<float> vector;
+  } embedded;  // the last text, of one tenant: the time it takes must not tell of others
   std::vector<std::string> warnings;
   std::unique_ptr<DonorTiers> tiers;
 };

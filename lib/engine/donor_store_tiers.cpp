@@ -26,7 +26,7 @@ void DonorStore::add_to_tiers(std::string_view id, std::string_view tenant,
                      .tenant = std::string(tenant),
                      .tokens = {tokens.begin(), tokens.begin() + rows}};
   donor.view.append_shared(view, 0, rows, true);
-  donor.embedding = impl_->embedding_of(donor.tokens);
+  donor.embedding = impl_->embedding_of(tenant, donor.tokens);
   impl_->tiers->add(donor);
 }
 
@@ -43,7 +43,8 @@ std::vector<DonorTiers::Offer> DonorStore::Impl::offers(
       at_hand.push_back(partition->get(candidate.key).tokens);
     }
   if (2 * most < std::ssize(lookup.tokens) && tiers->has_vectors(tenant))
-    if (const std::vector<float> embedding = embedding_of(lookup.tokens); !embedding.empty())
+    if (const std::vector<float> embedding = embedding_of(lookup.tenant, lookup.tokens);
+        !embedding.empty())
       tiers->find_near(tenant, embedding, offers);
   std::erase_if(offers, [&](const DonorTiers::Offer& offer) {
     const auto& tokens = offer.donor.tokens;
