@@ -40,7 +40,7 @@ std::vector<DonorTiers::Offer> DonorStore::Impl::offers(
   for (DonorPartition* partition : seen)
     for (const DonorPartition::Candidate& candidate : partition->find(lookup.tokens)) {
       most = std::max(most, candidate.tokens);
-      at_hand.push_back(partition->get(candidate.key).tokens);
+      at_hand.emplace_back(partition->get(candidate.key).tokens);
     }
   if (2 * most < std::ssize(lookup.tokens) && tiers->has_vectors(tenant))
     if (const std::vector<float> embedding = embedding_of(lookup.tenant, lookup.tokens);

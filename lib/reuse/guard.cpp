@@ -207,6 +207,7 @@ void Guard::calibrate(const GuardPromise& promise) {
 
 Guard::Verdict Guard::judge(const std::vector<GuardSample>& samples, double max_kl) const {
   std::vector<Trial> trials;
+  trials.reserve(samples.size());
   for (const GuardSample& sample : samples) trials.push_back(trial_of(sample));
   const auto [accepted, broken] = count(trials, limit_, max_kl);
   return {.prompts = static_cast<int64_t>(samples.size()), .accepted = accepted, .broken = broken};
