@@ -28,7 +28,6 @@ class ReuseSupport {
   /// else, Error(mismatch) where it belongs to another model.
   ReuseSupport(Model& model, DType kv_type, const SupportOptions& options);
 
-  const CostModel& costs() const { return costs_; }
   /// Says that nothing is known of the model, where there is no guard.
   void warn_without_guard(const Model& model) const;
 

@@ -174,13 +174,8 @@ void EngineLoop::estimate_some() {
 }
 
 int64_t EngineLoop::rows_to_compute(const Task& task) {
-  const ReuseOptions& reuse = task.reuse;
-  if (reuse.mode == ReuseMode::off || reuse.policy == Policy::full) return std::ssize(task.tokens);
   try {
-    const std::vector<ReuseDonor> donors = engine_.donors().find(
-        {.tokens = task.tokens, .tenant = task.tenant, .conversation = task.conversation});
-    return std::ssize(
-        plan_reuse(task.tokens, donors, reuse, engine_.options().cosines).rows_to_compute());
+    return std::ssize(engine_.plan(task).rows_to_compute());
   } catch (const std::exception&) {  // which the task itself will meet, and report
     return std::ssize(task.tokens);
   }
