@@ -99,7 +99,7 @@ ReuseOptions ContestModel::rule(const std::vector<Contestant>& contestants) {
     return contestant.policy == Policy::kvshare;
   };
   if (!support_ && std::any_of(contestants.begin(), contestants.end(), asks)) {
-    support_.emplace(*model_, kv_type_, options_.support);
+    support_.emplace(*model_, kv_type_, options_.rule, options_.support);
     support_->warn_without_guard(*model_);
   }
   if (support_) support_->give_to(rule);

@@ -88,7 +88,8 @@ int run_calibrate_command(const CalibrateCommand& command) {
   if (!command.detail.empty()) write_file(command.detail, detail);
   const Json calibration = calibrate_guard(sets, command.budgets, command.promise);
   const CostModel costs = open_costs(model.model(), model.kv_type());
-  write_file(command.out, policy_file_text(model.model(), model.origin(), costs, calibration));
+  write_file(command.out, policy_file_text(model.model(), model.kv_type(), command.contest.rule,
+                                         model.origin(), costs, calibration));
   if (command.out != "-") write_out(table_of(calibration));
   flush_out();
   const bool accepts = calibration.get("verified").get("accepted").as_int() > 0;

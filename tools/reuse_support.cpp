@@ -76,6 +76,31 @@ Guard guard_of(const PolicyFile& file, const GuardPromise& promise) {
   return Guard::from_json(*guard, file.source, promise);
 }
 
+// What a guard's promise hangs on, by the names of the options.
+Json rule_to_json(const ReuseOptions& rule, DType kv_type) {
+  Json json;
+  json.set("halo", rule.halo);
+  json.set("sinks", rule.sinks);
+  json.set("last", rule.last);
+  json.set("window", rule.window);
+  json.set("min-span", rule.min_span);
+  json.set("kv", dtype_name(kv_type));
+  return json;
+}
+
+// Throws Error(mismatch) where the guard was calibrated with another rule.
+void require_rule(const PolicyFile& file, const Json& rule) {
+  const Json* calibrated = file.json.find("rule");
+  if (!calibrated || !calibrated->is_object())
+    fail(ErrorKind::format, "{}: field 'rule' is missing", file.source);
+  for (const auto& [name, value] : rule.as_object()) {
+    const Json* other = calibrated->find(name);
+    if (!other || other->dump() != value.dump())
+      fail(ErrorKind::mismatch, "{}: expected --{} {} as it was calibrated with, found {}",
+           file.source, name, other ? other->dump() : "of its own", value.dump());
+  }
+}
+
 // Costs are those of a model's shape and arithmetic on a machine.
 std::string costs_path(Model& model, DType kv_type) {
   const std::string key = model.fingerprint() + '\n' + machine_description() + '\n' +
@@ -131,10 +156,17 @@ void add_promise_options(CLI::App& app, GuardPromise& promise) {
       ->check(CLI::Range(0.5, 0.999));
 }
 
-ReuseSupport::ReuseSupport(Model& model, DType kv_type, const SupportOptions& options) {
+ReuseSupport::ReuseSupport(Model& model, DType kv_type, const ReuseOptions& rule,
+                           const SupportOptions& options) {
   if (const auto policy = find_policy(options.policy_file, model)) {
-    explain("{} says how much is computed", policy->source);
-    guard_ = guard_of(*policy, options.promise);
+    try {
+      require_rule(*policy, rule_to_json(rule, kv_type));
+      guard_ = guard_of(*policy, options.promise);
+      explain("{} says how much is computed", policy->source);
+    } catch (const Error& e) {
+      if (!options.policy_file.empty() || e.kind() != ErrorKind::mismatch) throw;
+      warn("{}", e.what());
+    }
   }
   costs_ = open_costs(model, kv_type);
 }
@@ -142,7 +174,7 @@ ReuseSupport::ReuseSupport(Model& model, DType kv_type, const SupportOptions& op
 void ReuseSupport::warn_without_guard(const Model& model) const {
   if (!guard_)
     warn(
-        "no policy file for {}: kvshare computes {:.0f} % of the kept tokens anew; "
+        "no guard for {}: kvshare computes {:.0f} % of the kept tokens anew; "
         "'kvs-eval calibrate' finds out what the model needs",
         model.name(), ReuseOptions::kDefaultBudget * 100);
 }
@@ -152,12 +184,13 @@ void ReuseSupport::give_to(ReuseOptions& options) const {
   options.guard = guard_ ? &*guard_ : nullptr;
 }
 
-std::string policy_file_text(const Model& model, const Json& origin, const CostModel& costs,
-                             const Json& calibration) {
+std::string policy_file_text(const Model& model, DType kv_type, const ReuseOptions& rule,
+                             const Json& origin, const CostModel& costs, const Json& calibration) {
   Json json;
   json.set("format", kFormat);
   json.set("fingerprint", model.fingerprint());
   json.set("origin", origin);
+  json.set("rule", rule_to_json(rule, kv_type));
   json.set("costs", costs_to_json(costs));
   json.set("calibration", calibration);
   return json.dump(1) + "\n";

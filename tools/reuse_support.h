@@ -7,6 +7,7 @@
 #include "kvs/cost_model.h"
 #include "kvs/guard.h"
 #include "kvs/model.h"
+#include "kvs/reuse.h"
 
 namespace kvs {
 
@@ -25,8 +26,10 @@ void add_support_options(CLI::App& app, SupportOptions& options);
 class ReuseSupport {
  public:
   /// Throws Error(io) where the policy file cannot be read, Error(format) where it is something
-  /// else, Error(mismatch) where it belongs to another model.
-  ReuseSupport(Model& model, DType kv_type, const SupportOptions& options);
+  /// else, Error(mismatch) where it belongs to another model or was made with other numbers than
+  /// those of `rule`; if it is one that ships, that is a warning, and there is no guard.
+  ReuseSupport(Model& model, DType kv_type, const ReuseOptions& rule,
+               const SupportOptions& options);
 
   /// Says that nothing is known of the model, where there is no guard.
   void warn_without_guard(const Model& model) const;
@@ -43,7 +46,7 @@ class ReuseSupport {
 CostModel open_costs(Model& model, DType kv_type);
 
 /// The text of a policy file.
-std::string policy_file_text(const Model& model, const Json& origin, const CostModel& costs,
-                             const Json& calibration);
+std::string policy_file_text(const Model& model, DType kv_type, const ReuseOptions& rule,
+                             const Json& origin, const CostModel& costs, const Json& calibration);
 
 }  // namespace kvs

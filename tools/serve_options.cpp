@@ -142,7 +142,7 @@ Server::Server(const ServeOptions& options)
 }
 
 void Server::give_support(const ServeOptions& options, DType kv_type) {
-  support_.emplace(*model_, kv_type, options.support);
+  support_.emplace(*model_, kv_type, reuse_, options.support);
   support_->give_to(reuse_);
   if (!reuse_.budget) support_->warn_without_guard(*model_);
 }

@@ -11,15 +11,15 @@ namespace {
 // Measured on every so many-th layer: the others tell much the same.
 constexpr int kLayerStep = 8;
 
-// The last so many rows, the first of the answer's context, are always computed.
-constexpr int64_t kLastRows = 16;
+// In halos, the length of a run below which its seams cost more than it saves.
+constexpr double kShortestRun = 1.5;
 
-/// This project's rule. Always computed are the prompt's last rows, and spans so short that no row
-/// of theirs is beyond a halo: beside them their seams cost more than they save. A budget goes
-/// first to where rows are known to be off, by structure: a halo right of each edit, the first
-/// tokens of each span that moved (attention sinks where they come from), and the prompt's end,
-/// which asks about the rest; all of them from their edges inwards, in step. What is left of it
-/// goes to windows, as `probe` finds them; behind them only the rows that ask are computed again.
+/// This project's rule. Always computed are fragments: runs of kept rows hardly longer than a halo.
+/// A budget goes first to where rows are known to be off, by structure: a halo right of each edit
+/// and the first tokens of each span that moved (attention sinks where they come from), all of them
+/// from their edges inwards, in step; then the prompt's end, which asks about the rest. What is
+/// left of it goes to windows, as `probe` finds them; behind them only the rows that ask are
+/// computed again.
 /// Sources: Hu et al. 2025 (EPIC) for the sinks, ProphetKV for the probe; the numbers were measured
 /// (kvs-policies(7)).
 class KvshareSelector final : public Selector {
@@ -70,24 +70,23 @@ class KvshareSelector final : public Selector {
     return context.options.budget.value_or(ReuseOptions::kDefaultBudget);
   }
 
-  // In order of position. `last` is served in step with `halo`: so many of its rows come with each
-  // row of a halo.
+  // In order of position.
   static std::vector<Candidate> structural(const SelectionContext& context) {
     const ReuseOptions& options = context.options;
-    const int64_t pace =
-        std::max<int64_t>(1, (options.last - kLastRows) / std::max<int64_t>(1, options.halo));
+    const int64_t edges = std::max(options.halo, options.sinks);
     if (context.spans.empty()) return {};
     const int64_t end = context.spans.back().first + context.spans.back().count;
     std::vector<Candidate> candidates;
     const PlanSpan* before = nullptr;
     for (const PlanSpan& span : context.spans) {
       const int64_t edge = edge_of(span, before, options);
-      const bool fragment = run_around(context.spans, span) < options.halo + options.window;
+      const bool fragment = static_cast<double>(run_around(context.spans, span)) <
+                            kShortestRun * static_cast<double>(options.halo);
       for (int64_t row = 0; span.kept() && row < span.count; ++row) {
         const int64_t from_end = end - 1 - (span.first + row);
-        const int64_t last_rank = from_end < options.last ? (from_end - kLastRows) / pace : kNever;
-        int64_t rank = row < edge ? std::min(row, last_rank) : last_rank;
-        if (fragment || from_end < std::min(kLastRows, options.last)) rank = kAlways;
+        int64_t rank = from_end < options.last ? edges + from_end : kNever;
+        if (row < edge) rank = row;
+        if (fragment) rank = kAlways;
         if (rank < kNever) candidates.push_back({.rank = rank, .position = span.first + row});
       }
       before = &span;

@@ -52,7 +52,7 @@ struct ReuseOptions {
   int64_t sinks = 16;       ///< first tokens of each moved span that `epic` and `kvshare` compute
   int64_t halo = 16;        ///< tokens right of each edit that `kvshare` computes
   int64_t last = 16;        ///< last tokens of the prompt that `kvshare` computes
-  int64_t window = 8;       ///< neighbours that `probe` and `kvshare` choose together
+  int64_t window = 1;       ///< neighbours that `probe` and `kvshare` choose together
   int64_t repair_rows = 0;  ///< kept rows computed anew in each step of decoding, at most
   int64_t min_span = 8;     ///< shorter matches are computed, a common prefix excepted
   int64_t min_tokens = 16;  ///< shorter prompts reuse nothing
