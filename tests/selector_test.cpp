@@ -42,26 +42,23 @@ TEST(Selector, SpendsASmallBudgetFromTheEdgesInwards) {
   EXPECT_EQ(with_budget(5.0 / 16), (Positions{5, 6, 7, 15, 16}));
 }
 
-TEST(Selector, ServesTheLastTokensInStepWithTheHalo) {
+TEST(Selector, ServesTheLastTokensBehindTheHalo) {
   const std::vector<PlanSpan> spans{
       {.kind = Kind::computed, .first = 0, .count = 10},
       {.kind = Kind::shifted, .first = 10, .count = 100, .donor = 0, .donor_first = 10}};
   const auto with_budget = [&](double budget) {
     return make_selector(Policy::kvshare)
-        ->select({{}, spans, {.budget = budget, .halo = 4, .last = 32}});
+        ->select({{}, spans, {.budget = budget, .halo = 4, .last = 3}});
   };
-  Positions want{10, 11};
-  for (int64_t row = 94; row < 110; ++row) want.push_back(row);  // the last 16 always
-  EXPECT_EQ(with_budget(0), Positions(want.begin() + 2, want.end()));
-  EXPECT_EQ(with_budget(0.17).size(), 17u);
-  EXPECT_EQ(with_budget(0.4).size(), 4u + 32u);
-  want.insert(want.begin() + 2, {86, 87, 90, 91, 92, 93});  // four of them with each of the halo
-  EXPECT_EQ(with_budget(0.24), want);
+  EXPECT_EQ(with_budget(0), Positions{});
+  EXPECT_EQ(with_budget(0.03), (Positions{10, 11, 12}));
+  EXPECT_EQ(with_budget(0.06), (Positions{10, 11, 12, 13, 108, 109}));
+  EXPECT_EQ(with_budget(0.5), (Positions{10, 11, 12, 13, 107, 108, 109}));
 }
 
 TEST(Selector, KeepsNothingOfFragments) {
-  // With this halo the span of 6 is one, and that of 10 is not.
-  const ReuseOptions options{.budget = 0, .halo = 6, .last = 0, .window = 2};
+  // Runs shorter than 1.5 halos are: of these the span of 6 is one, and that of 10 is not.
+  const ReuseOptions options{.budget = 0, .halo = 6, .last = 0};
   EXPECT_EQ(selected(Policy::kvshare, options), (Positions{15, 16, 17, 18, 19, 20}));
 
   std::vector<PlanSpan> spans = kSpans;

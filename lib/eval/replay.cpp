@@ -22,12 +22,16 @@ void append(std::vector<std::vector<float>>& rows, std::vector<std::vector<float
 }
 
 void compare(const FullRun& full, std::span<const std::vector<float>> logits, Outcome& outcome) {
-  double divergence = 0, agreed = 0;
+  double divergence = 0, late = 0, agreed = 0;
   for (size_t step = 0; step < full.logits.size(); ++step) {
-    divergence += kl_divergence(full.logits[step], logits[step]);
+    const double kl = kl_divergence(full.logits[step], logits[step]);
+    divergence += kl;
+    if (step >= FullRun::kLate) late += kl;
     agreed += top1_agrees(full.logits[step], logits[step]);
   }
   outcome.kl = divergence / static_cast<double>(full.logits.size());
+  if (full.logits.size() > FullRun::kLate)
+    outcome.late_kl = late / static_cast<double>(full.logits.size() - FullRun::kLate);
   outcome.top1 = agreed / static_cast<double>(full.logits.size());
 }
 
@@ -113,6 +117,7 @@ std::optional<ReusePlan> Replay::idle_plan(const WorkloadRequest& request) {
 Outcome Replay::adopt(const WorkloadRequest& request, const FullRun& full, Outcome outcome,
                       const ReusePlan& plan) {
   outcome.kl = 0;
+  outcome.late_kl = full.logits.size() > FullRun::kLate ? std::optional(0.0) : std::nullopt;
   outcome.top1 = 1;
   outcome.reuse.reason = plan.reason;
   outcome.reuse.exact = plan.count(PlanSpan::Kind::exact);

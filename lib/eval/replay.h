@@ -16,6 +16,7 @@ struct Outcome {
   std::string text;
   double total_ms = 0;            ///< the answer and the storing of the prompt
   double kl = 0;                  ///< KL(full || contestant) in nats, mean over the compared tokens
+  std::optional<double> late_kl;  ///< the same from the 25th token on, where there is one
   double top1 = 1;                ///< share of them with the same most likely token
   double background_compute = 0;  ///< rows x layers run behind the answer, of the whole prompt's
 };
@@ -23,6 +24,8 @@ struct Outcome {
 /// A full run's logits and the tokens that lead to them.
 struct FullRun {
   static constexpr int64_t kSteps = 32;  ///< tokens that are compared
+
+  static constexpr size_t kLate = 24;   ///< behind so many, tokens count as late
 
   LayeredView view;                        ///< of the prompt
   std::vector<int32_t> tokens;             ///< of the answer, one fewer than logits

@@ -188,6 +188,10 @@ void add_divergence(std::span<const Outcome> outcomes, Json& json) {
   divergence.set("p95", rounded(percentile(kl, 0.95)));
   const auto over = std::count_if(kl.begin(), kl.end(), [](double value) { return value > 0.05; });
   divergence.set("over_0.05", rounded(static_cast<double>(over) / static_cast<double>(kl.size())));
+  std::vector<double> late;
+  for (const Outcome& outcome : outcomes)
+    if (outcome.late_kl) late.push_back(*outcome.late_kl);
+  divergence.set("late", late.empty() ? Json() : Json(rounded(mean(late))));
   json.set("kl", std::move(divergence));
   json.set("top1_agreement",
            rounded(mean(each(outcomes, [](const Outcome& outcome) { return outcome.top1; }))));
@@ -245,6 +249,7 @@ void add_detail(const Results& results, size_t index, const Outcome& outcome, Js
   json.set("ttft_full_ms", rounded(full.reuse.ttft_ms));
   json.set("tpot_ms", rounded(reuse.tpot_ms));
   json.set("kl", rounded(outcome.kl));
+  json.set("kl_late", outcome.late_kl ? Json(rounded(*outcome.late_kl)) : Json());
   json.set("top1", rounded(outcome.top1));
   json.set("background_compute", rounded(outcome.background_compute));
   json.set("evidence", reuse.evidence.kept > 0 ? evidence_to_json(reuse.evidence) : Json());
