@@ -30,9 +30,11 @@ std::string table_of(const Json& calibration) {
   return text;
 }
 
+// The details are written anew after each workload, so that Ctrl-C leaves those that are done.
 std::vector<CalibrationSet> collect(const CalibrateCommand& command, ContestModel& model,
-                                    const std::vector<Workload>& workloads, std::string& detail) {
+                                    const std::vector<Workload>& workloads) {
   std::vector<CalibrationSet> sets;
+  std::string detail;
   for (const Workload& workload : workloads) {
     const auto runs = static_cast<int64_t>(2 * command.budgets.size() * workload.requests.size());
     Progress progress(workload.name, "runs", runs);
@@ -48,6 +50,7 @@ std::vector<CalibrationSet> collect(const CalibrateCommand& command, ContestMode
                                progress.add();
                                check_interrupt();
                              }}));
+    if (!command.detail.empty()) write_file(command.detail, detail);
   }
   return sets;
 }
@@ -83,9 +86,7 @@ int run_calibrate_command(const CalibrateCommand& command) {
   const std::vector<Workload> workloads = open_workloads(command.requests, model.prompts());
   model.load();
   for (const Workload& workload : workloads) require_fit(workload, model.transformer().config());
-  std::string detail;
-  const std::vector<CalibrationSet> sets = collect(command, model, workloads, detail);
-  if (!command.detail.empty()) write_file(command.detail, detail);
+  const std::vector<CalibrationSet> sets = collect(command, model, workloads);
   const Json calibration = calibrate_guard(sets, command.budgets, command.promise);
   const CostModel costs = open_costs(model.model(), model.kv_type());
   write_file(command.out, policy_file_text(model.model(), model.kv_type(), command.contest.rule,
