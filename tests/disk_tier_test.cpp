@@ -77,6 +77,28 @@ TEST_F(DiskTier, IsAskedOnlyForWhatMemoryLacks) {
   EXPECT_EQ(state(*first).misses, 1);
 }
 
+TEST_F(DiskTier, BringsNothingThatAQuotaHasNoRoomFor) {
+  const auto first = process(options());
+  add(*first, "a", 1);
+  add(*first, "a", 2);
+  finish(*first);
+
+  first->store.set_quotas({{"owner", 10 * static_cast<int64_t>(layout.block_bytes())}});
+  const Tokens tokens = text(1), others = text(2);
+  const auto bring = [&](const Tokens& prompt) {
+    const DonorLookup lookup{.tokens = prompt, .tenant = "a", .owner = "owner"};
+    return bring_from_tiers(*first, lookup, {}).size();
+  };
+  EXPECT_EQ(bring(tokens), 1u);
+  EXPECT_EQ(bring(others), 1u);
+  EXPECT_EQ(first->store.size(), 1);  // in place of the other one
+  EXPECT_EQ(first->store.evictions().quota, 1);
+
+  first->store.set_quotas({{"owner", 9 * static_cast<int64_t>(layout.block_bytes())}});
+  EXPECT_EQ(bring(tokens), 0u);
+  EXPECT_EQ(state(*first).hits, 2);
+}
+
 TEST_F(DiskTier, BringsWhatStandsElsewhereUnlessOnlyPrefixesCount) {
   const auto first = process(options());
   add(*first, "a", 1);

@@ -15,6 +15,7 @@ class TenantsOfAServer : public HttpScene {
                 {"one-key", "one group=team"},
                 {"two-key", "two group=team"},
                 {"slow-key", "slow rate=2"},
+                {"small-key", "small memory=1"},
                 {"watch-key", "watch metrics"}});
     start({.keys = keys, .log = [this](std::string_view line) {
              const std::lock_guard lock(log_mutex);
@@ -95,6 +96,26 @@ TEST_F(TenantsOfAServer, NarrowReuseDownByASalt) {
   EXPECT_GT(ask("one-key", salt).cached(), 10);
   EXPECT_EQ(ask("two-key", salt).cached(), 0);  // not even within the group
   EXPECT_EQ(ask("acme-key", R"(,"cache_salt":"group:team")").cached(), 0);
+}
+
+// A block takes 80 KiB with this model and type, and a question one block.
+TEST_F(TenantsOfAServer, KeepNoMoreThanTheirMemory) {
+  const auto ask_in = [&](const std::string& key, int number) {
+    return ask(key, R"(,"cache_salt":")" + std::to_string(number) + R"(")");
+  };
+  ask("acme-key");
+  for (int number = 0; number < 20; ++number) ask_in("small-key", number);
+
+  EXPECT_GT(metric(R"(kvshare_evicted_donors_total{reason="quota"})"), 6);
+  EXPECT_EQ(ask_in("small-key", 0).cached(), 0);
+  EXPECT_GT(ask_in("small-key", 19).cached(), 10);
+  EXPECT_GT(ask("acme-key").cached(), 10);
+
+  write_keys({{"small-key", "small"}, {"acme-key", "acme memory=1"}});
+  server->reload_keys();
+  for (int number = 0; number < 20; ++number) ask_in("small-key", number);
+  for (int number = 0; number < 20; ++number)
+    EXPECT_GT(ask_in("small-key", number).cached(), 10) << number;
 }
 
 TEST_F(TenantsOfAServer, ReadMetricsByTheirOwnKeyOrFromThisMachine) {

@@ -23,6 +23,7 @@ struct ResidentDonor {
   KvView view;
   int depth = 0;  ///< of its approximate rows, see ReuseDonor
   EvictionOrder::Item item = -1;
+  std::string owner{};  ///< see DonorLookup
 };
 
 /// The donors that one tenant may see, and the ways to find them. Not thread-safe.

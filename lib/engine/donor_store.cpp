@@ -54,7 +54,9 @@ void DonorStore::Impl::insert(const std::string* tenant, ResidentDonor donor, bo
     if (pinned) pin(partition.get(*holder));
     return;
   }
-  EvictionOrder::Terms terms = held.terms(tenant, donor.view, 1);
+  const std::string* owner = tenant && !donor.owner.empty() ? &donor.owner : tenant;
+  EvictionOrder::Terms terms = held.terms(owner, donor.view, 1);
+  if (!pinned && !held.order.may_hold(terms.owner, terms.blocks)) return;
   while (const auto needless = partition.find_needless(donor)) {
     const EvictionOrder::Item item = partition.get(*needless).item;
     terms.uses = std::max(terms.uses, held.order.uses(item));
@@ -62,6 +64,7 @@ void DonorStore::Impl::insert(const std::string* tenant, ResidentDonor donor, bo
     remove(partition, *needless);
   }
   if (pinned) held.require_pinnable(terms.blocks, pool);
+  held.admit(terms);
   const std::vector<float> embedding = embedding_of(tenant ? *tenant : "", donor.tokens);
   const DonorPartition::Key key = partition.add(std::move(donor), embedding);
   terms.pinned = pinned;
@@ -99,24 +102,28 @@ void DonorStore::Impl::remove(DonorPartition& partition, DonorPartition::Key key
 }
 
 void DonorStore::add(std::string id, std::string_view tenant, std::vector<int32_t> tokens,
-                     const KvView& view, int depth) {
+                     const KvView& view, int depth, std::string_view owner) {
   const bool all = depth <= impl_->held.options.max_depth;
   const int64_t rows = std::min<int64_t>(all ? view.size() : view.exact_rows(), tokens.size());
   ResidentDonor donor = first_rows(std::move(id), std::move(tokens), view, rows);
   if (donor.view.exact_rows() < rows) donor.depth = depth;
-  const std::string owner(tenant);
-  impl_->insert(&owner, std::move(donor), false);
+  donor.owner = owner;
+  const std::string of(tenant);
+  impl_->insert(&of, std::move(donor), false);
 }
 
 void DonorStore::keep_conversation(const DonorLookup& of, const KvView& view, int depth) {
   Impl& impl = *impl_;
-  const std::string key = conversation_key(of), owner(of.tenant);
-  if (const auto last = impl.conversations.find(key); last != impl.conversations.end())
+  const std::string key = conversation_key(of), owner = Residency::owner_of(of);
+  if (const auto last = impl.conversations.find(key); last != impl.conversations.end()) {
     impl.held.order.remove(last->second.item);
+    impl.conversations.erase(last);
+  }
   ResidentDonor donor = first_rows(std::string(of.conversation),
                                    {of.tokens.begin(), of.tokens.end()}, view, view.size());
   donor.depth = depth;
   EvictionOrder::Terms terms = impl.held.terms(&owner, view, 1);
+  if (!impl.held.admit(terms)) return;
   terms.drop = [&impl, key] { impl.conversations.erase(key); };
   donor.item = impl.held.order.add(std::move(terms));
   impl.conversations[key] = std::move(donor);
@@ -215,6 +222,7 @@ std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
   ++impl.held.lookup;
   const double time_to_live = impl.held.options.time_to_live_s;
   if (time_to_live > 0) impl.held.order.expire(impl.held.now() - time_to_live);
+  impl.held.order.trim(impl.held.lookup);
 
   std::vector<ReuseDonor> found;
   const auto conversation = impl.conversations.find(conversation_key(lookup));
@@ -240,6 +248,18 @@ bool DonorStore::make_room(int64_t blocks, bool keep_candidates) {
     if (!impl_->held.order.evict(lookup) && !(impl_->tiers && impl_->tiers->release_fetches()))
       return false;
   return true;
+}
+
+void DonorStore::set_quotas(const std::map<std::string, int64_t>& bytes) {
+  std::map<std::string, int64_t> limits;
+  const auto block = static_cast<int64_t>(impl_->pool.layout().block_bytes());
+  for (const auto& [owner, most] : bytes) limits[Residency::name_of(owner)] = most / block;
+  impl_->held.order.set_limits(std::move(limits));
+  impl_->held.order.trim(impl_->held.lookup + 1);
+}
+
+const DonorEvictions& DonorStore::evictions() const {
+  return impl_->held.order.evictions();
 }
 
 int64_t DonorStore::size() const {

@@ -47,7 +47,7 @@ class DonorTiers {
   bool has_vectors(const std::string& tenant) const;
 
   /// Begins to bring the donors of these offers, and counts those tiers that had nothing.
-  Prefetch fetch(const std::string& tenant, std::span<const Offer> chosen);
+  Prefetch fetch(const DonorLookup& lookup, std::span<const Offer> chosen);
   /// Whether some of it is still on its way, and there is time to wait.
   bool arriving(Prefetch& prefetch);
 

@@ -73,6 +73,28 @@ bool EngineLoop::submit(std::vector<Job> jobs) {
   return true;
 }
 
+void EngineLoop::set_quotas(std::map<std::string, int64_t> bytes) {
+  ask([this, bytes = std::move(bytes)] { engine_.donors().set_quotas(bytes); });
+}
+
+void EngineLoop::ask(std::function<void()> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_) return;
+    asked_.push_back(std::move(work));
+  }
+  wake_.notify_all();
+}
+
+void EngineLoop::do_asked() {
+  std::vector<std::function<void()>> asked;
+  {
+    const std::lock_guard lock(mutex_);
+    asked.swap(asked_);
+  }
+  for (const std::function<void()>& work : asked) work();
+}
+
 LoopState EngineLoop::state() const {
   const std::lock_guard lock(mutex_);
   LoopState state = state_;
@@ -86,10 +108,11 @@ void EngineLoop::run() {
       std::unique_lock lock(mutex_);
       // What the tiers are to do or have to say is seen soon in any case.
       wake_.wait_for(lock, copying_ ? kCopyPause : kIdlePause, [&] {
-        return stop_ || !inbox_.empty() || !waiting_.empty() || !active_.empty();
+        return stop_ || !inbox_.empty() || !asked_.empty() || !waiting_.empty() || !active_.empty();
       });
       if (stop_) break;
     }
+    do_asked();
     take_jobs();
     drop_unwanted();
     begin_jobs();
@@ -233,7 +256,8 @@ Task EngineLoop::task_of(std::list<Active>::iterator active) {
     const Task& own = active->job.task;
     active->in_prompt = false;
     if (own.store) {
-      engine_.donors().add(own.id, own.tenant, own.tokens, view.top());
+      engine_.donors().add(own.id, own.tenant, own.tokens, view.top(), DonorStore::kUnknownDepth,
+                           own.owner);
       ++added_[own.tenant];
     }
     let_followers_go(active->ticket);
@@ -275,6 +299,7 @@ void EngineLoop::publish() {
   state_.blocks_in_use = engine_.pool().blocks_in_use();
   state_.max_blocks = engine_.pool().max_blocks();
   state_.donors = engine_.donors().size();
+  state_.evictions = engine_.donors().evictions();
   state_.tiers = engine_.donors().tiers();
   state_.failed = failed_;
 }

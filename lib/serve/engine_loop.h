@@ -36,6 +36,7 @@ struct LoopState {
   int64_t blocks_in_use = 0;
   int64_t max_blocks = 0;
   int64_t donors = 0;
+  DonorEvictions evictions{};
   std::vector<TierState> tiers{};
   bool failed = false;  ///< a forward pass failed; nothing is answered any more
 };
@@ -67,6 +68,9 @@ class EngineLoop {
   /// tasks must have passed Engine::check().
   bool submit(std::vector<Job> jobs);
 
+  /// DonorStore::set_quotas(), between two passes from here on.
+  void set_quotas(std::map<std::string, int64_t> bytes);
+
   LoopState state() const;
 
  private:
@@ -86,6 +90,8 @@ class EngineLoop {
   };
 
   void run();
+  void ask(std::function<void()> work);
+  void do_asked();
   void take_jobs();
   void drop_unwanted();
   void begin_jobs();
@@ -103,10 +109,11 @@ class EngineLoop {
 
   Engine& engine_;
   Options options_;
-  mutable std::mutex mutex_;  // guards inbox_, queued_, state_ and stop_
+  mutable std::mutex mutex_;  // guards inbox_, asked_, queued_, state_ and stop_
   std::condition_variable wake_;
   std::vector<Job> inbox_;
-  int64_t queued_ = 0;  // jobs not begun
+  std::vector<std::function<void()>> asked_;  // to be done in the thread
+  int64_t queued_ = 0;                        // jobs not begun
   LoopState state_;
   bool stop_ = false;
   std::atomic<bool> ending_ = false;

@@ -80,7 +80,13 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
                          }}),
       listener_(options_) {
   add_routes();
+  loop_.set_quotas(tenants_.memory_quotas());
   listener_.start();
+}
+
+void Service::reload_keys() {
+  tenants_.reload();
+  loop_.set_quotas(tenants_.memory_quotas());
 }
 
 // Answers end first, and are given time to say so: the listener cuts streams off when it goes.

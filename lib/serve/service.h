@@ -24,7 +24,7 @@ class Service : public HttpServer {
   ~Service() override;
 
   int port() const override { return listener_.port(); }
-  void reload_keys() override { tenants_.reload(); }
+  void reload_keys() override;
   bool drain(std::chrono::milliseconds timeout) override;
 
  private:
