@@ -227,6 +227,26 @@ TEST_F(Quotas, CountConversations) {
   EXPECT_TRUE(store.find({.tokens = next, .tenant = "a", .conversation = "c"}).empty());
 }
 
+TEST_F(Donors, LeaveNothingBehindOfATenantThatHasNoneAnyMore) {
+  DonorStore store(pool);
+  add(store, "stays", "a", text(1));
+  store.pin("a", "stays");
+  const int64_t before = store.index_bytes();
+
+  for (int salt = 0; salt < 300; ++salt) {
+    const std::string tenant = "salt " + std::to_string(salt);
+    store.make_room(2);
+    add(store, "goes", tenant, text(2));
+    add(store, "nothing", tenant + ", empty", {});
+    ids(store, text(2), tenant + ", without donors");
+  }
+  EXPECT_GT(store.index_bytes(), before);
+  store.make_room(pool.max_blocks() - 2);
+
+  EXPECT_EQ(store.size(), 1);
+  EXPECT_EQ(store.index_bytes(), before);
+}
+
 TEST_F(Donors, ThatAreUsedStayLonger) {
   DonorStore store(pool);
   for (uint64_t seed = 0; seed < 32; ++seed) add(store, std::to_string(seed), "a", text(seed));

@@ -101,7 +101,8 @@ void DonorPartition::find_near(std::span<const float> embedding,
 
 int64_t DonorPartition::index_bytes() const {
   constexpr int64_t kNodeBytes = 64;  // of a map's entry
-  int64_t bytes = fingerprints_.stats().bytes + vectors_.bytes();
+  int64_t bytes =
+      static_cast<int64_t>(sizeof(*this)) + fingerprints_.stats().bytes + vectors_.bytes();
   for (const auto& [key, donor] : donors_)
     bytes +=
         static_cast<int64_t>(4 * donor.tokens.size() + donor.id.size() + sizeof(ResidentDonor) +

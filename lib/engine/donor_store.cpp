@@ -48,35 +48,51 @@ bool is_edited(const PromptRecord& prompt, int64_t own) {
 }  // namespace
 
 void DonorStore::Impl::insert(const std::string* tenant, ResidentDonor donor, bool pinned) {
-  DonorPartition& partition = partition_of(tenant);
   if (donor.tokens.empty()) return;
-  if (const auto holder = partition.find_holder(donor)) {
-    if (pinned) pin(partition.get(*holder));
+  DonorPartition* const known = find_partition(tenant);
+  if (const auto holder = known ? known->find_holder(donor) : std::nullopt) {
+    if (pinned) pin(known->get(*holder));
     return;
   }
   const std::string* owner = tenant && !donor.owner.empty() ? &donor.owner : tenant;
   EvictionOrder::Terms terms = held.terms(owner, donor.view, 1);
   if (!pinned && !held.order.may_hold(terms.owner, terms.blocks)) return;
-  while (const auto needless = partition.find_needless(donor)) {
-    const EvictionOrder::Item item = partition.get(*needless).item;
+  while (const auto needless = known ? known->find_needless(donor) : std::nullopt) {
+    const EvictionOrder::Item item = known->get(*needless).item;
     terms.uses = std::max(terms.uses, held.order.uses(item));
     pinned = pinned || held.order.pinned(item);
-    remove(partition, *needless);
+    remove(*known, *needless);
   }
   if (pinned) held.require_pinnable(terms.blocks, pool);
-  held.admit(terms);
+  held.admit(terms);  // the partition may go with its last donor
   const std::vector<float> embedding = embedding_of(tenant ? *tenant : "", donor.tokens);
+  DonorPartition& partition = partition_of(tenant);
   const DonorPartition::Key key = partition.add(std::move(donor), embedding);
   terms.pinned = pinned;
-  terms.drop = [&partition, key] { partition.remove(key); };
+  terms.drop = [this, name = tenant ? std::optional(*tenant) : std::nullopt, key] {
+    drop(name ? &*name : nullptr, key);
+  };
   partition.get(key).item = held.order.add(std::move(terms));
+}
+
+DonorPartition* DonorStore::Impl::find_partition(const std::string* tenant) {
+  if (!tenant) return &everyone;
+  const auto known = tenants.find(*tenant);
+  return known == tenants.end() ? nullptr : &known->second;
+}
+
+// Clients name partitions as they like (cache_salt): empty ones would pile up.
+void DonorStore::Impl::drop(const std::string* tenant, DonorPartition::Key key) {
+  DonorPartition& partition = partition_of(tenant);
+  partition.remove(key);
+  if (tenant && partition.size() == 0) tenants.erase(*tenant);
 }
 
 // What a tenant may see, its own first.
 std::vector<DonorPartition*> DonorStore::Impl::visible(std::string_view tenant) {
   std::vector<DonorPartition*> partitions;
-  if (const auto own = tenants.find(std::string(tenant)); own != tenants.end())
-    partitions.push_back(&own->second);
+  const std::string name(tenant);
+  if (DonorPartition* own = find_partition(&name)) partitions.push_back(own);
   partitions.push_back(&everyone);
   return partitions;
 }

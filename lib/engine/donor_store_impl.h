@@ -24,11 +24,13 @@ struct DonorStore::Impl {
   DonorPartition& partition_of(const std::string* tenant) {
     return tenant ? tenants[*tenant] : everyone;
   }
+  DonorPartition* find_partition(const std::string* tenant);
   std::vector<DonorPartition*> visible(std::string_view tenant);
   std::vector<float> embedding_of(std::string_view tenant, std::span<const int32_t> tokens);
   void insert(const std::string* tenant, ResidentDonor donor, bool pinned);
   void pin(const ResidentDonor& donor);
   void remove(DonorPartition& partition, DonorPartition::Key key);
+  void drop(const std::string* tenant, DonorPartition::Key key);
   std::vector<DonorTiers::Offer> offers(const DonorLookup& lookup,
                                         std::vector<std::span<const int32_t>>& at_hand);
   void offer(ResidentDonor& donor, double similarity, std::vector<ReuseDonor>& found);
@@ -37,7 +39,7 @@ struct DonorStore::Impl {
 
   KvPool& pool;
   Residency held;
-  std::unordered_map<std::string, DonorPartition> tenants;
+  std::unordered_map<std::string, DonorPartition> tenants;  // of those with donors
   DonorPartition everyone;
   EditedPrompts edited{held};
   std::unordered_map<std::string, ResidentDonor> conversations;

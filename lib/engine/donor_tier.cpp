@@ -50,8 +50,7 @@ void DonorTier::add(DonorToWrite donor) {
   std::vector<Hash128> pieces = piece_ids(header_.fingerprint, donor.tenant, donor.tokens);
   const Hash128 id = pieces.back();
   if (entries_.contains(id)) return;
-  if (groups_[donor.tenant].donors.find_holder({.id = {}, .tokens = donor.tokens, .view = {}}))
-    return;
+  if (has_holder(donor.tenant, {.id = {}, .tokens = donor.tokens, .view = {}})) return;
   const auto tokens = std::ssize(donor.tokens);
   int64_t bytes = kBlobOverhead;
   for (size_t piece = 0; piece < pieces.size(); ++piece) bytes += piece_bytes(piece, tokens);
@@ -103,8 +102,12 @@ DonorTier::Entry& DonorTier::claim(const Hash128& id, const std::string& tenant,
 void DonorTier::list(const Hash128& id, ResidentDonor donor, std::span<const float> embedding,
                      double time) {
   const std::string tenant = entries_.at(id).tenant;
+  for (Group* known = find_group(tenant); known; known = find_group(tenant)) {
+    const auto needless = known->donors.find_needless(donor);
+    if (!needless) break;
+    forget(Hash128(known->ids.at(*needless)));  // and the group with its last donor
+  }
   Group& group = groups_[tenant];
-  while (const auto needless = group.donors.find_needless(donor)) forget(group.ids.at(*needless));
   if (dims_ == 0) dims_ = embedding.size();
   if (embedding.size() != dims_) embedding = {};
 
@@ -129,17 +132,33 @@ void DonorTier::forget(const Hash128& id) {
   if (at == entries_.end()) return;
   const Entry entry = std::move(at->second);
   entries_.erase(at);
-  Group& group = groups_.at(entry.tenant);
-  if (const auto listed = group.ids.find(entry.key);
-      listed != group.ids.end() && listed->second == id) {
-    if (entry.item >= 0) order_.remove(entry.item);
-    group.donors.remove(entry.key);
-    group.ids.erase(listed);
-    writer_.remove(prompt_name(entry.tenant, id));
-    --state_.donors;
-  }
+  unlist(id, entry);
   used_ -= entry.bytes;
   for (const Hash128& piece : entry.pieces) release(entry.tenant, piece);
+}
+
+// Clients name groups as they like (cache_salt): empty ones would pile up.
+void DonorTier::unlist(const Hash128& id, const Entry& entry) {
+  Group* group = find_group(entry.tenant);
+  if (!group) return;
+  const auto listed = group->ids.find(entry.key);
+  if (listed == group->ids.end() || listed->second != id) return;
+  if (entry.item >= 0) order_.remove(entry.item);
+  group->donors.remove(entry.key);
+  group->ids.erase(listed);
+  if (group->ids.empty()) groups_.erase(entry.tenant);
+  writer_.remove(prompt_name(entry.tenant, id));
+  --state_.donors;
+}
+
+DonorTier::Group* DonorTier::find_group(const std::string& tenant) {
+  const auto known = groups_.find(tenant);
+  return known == groups_.end() ? nullptr : &known->second;
+}
+
+bool DonorTier::has_holder(const std::string& tenant, const ResidentDonor& donor) {
+  const Group* group = find_group(tenant);
+  return group && group->donors.find_holder(donor);
 }
 
 void DonorTier::release(const std::string& tenant, const Hash128& id) {
@@ -274,7 +293,7 @@ void DonorTier::note(FoundPrompt found) {
   const bool old = options_.time_to_live_s > 0 && time < seconds_now() - options_.time_to_live_s;
   const auto tokens = std::ssize(prompt.tokens);
   ResidentDonor donor{.id = std::move(prompt.id), .tokens = std::move(prompt.tokens), .view = {}};
-  const bool needless = groups_[prompt.tenant].donors.find_holder(donor).has_value();
+  const bool needless = has_holder(prompt.tenant, donor);
   if (!whole) ++state_.damaged;
   if (!whole || old || needless) return writer_.remove(name);
   Entry& entry = claim(name.id, prompt.tenant, std::move(pieces), tokens);

@@ -118,7 +118,10 @@ class DonorTier {
   void note_pieces(const std::vector<Blob>& pieces);
   void remove_orphans();
   void note(const ReadResult& end);
+  Group* find_group(const std::string& tenant);
+  bool has_holder(const std::string& tenant, const ResidentDonor& donor);
   void forget(const Hash128& id);
+  void unlist(const Hash128& id, const Entry& entry);
   void release(const std::string& tenant, const Hash128& piece);
   bool make_room();
   int64_t piece_bytes(size_t piece, int64_t tokens) const;

@@ -178,6 +178,11 @@ void EngineLoop::let_followers_go(Ticket leader) {
   }
 }
 
+void EngineLoop::note_new_donor(const std::string& partition) {
+  for (auto& [ticket, waiting] : waiting_)
+    if (waiting.job.task.tenant == partition) waiting.stale = true;
+}
+
 // A few at a time, because each look at the donors keeps the answers waiting that are under way;
 // until a job's turn to be looked at comes, it counts as if nothing could be reused.
 void EngineLoop::estimate_some() {
@@ -188,8 +193,7 @@ void EngineLoop::estimate_some() {
   for (size_t seen = 0; seen < waiting_.size() && estimates < kAtATime; ++seen) {
     if (next == waiting_.end()) next = waiting_.begin();
     auto& [ticket, waiting] = *next++;
-    const int64_t added = added_[waiting.job.task.tenant];
-    if (std::exchange(waiting.looked, added) == added) continue;
+    if (!std::exchange(waiting.stale, false)) continue;
     order_.expect(ticket, rows_to_compute(waiting.job.task));
     estimated_ = ticket;
     ++estimates;
@@ -231,7 +235,7 @@ void EngineLoop::end(std::list<Active>::iterator active, Response response) {
   const ReuseReport& reuse = response.reuse;
   const int64_t work = reuse.recomputed + reuse.computed + 2 * std::ssize(response.tokens);
   order_.correct(active->job.tenant, work - active->work);
-  if (active->job.task.store) ++added_[active->job.task.tenant];
+  if (active->job.task.store) note_new_donor(active->job.task.tenant);
   let_followers_go(active->ticket);
   active->job.channel->finish(active->job.choice, std::move(response));
   reserved_ -= active->blocks;
@@ -258,7 +262,7 @@ Task EngineLoop::task_of(std::list<Active>::iterator active) {
     if (own.store) {
       engine_.donors().add(own.id, own.tenant, own.tokens, view.top(), DonorStore::kUnknownDepth,
                            own.owner);
-      ++added_[own.tenant];
+      note_new_donor(own.tenant);
     }
     let_followers_go(active->ticket);
   };

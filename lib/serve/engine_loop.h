@@ -11,7 +11,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 #include "kvs/engine.h"
@@ -79,7 +78,7 @@ class EngineLoop {
     Job job;
     Ticket leader = 0;    // for whose rows it waits; 0: none's
     bool waited = false;  // for a leader
-    int64_t looked = -1;  // at how many donors of its partition its work was estimated
+    bool stale = true;    // its work is to be estimated, with the donors there are now
   };
   struct Active {
     Job job;
@@ -97,6 +96,7 @@ class EngineLoop {
   void begin_jobs();
   void follow(Ticket ticket, Waiting& waiting, const Active& leader);
   void let_followers_go(Ticket leader);
+  void note_new_donor(const std::string& partition);
   void estimate_some();
   int64_t rows_to_compute(const Task& task);
   int64_t blocks_needed(const Task& task) const;
@@ -121,8 +121,7 @@ class EngineLoop {
   // The thread's own.
   std::map<Ticket, Waiting> waiting_;
   TurnOrder order_;
-  Ticket estimated_ = 0;                            // last
-  std::unordered_map<std::string, int64_t> added_;  // donors, by partition
+  Ticket estimated_ = 0;  // last
   std::list<Active> active_;
   int64_t reserved_ = 0;  // blocks
   bool failed_ = false;
