@@ -129,6 +129,53 @@ TEST_F(DiskTier, ShowsTenantsOnlyTheirOwn) {
   expect_found(*second, "", 2);
 }
 
+TEST_F(DiskTier, ForgetsWhatItIsToldTo) {
+  const auto first = process(options());
+  for (uint64_t seed = 1; seed <= 3; ++seed) add(*first, "a", seed);
+  add(*first, "b", 1);
+  finish(*first);
+  add(*first, "a", 4);  // still to be copied
+
+  const auto forgotten =
+      first->store.forget([](const KeptDonor& donor) { return donor.tenant == "a"; });
+  finish(*first);
+
+  ASSERT_EQ(forgotten.size(), 2u);
+  EXPECT_EQ(forgotten[1].place, "disk");
+  EXPECT_EQ(forgotten[1].donors, 4);
+  EXPECT_TRUE(forgotten[1].reachable);
+  EXPECT_EQ(files("prompt").size(), 1u);
+  EXPECT_EQ(files("rows").size(), 3u);  // of 256 tokens each
+  EXPECT_TRUE(look_up(*first, "a", text(1)).empty());
+  expect_found(*first, "b", 1);
+  add(*first, "a", 2);
+  finish(*first);
+  expect_found(*first, "a", 2);
+}
+
+TEST_F(DiskTier, ForgetsWhatIsBeingWrittenAndWhatIsOnItsWayBack) {
+  const auto all = [](const KeptDonor&) { return true; };
+  const auto first = process(options());
+  add(*first, "a", 1);
+  while (first->store.work_on_tiers()) {
+  }
+  EXPECT_EQ(first->store.forget(all).at(1).donors, 1);
+  finish(*first);
+  EXPECT_TRUE(files().empty());
+
+  add(*first, "a", 2);
+  finish(*first);
+  const Tokens tokens = text(2);
+  Prefetch prefetch = first->store.prefetch({.tokens = tokens, .tenant = "a"}, {});
+  ASSERT_TRUE(first->store.arriving(prefetch));
+  first->store.forget(all);
+  EXPECT_FALSE(first->store.arriving(prefetch));
+  finish(*first);
+  first->store.work_on_tiers();
+  EXPECT_EQ(first->store.size(), 0);
+  EXPECT_TRUE(files().empty());
+}
+
 TEST_F(DiskTier, RefusesFilesOfOneTenantInAnothersFolder) {
   fs::path of_a, of_b;
   {

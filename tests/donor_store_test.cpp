@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -225,6 +226,42 @@ TEST_F(Quotas, CountConversations) {
   store.keep_conversation({.tokens = next, .tenant = "a", .conversation = "c"}, rows(400, 5), 1);
 
   EXPECT_TRUE(store.find({.tokens = next, .tenant = "a", .conversation = "c"}).empty());
+}
+
+TEST_F(Donors, GoWhereSomebodyForgetsThem) {
+  DonorStore store(pool);
+  for (const char* tenant : {"a", "b"})
+    for (uint64_t seed = 0; seed < 3; ++seed) add(store, std::to_string(seed), tenant, text(seed));
+  store.pin("a", "0");
+  store.keep_conversation({.tokens = text(9), .tenant = "a", .conversation = "c"}, rows(128, 5), 1);
+
+  const auto forgotten = store.forget([](const KeptDonor& donor) {
+    return donor.tenant == "a" && (donor.id == "0" || donor.id == "1" || donor.id == "c");
+  });
+
+  ASSERT_EQ(forgotten.size(), 1u);
+  EXPECT_EQ(forgotten[0].place, "memory");
+  EXPECT_EQ(forgotten[0].donors, 3);
+  EXPECT_EQ(store.size(), 4);
+  EXPECT_TRUE(ids(store, text(0)).empty());
+  EXPECT_EQ(ids(store, text(2)), Ids{"2"});
+  EXPECT_EQ(ids(store, text(0), "b"), Ids{"0"});
+  EXPECT_EQ(pool.blocks_in_use(), 2 * 4);
+}
+
+// What holds nothing is all zeros, or the next owner could read it.
+TEST_F(Donors, LeaveZeroedBlocksWhenTheyAreForgotten) {
+  DonorStore store(pool);
+  KvView view = rows(128);
+  const std::vector<void*> blocks{view.slot(0).block, view.slot(64).block};
+  for (void* block : blocks) std::memset(block, 7, layout.block_bytes());
+  store.add("gone", "a", text(1), view);
+  view = {};
+
+  store.forget([](const KeptDonor&) { return true; });
+
+  const std::vector<uint8_t> zeros(layout.block_bytes());
+  for (const void* block : blocks) EXPECT_EQ(std::memcmp(block, zeros.data(), zeros.size()), 0);
 }
 
 TEST_F(Donors, LeaveNothingBehindOfATenantThatHasNoneAnyMore) {

@@ -16,7 +16,8 @@ class TenantsOfAServer : public HttpScene {
                 {"two-key", "two group=team"},
                 {"slow-key", "slow rate=2"},
                 {"small-key", "small memory=1"},
-                {"watch-key", "watch metrics"}});
+                {"watch-key", "watch metrics"},
+                {"ops-key", "ops operator"}});
     start({.keys = keys, .log = [this](std::string_view line) {
              const std::lock_guard lock(log_mutex);
              log.push_back(Json::parse(line, "log"));
@@ -36,6 +37,19 @@ class TenantsOfAServer : public HttpScene {
                 R"("max_tokens":3,"temperature":0)" +
                     fields + "}",
                 {{"Authorization", "Bearer " + key}});
+  }
+
+  // As from another machine.
+  static httplib::Headers remote(const std::string& key) {
+    httplib::Headers headers{{"X-Forwarded-For", "203.0.113.7"}};
+    if (!key.empty()) headers.emplace("Authorization", "Bearer " + key);
+    return headers;
+  }
+  Answer forget(const std::string& key, const std::string& query) const {
+    return remove("/v1/kvshare/donors?" + query, remote(key));
+  }
+  static int64_t gone(const Answer& answer) {
+    return answer.json.get("deleted").get("memory").as_int();
   }
 
   TemporaryFolder folder;
@@ -116,6 +130,48 @@ TEST_F(TenantsOfAServer, KeepNoMoreThanTheirMemory) {
   for (int number = 0; number < 20; ++number) ask_in("small-key", number);
   for (int number = 0; number < 20; ++number)
     EXPECT_GT(ask_in("small-key", number).cached(), 10) << number;
+}
+
+TEST_F(TenantsOfAServer, DeleteTheirOwnDonorsOnly) {
+  ask("acme-key");
+  ask("acme-key", R"(,"cache_salt":"a")");
+  ask("globex-key");
+
+  EXPECT_EQ(forget("acme-key", "tenant=globex").status, 403);
+  EXPECT_EQ(forget("acme-key", "tenant=nobody").status, 403);
+  EXPECT_EQ(forget("watch-key", "tenant=globex").status, 403);
+  EXPECT_EQ(forget("", "tenant=globex").status, 401);
+  EXPECT_EQ(forget("wrong", "tenant=globex").status, 401);
+  EXPECT_EQ(forget("acme-key", "").status, 400);
+  EXPECT_EQ(forget("acme-key", "prefix=").status, 400);
+  EXPECT_EQ(gone(forget("acme-key", "prefix=Once%20upon")), 2);
+
+  EXPECT_EQ(ask("acme-key").cached(), 0);
+  EXPECT_GT(ask("globex-key").cached(), 10);
+}
+
+TEST_F(TenantsOfAServer, DeleteInAGroupWhatTheyAsked) {
+  ask("one-key");
+  EXPECT_EQ(gone(forget("two-key", "tenant=two")), 0);
+  EXPECT_GT(ask("two-key").cached(), 10);
+
+  EXPECT_EQ(gone(forget("one-key", "tenant=one")), 1);
+  EXPECT_EQ(ask("two-key").cached(), 0);
+}
+
+TEST_F(TenantsOfAServer, LoseDonorsToAnOperatorByTenantIdOrPrefix) {
+  const std::string id = ask("acme-key").json.get("id").as_string();
+  ask("globex-key");
+
+  EXPECT_EQ(gone(forget("ops-key", "id=other")), 0);
+  EXPECT_EQ(gone(forget("ops-key", "prefix=Once%20upon%20a%20tide")), 0);
+  EXPECT_EQ(gone(forget("ops-key", "id=" + id + "&tenant=globex")), 0);
+  EXPECT_EQ(gone(forget("ops-key", "id=" + id)), 1);
+  EXPECT_EQ(gone(forget("ops-key", "tenant=globex&prefix=Once%20upon%20a%20time")), 1);
+  EXPECT_EQ(ask("acme-key").cached(), 0);
+  EXPECT_EQ(ask("globex-key").cached(), 0);
+  EXPECT_EQ(gone(remove("/v1/kvshare/donors?prefix=Once")), 2);  // from this machine
+  EXPECT_EQ(metric("kvshare_donors"), 0);
 }
 
 TEST_F(TenantsOfAServer, ReadMetricsByTheirOwnKeyOrFromThisMachine) {

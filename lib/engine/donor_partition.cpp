@@ -64,6 +64,12 @@ void DonorPartition::remove(Key key) {
   donors_.erase(key);
 }
 
+std::vector<DonorPartition::Key> DonorPartition::keys() const {
+  std::vector<Key> keys;
+  for (const auto& [key, donor] : donors_) keys.push_back(key);
+  return keys;
+}
+
 std::vector<DonorPartition::Candidate> DonorPartition::find(std::span<const int32_t> tokens) const {
   std::vector<Candidate> found;
   const auto next = ordered_.lower_bound(tokens);

@@ -53,6 +53,7 @@ class DonorPartition {
   /// Adds the candidates that are near an embedding and not among `found`.
   void find_near(std::span<const float> embedding, std::vector<Candidate>& found) const;
 
+  std::vector<Key> keys() const;
   ResidentDonor& get(Key key) { return donors_.at(key); }
   int64_t size() const { return static_cast<int64_t>(donors_.size()); }
   /// Of the ways to find them, tokens included.

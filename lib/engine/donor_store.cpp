@@ -21,9 +21,8 @@ ResidentDonor first_rows(std::string id, std::vector<int32_t> tokens, const KvVi
 }
 
 // No tenant can name another one's conversation.
-std::string conversation_key(const DonorLookup& lookup) {
-  return std::to_string(lookup.tenant.size()) + ' ' + std::string(lookup.tenant) +
-         std::string(lookup.conversation);
+std::pair<std::string, std::string> conversation_key(const DonorLookup& lookup) {
+  return {std::string(lookup.tenant), std::string(lookup.conversation)};
 }
 
 // What the records of a prompt need at most.
@@ -130,7 +129,8 @@ void DonorStore::add(std::string id, std::string_view tenant, std::vector<int32_
 
 void DonorStore::keep_conversation(const DonorLookup& of, const KvView& view, int depth) {
   Impl& impl = *impl_;
-  const std::string key = conversation_key(of), owner = Residency::owner_of(of);
+  const auto key = conversation_key(of);
+  const std::string owner = Residency::owner_of(of);
   if (const auto last = impl.conversations.find(key); last != impl.conversations.end()) {
     impl.held.order.remove(last->second.item);
     impl.conversations.erase(last);

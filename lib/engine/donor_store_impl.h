@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -35,6 +36,8 @@ struct DonorStore::Impl {
                                         std::vector<std::span<const int32_t>>& at_hand);
   void offer(ResidentDonor& donor, double similarity, std::vector<ReuseDonor>& found);
   void find_resident(const DonorLookup& lookup, std::vector<ReuseDonor>& found);
+  int64_t forget_in(const std::string* tenant, const DonorFilter& which);
+  int64_t forget_conversations(const DonorFilter& which);
   void add_own_rows(PromptRecord prompt, const KvView& view, bool pinned);
 
   KvPool& pool;
@@ -42,7 +45,7 @@ struct DonorStore::Impl {
   std::unordered_map<std::string, DonorPartition> tenants;  // of those with donors
   DonorPartition everyone;
   EditedPrompts edited{held};
-  std::unordered_map<std::string, ResidentDonor> conversations;
+  std::map<std::pair<std::string, std::string>, ResidentDonor> conversations;  // of tenants
   std::optional<IndexedDonors> indexed;
   Embed embed;
   struct {

@@ -13,7 +13,8 @@ namespace {
 constexpr int64_t kMaxWaiting = int64_t{256} << 20;  // bytes of rows that wait to be written
 constexpr size_t kMaxCopies = 64;                    // donors that wait to be copied
 constexpr size_t kMaxDonors = 100'000;
-constexpr size_t kNotedAtOnce = 16;  // each takes some tenths of a millisecond
+constexpr size_t kNotedAtOnce = 16;   // each takes some tenths of a millisecond
+constexpr size_t kMaxForgotten = 64;  // calls of forget_all()
 constexpr int64_t kBlobOverhead = 4096;
 constexpr std::chrono::minutes kFull{1};
 
@@ -32,6 +33,14 @@ BlobName rows_name(const std::string& tenant, const Hash128& id) {
 
 BlobName prompt_name(const std::string& tenant, const Hash128& id) {
   return {.kind = BlobName::Kind::prompt, .group = group_of(tenant), .id = id};
+}
+
+KeptDonor shown(const DonorToWrite& donor) {
+  return {.id = donor.id, .tenant = donor.tenant, .tokens = donor.tokens};
+}
+
+KeptDonor shown(const PromptRecord& prompt) {
+  return {.id = prompt.id, .tenant = prompt.tenant, .tokens = prompt.tokens};
 }
 
 }  // namespace
@@ -169,6 +178,51 @@ void DonorTier::release(const std::string& tenant, const Hash128& id) {
   writer_.remove(rows_name(tenant, id));
 }
 
+int64_t DonorTier::forget_all(const DonorFilter& which) {
+  take_in();
+  std::vector<Hash128> listed;
+  for (auto& [tenant, group] : groups_)
+    for (const auto& [key, id] : group.ids) {
+      const ResidentDonor& donor = group.donors.get(key);
+      if (which({.id = donor.id, .tenant = tenant, .tokens = donor.tokens})) listed.push_back(id);
+    }
+  for (const Hash128& id : listed) forget(id);
+  size_t others = std::erase_if(copies_, [&](const Copy& copy) {
+    if (!which(shown(copy.donor))) return false;
+    forget(copy.id);
+    return true;
+  });
+  others += std::erase_if(writes_, [&](const auto& write) {
+    const Copy& copy = write.second;
+    if (!which(shown(copy.donor))) return false;
+    forget(copy.id);
+    writer_.remove(prompt_name(copy.donor.tenant, copy.id));  // behind what is being written
+    return true;
+  });
+  others += std::erase_if(found_, [&](const FoundPrompt& found) {
+    if (!which(shown(found.prompt))) return false;
+    discard(found);
+    return true;
+  });
+  forgotten_.push_back({seconds_now(), which});
+  if (forgotten_.size() > kMaxForgotten) forgotten_.pop_front();
+  return std::ssize(listed) + static_cast<int64_t>(others);
+}
+
+bool DonorTier::was_forgotten(const PromptRecord& prompt) const {
+  return std::any_of(forgotten_.begin(), forgotten_.end(), [&](const Forgotten& call) {
+    return static_cast<double>(prompt.time) <= call.time && call.which(shown(prompt));
+  });
+}
+
+// Pieces that are known and that no donor needs go as orphans.
+void DonorTier::discard(const FoundPrompt& found) {
+  const PromptRecord& prompt = found.prompt;
+  writer_.remove(found.blob.name);
+  for (const Hash128& piece : piece_ids(header_.fingerprint, prompt.tenant, prompt.tokens))
+    if (!pieces_.contains(piece)) writer_.remove(rows_name(prompt.tenant, piece));
+}
+
 bool DonorTier::copy_piece(const KvPool& pool) {
   if (copies_.empty() || writer_.waiting_bytes() > kMaxWaiting) return false;
   Copy& copy = copies_.front();
@@ -285,6 +339,7 @@ void DonorTier::note(FoundPrompt found) {
   const BlobName& name = found.blob.name;
   PromptRecord& prompt = found.prompt;
   if (entries_.contains(name.id)) return;
+  if (was_forgotten(prompt)) return discard(found);
   std::vector<Hash128> pieces = piece_ids(header_.fingerprint, prompt.tenant, prompt.tokens);
   const bool whole = !store_->exclusive() ||
                      std::all_of(pieces.begin(), pieces.end(),

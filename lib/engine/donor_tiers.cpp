@@ -196,6 +196,19 @@ bool DonorTiers::finish(Clock::time_point deadline) {
   return finished;
 }
 
+std::vector<ForgottenDonors> DonorTiers::forget(const DonorFilter& which) {
+  std::erase_if(fetches_, [&](const auto& entry) {
+    const Fetch& fetch = entry.second;
+    return which({.id = fetch.donor.id, .tenant = fetch.tenant, .tokens = fetch.donor.tokens});
+  });
+  std::vector<ForgottenDonors> forgotten;
+  for (const auto& tier : tiers_)
+    forgotten.push_back({.place = tier->state().name,
+                         .donors = tier->forget_all(which),
+                         .reachable = tier->reachable()});
+  return forgotten;
+}
+
 std::vector<TierState> DonorTiers::states() const {
   std::vector<TierState> states;
   for (const auto& tier : tiers_) states.push_back(tier->state());

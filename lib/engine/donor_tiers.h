@@ -61,6 +61,9 @@ class DonorTiers {
   bool release_fetches();
   bool finish(std::chrono::steady_clock::time_point deadline);
 
+  /// See DonorStore::forget(). What is on its way into memory goes too.
+  std::vector<ForgottenDonors> forget(const DonorFilter& which);
+
   std::vector<TierState> states() const;
   std::vector<std::string> take_warnings();
 

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <future>
 #include <iterator>
 #include <optional>
 #include <span>
 #include <utility>
+
+#include "kvs/error.h"
 
 namespace kvs {
 namespace {
@@ -77,13 +80,27 @@ void EngineLoop::set_quotas(std::map<std::string, int64_t> bytes) {
   ask([this, bytes = std::move(bytes)] { engine_.donors().set_quotas(bytes); });
 }
 
-void EngineLoop::ask(std::function<void()> work) {
+std::optional<std::vector<ForgottenDonors>> EngineLoop::forget(DonorFilter which) {
+  using Work = std::packaged_task<std::vector<ForgottenDonors>()>;
+  const auto work = std::make_shared<Work>([this, which = std::move(which)] {
+    if (failed_) fail(ErrorKind::device, "the engine has failed");
+    std::vector<ForgottenDonors> forgotten = engine_.donors().forget(which);
+    publish();  // whoever looks next finds them gone
+    return forgotten;
+  });
+  std::future<std::vector<ForgottenDonors>> forgotten = work->get_future();
+  if (!ask([work] { (*work)(); })) return std::nullopt;
+  return forgotten.get();
+}
+
+bool EngineLoop::ask(std::function<void()> work) {
   {
     const std::lock_guard lock(mutex_);
-    if (stop_) return;
+    if (stop_) return false;
     asked_.push_back(std::move(work));
   }
   wake_.notify_all();
+  return true;
 }
 
 void EngineLoop::do_asked() {
@@ -119,6 +136,7 @@ void EngineLoop::run() {
     step();
     publish();
   }
+  do_asked();  // somebody waits for it
   take_jobs();
   while (!failed_ && !active_.empty()) step();  // nobody is wanted any more: they end at once
   if (!failed_) engine_.donors().finish_tiers(kFinish);

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -70,6 +71,10 @@ class EngineLoop {
   /// DonorStore::set_quotas(), between two passes from here on.
   void set_quotas(std::map<std::string, int64_t> bytes);
 
+  /// DonorStore::forget(), between two passes: waits for it. Nothing where the loop has stopped;
+  /// throws Error(device) where the engine has failed. Prompts under way may leave donors later.
+  std::optional<std::vector<ForgottenDonors>> forget(DonorFilter which);
+
   LoopState state() const;
 
  private:
@@ -89,7 +94,7 @@ class EngineLoop {
   };
 
   void run();
-  void ask(std::function<void()> work);
+  bool ask(std::function<void()> work);
   void do_asked();
   void take_jobs();
   void drop_unwanted();

@@ -58,6 +58,8 @@ struct Line {
 void read_word(const std::string& word, const std::string& where, Line& line) {
   if (word == "metrics")
     line.caller.may_read_metrics = true;
+  else if (word == "operator")
+    line.caller.may_read_metrics = line.caller.is_operator = true;
   else if (word.starts_with("group=") && is_name(word.substr(6)))
     line.caller.share_group = word.substr(6);
   else if (const int rate = find_number(word, "rate=", kMaxRate); rate > 0)
@@ -66,8 +68,8 @@ void read_word(const std::string& word, const std::string& where, Line& line) {
     line.memory = memory;
   else
     fail(ErrorKind::format,
-         "{}: expected 'group=NAME', 'memory=MiB', 'metrics' or 'rate=N', found '{}'", where,
-         word.substr(0, kMaxNameBytes));
+         "{}: expected 'group=NAME', 'memory=MiB', 'metrics', 'operator' or 'rate=N', found '{}'",
+         where, word.substr(0, kMaxNameBytes));
 }
 
 Line read_line(const std::string& text, const std::string& where) {
@@ -90,6 +92,11 @@ Line read_line(const std::string& text, const std::string& where) {
 std::string Caller::partition(std::string_view cache_salt) const {
   if (!cache_salt.empty()) return fmt::format("salt:{}:{}", tenant, cache_salt);
   return share_group.empty() ? tenant : "group:" + share_group;
+}
+
+bool is_of_tenant(std::string_view tenant, std::string_view partition, std::string_view donor_id) {
+  if (partition == tenant || partition.starts_with(fmt::format("salt:{}:", tenant))) return true;
+  return partition.starts_with("group:") && donor_id.starts_with(fmt::format("{}/", tenant));
 }
 
 // A tenant's keys share its memory: two limits would contradict each other.

@@ -53,6 +53,22 @@ struct DonorEvictions {
   int64_t age = 0;    ///< they were too old
 };
 
+/// A donor, as DonorStore::forget() shows it.
+struct KeptDonor {
+  std::string_view id;
+  std::string_view tenant;
+  bool everyone = false;  ///< no tenant's: all may use it
+  std::span<const int32_t> tokens;
+};
+using DonorFilter = std::function<bool(const KeptDonor& donor)>;
+
+/// What went from one place.
+struct ForgottenDonors {
+  std::string place;  ///< "memory" or the name of a tier
+  int64_t donors = 0;
+  bool reachable = true;  ///< a tier that is not may keep what it has
+};
+
 /// Earlier prompts and their rows in the pool: what a new prompt can be made from. Finds donors by
 /// exact prefix (tokens are always compared), by fingerprints, and by embedding where the others
 /// find less than half of a prompt. Partitioned by tenant: a look-up sees its tenant's donors and
@@ -147,6 +163,13 @@ class KVS_API DonorStore {
   /// Gives up donors until the pool has `blocks` free ones; false where giving up all was not
   /// enough. `keep_candidates` spares those that the last find() returned.
   bool make_room(int64_t blocks, bool keep_candidates = false);
+
+  /// Gives up those donors, the pinned ones too, in memory and in the tiers, and conversations. The
+  /// pool zeroes their blocks, at once where no prompt under way uses them. A tier removes its part
+  /// in the background, and what it has not looked at yet when it does; such donors, and those on
+  /// their way into memory, are not counted. An index stays as it is. `which` is kept, with what it
+  /// needs.
+  std::vector<ForgottenDonors> forget(const DonorFilter& which);
 
   /// How many bytes of KV the donors of each of these owners may take from here on, in place of all
   /// earlier quotas; others may take any. What exceeds its owner's quota goes at once, and what
