@@ -110,6 +110,21 @@ TEST_F(RedisTier, ForgetsWhatOthersWroteToo) {
   EXPECT_EQ(look_up(*one, "b", text(2)).size(), 1u);
 }
 
+TEST_F(RedisTier, SaysWhereItCouldNotForget) {
+  const auto all = [](const KeptDonor&) { return true; };
+  const auto one = process(options());
+  add(*one, "a", 1);
+  finish(*one);
+  server->kill();
+  wait_until(*one, [&] { return !state(*one).reachable; });
+
+  const auto forgotten = one->store.forget(all);
+
+  EXPECT_FALSE(forgotten.at(1).reachable);
+  EXPECT_EQ(forgotten.at(1).donors, 0);
+  EXPECT_EQ(state(*one).donors, 1);
+}
+
 TEST_F(RedisTier, IsPartOfNoOtherDatabase) {
   const auto one = process(options());
   add(*one, "a", 1);

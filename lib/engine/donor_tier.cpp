@@ -178,14 +178,20 @@ void DonorTier::release(const std::string& tenant, const Hash128& id) {
   writer_.remove(rows_name(tenant, id));
 }
 
-int64_t DonorTier::forget_all(const DonorFilter& which) {
-  take_in();
-  std::vector<Hash128> listed;
+std::vector<Hash128> DonorTier::listed_ids(const DonorFilter& which) {
+  std::vector<Hash128> ids;
   for (auto& [tenant, group] : groups_)
     for (const auto& [key, id] : group.ids) {
       const ResidentDonor& donor = group.donors.get(key);
-      if (which({.id = donor.id, .tenant = tenant, .tokens = donor.tokens})) listed.push_back(id);
+      if (which({.id = donor.id, .tenant = tenant, .tokens = donor.tokens})) ids.push_back(id);
     }
+  return ids;
+}
+
+// What cannot be removed now stays known, so that it goes when somebody asks again.
+int64_t DonorTier::forget_all(const DonorFilter& which) {
+  take_in();
+  const std::vector<Hash128> listed = reachable() ? listed_ids(which) : std::vector<Hash128>();
   for (const Hash128& id : listed) forget(id);
   size_t others = std::erase_if(copies_, [&](const Copy& copy) {
     if (!which(shown(copy.donor))) return false;

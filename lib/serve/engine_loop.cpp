@@ -77,7 +77,9 @@ bool EngineLoop::submit(std::vector<Job> jobs) {
 }
 
 void EngineLoop::set_quotas(std::map<std::string, int64_t> bytes) {
-  ask([this, bytes = std::move(bytes)] { engine_.donors().set_quotas(bytes); });
+  ask([this, bytes = std::move(bytes)] {
+    if (!failed_) engine_.donors().set_quotas(bytes);
+  });
 }
 
 std::optional<std::vector<ForgottenDonors>> EngineLoop::forget(DonorFilter which) {

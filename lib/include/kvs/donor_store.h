@@ -66,7 +66,7 @@ using DonorFilter = std::function<bool(const KeptDonor& donor)>;
 struct ForgottenDonors {
   std::string place;  ///< "memory" or the name of a tier
   int64_t donors = 0;
-  bool reachable = true;  ///< a tier that is not may keep what it has
+  bool reachable = true;  ///< a tier that is not keeps what it has: ask again later
 };
 
 /// Earlier prompts and their rows in the pool: what a new prompt can be made from. Finds donors by
