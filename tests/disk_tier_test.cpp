@@ -77,6 +77,28 @@ TEST_F(DiskTier, IsAskedOnlyForWhatMemoryLacks) {
   EXPECT_EQ(state(*first).misses, 1);
 }
 
+TEST_F(DiskTier, BringsNothingThatAQuotaHasNoRoomFor) {
+  const auto first = process(options());
+  add(*first, "a", 1);
+  add(*first, "a", 2);
+  finish(*first);
+
+  first->store.set_quotas({{"owner", 10 * static_cast<int64_t>(layout.block_bytes())}});
+  const Tokens tokens = text(1), others = text(2);
+  const auto bring = [&](const Tokens& prompt) {
+    const DonorLookup lookup{.tokens = prompt, .tenant = "a", .owner = "owner"};
+    return bring_from_tiers(*first, lookup, {}).size();
+  };
+  EXPECT_EQ(bring(tokens), 1u);
+  EXPECT_EQ(bring(others), 1u);
+  EXPECT_EQ(first->store.size(), 1);  // in place of the other one
+  EXPECT_EQ(first->store.evictions().quota, 1);
+
+  first->store.set_quotas({{"owner", 9 * static_cast<int64_t>(layout.block_bytes())}});
+  EXPECT_EQ(bring(tokens), 0u);
+  EXPECT_EQ(state(*first).hits, 2);
+}
+
 TEST_F(DiskTier, BringsWhatStandsElsewhereUnlessOnlyPrefixesCount) {
   const auto first = process(options());
   add(*first, "a", 1);
@@ -105,6 +127,53 @@ TEST_F(DiskTier, ShowsTenantsOnlyTheirOwn) {
   EXPECT_EQ(state(*second).hits, 0);
   expect_found(*second, "a", 1);
   expect_found(*second, "", 2);
+}
+
+TEST_F(DiskTier, ForgetsWhatItIsToldTo) {
+  const auto first = process(options());
+  for (uint64_t seed = 1; seed <= 3; ++seed) add(*first, "a", seed);
+  add(*first, "b", 1);
+  finish(*first);
+  add(*first, "a", 4);  // still to be copied
+
+  const auto forgotten =
+      first->store.forget([](const KeptDonor& donor) { return donor.tenant == "a"; });
+  finish(*first);
+
+  ASSERT_EQ(forgotten.size(), 2u);
+  EXPECT_EQ(forgotten[1].place, "disk");
+  EXPECT_EQ(forgotten[1].donors, 4);
+  EXPECT_TRUE(forgotten[1].reachable);
+  EXPECT_EQ(files("prompt").size(), 1u);
+  EXPECT_EQ(files("rows").size(), 3u);  // of 256 tokens each
+  EXPECT_TRUE(look_up(*first, "a", text(1)).empty());
+  expect_found(*first, "b", 1);
+  add(*first, "a", 2);
+  finish(*first);
+  expect_found(*first, "a", 2);
+}
+
+TEST_F(DiskTier, ForgetsWhatIsBeingWrittenAndWhatIsOnItsWayBack) {
+  const auto all = [](const KeptDonor&) { return true; };
+  const auto first = process(options());
+  add(*first, "a", 1);
+  while (first->store.work_on_tiers()) {
+  }
+  EXPECT_EQ(first->store.forget(all).at(1).donors, 1);
+  finish(*first);
+  EXPECT_TRUE(files().empty());
+
+  add(*first, "a", 2);
+  finish(*first);
+  const Tokens tokens = text(2);
+  Prefetch prefetch = first->store.prefetch({.tokens = tokens, .tenant = "a"}, {});
+  ASSERT_TRUE(first->store.arriving(prefetch));
+  first->store.forget(all);
+  EXPECT_FALSE(first->store.arriving(prefetch));
+  finish(*first);
+  first->store.work_on_tiers();
+  EXPECT_EQ(first->store.size(), 0);
+  EXPECT_TRUE(files().empty());
 }
 
 TEST_F(DiskTier, RefusesFilesOfOneTenantInAnothersFolder) {

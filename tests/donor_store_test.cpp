@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -130,6 +131,157 @@ TEST_F(Donors, OfATenantWithAnEqualShareStayWhenAnotherNeedsRoom) {
   }
 
   for (uint64_t seed = 0; seed < 8; ++seed) EXPECT_EQ(ids(store, text(seed)), Ids{"mine"}) << seed;
+}
+
+// Texts of 128 tokens take two blocks each.
+class Quotas : public Donors {
+ protected:
+  int64_t blocks(int64_t count) const { return count * static_cast<int64_t>(layout.block_bytes()); }
+
+  int64_t kept(DonorStore& store, uint64_t first, uint64_t end, const std::string& tenant) {
+    int64_t count = 0;
+    for (uint64_t seed = first; seed < end; ++seed) {
+      const Ids found = ids(store, text(seed), tenant);
+      count += std::count(found.begin(), found.end(), std::to_string(seed));
+    }
+    return count;
+  }
+  void add_some(DonorStore& store, uint64_t first, uint64_t end, const std::string& tenant,
+                const std::string& owner = "") {
+    for (uint64_t seed = first; seed < end; ++seed)
+      store.add(std::to_string(seed), tenant, text(seed), rows(128), DonorStore::kUnknownDepth,
+                owner);
+  }
+};
+
+TEST_F(Quotas, AreKeptAtTheTenantsOwnCost) {
+  DonorStore store(pool);
+  store.set_quotas({{"a", blocks(7)}});
+  add_some(store, 0, 5, "b");
+  add_some(store, 10, 13, "a");
+  for (int times = 0; times < 2; ++times) use(store, text(10), "a");
+
+  add_some(store, 13, 16, "a");
+
+  EXPECT_EQ(kept(store, 0, 5, "b"), 5);
+  EXPECT_EQ(kept(store, 10, 16, "a"), 3);
+  EXPECT_EQ(ids(store, text(10)), Ids{"10"});  // it was used
+  EXPECT_EQ(store.evictions().quota, 3);
+  EXPECT_EQ(store.evictions().room, 0);
+  EXPECT_EQ(pool.blocks_in_use(), 2 * (5 + 3));
+}
+
+TEST_F(Quotas, CountWhateverATenantKeepsApart) {
+  DonorStore store(pool);
+  store.set_quotas({{"a", blocks(4)}});
+  add_some(store, 0, 2, "salt 1", "a");
+  add_some(store, 2, 4, "group", "b");
+
+  add_some(store, 4, 6, "group", "a");
+
+  EXPECT_EQ(kept(store, 0, 2, "salt 1"), 0);
+  EXPECT_EQ(kept(store, 2, 6, "group"), 4);
+}
+
+TEST_F(Quotas, LeaveWhatIsThereWhereSomethingDoesNotFit) {
+  DonorStore store(pool);
+  store.set_quotas({{"a", blocks(4)}, {"none", blocks(1) - 1}});
+  add_some(store, 0, 2, "a");
+  Tokens longer = text(0), more = text(7, 200);
+  longer.insert(longer.end(), more.begin(), more.end());
+
+  add(store, "too long", "a", longer);
+  add(store, "any", "none", text(9));
+
+  EXPECT_EQ(kept(store, 0, 2, "a"), 2);
+  EXPECT_EQ(store.size(), 2);
+  EXPECT_EQ(store.evictions().quota, 0);
+}
+
+TEST_F(Quotas, MayChange) {
+  DonorStore store(pool);
+  add_some(store, 0, 4, "a");
+  store.pin("a", "3");
+  add_some(store, 10, 14, "b");
+
+  store.set_quotas({{"a", blocks(4)}});
+  EXPECT_EQ(kept(store, 0, 4, "a"), 2);
+  store.set_quotas({{"a", 0}});
+  EXPECT_EQ(kept(store, 0, 4, "a"), 1);
+  EXPECT_EQ(ids(store, text(3)), Ids{"3"});
+  EXPECT_EQ(kept(store, 10, 14, "b"), 4);
+  store.set_quotas({});
+  add_some(store, 0, 4, "a");
+  EXPECT_EQ(kept(store, 0, 4, "a"), 4);
+}
+
+TEST_F(Quotas, CountConversations) {
+  DonorStore store(pool);
+  store.set_quotas({{"a", blocks(4)}});
+  const Tokens turn = text(1), next = text(1, 400);
+  add_some(store, 7, 9, "a");
+  store.keep_conversation({.tokens = turn, .tenant = "a", .conversation = "c"}, rows(128, 5), 1);
+  EXPECT_EQ(kept(store, 7, 9, "a"), 1);
+
+  store.keep_conversation({.tokens = next, .tenant = "a", .conversation = "c"}, rows(400, 5), 1);
+
+  EXPECT_TRUE(store.find({.tokens = next, .tenant = "a", .conversation = "c"}).empty());
+}
+
+TEST_F(Donors, GoWhereSomebodyForgetsThem) {
+  DonorStore store(pool);
+  for (const char* tenant : {"a", "b"})
+    for (uint64_t seed = 0; seed < 3; ++seed) add(store, std::to_string(seed), tenant, text(seed));
+  store.pin("a", "0");
+  store.keep_conversation({.tokens = text(9), .tenant = "a", .conversation = "c"}, rows(128, 5), 1);
+
+  const auto forgotten = store.forget([](const KeptDonor& donor) {
+    return donor.tenant == "a" && (donor.id == "0" || donor.id == "1" || donor.id == "c");
+  });
+
+  ASSERT_EQ(forgotten.size(), 1u);
+  EXPECT_EQ(forgotten[0].place, "memory");
+  EXPECT_EQ(forgotten[0].donors, 3);
+  EXPECT_EQ(store.size(), 4);
+  EXPECT_TRUE(ids(store, text(0)).empty());
+  EXPECT_EQ(ids(store, text(2)), Ids{"2"});
+  EXPECT_EQ(ids(store, text(0), "b"), Ids{"0"});
+  EXPECT_EQ(pool.blocks_in_use(), 2 * 4);
+}
+
+// What holds nothing is all zeros, or the next owner could read it.
+TEST_F(Donors, LeaveZeroedBlocksWhenTheyAreForgotten) {
+  DonorStore store(pool);
+  KvView view = rows(128);
+  const std::vector<void*> blocks{view.slot(0).block, view.slot(64).block};
+  for (void* block : blocks) std::memset(block, 7, layout.block_bytes());
+  store.add("gone", "a", text(1), view);
+  view = {};
+
+  store.forget([](const KeptDonor&) { return true; });
+
+  const std::vector<uint8_t> zeros(layout.block_bytes());
+  for (const void* block : blocks) EXPECT_EQ(std::memcmp(block, zeros.data(), zeros.size()), 0);
+}
+
+TEST_F(Donors, LeaveNothingBehindOfATenantThatHasNoneAnyMore) {
+  DonorStore store(pool);
+  add(store, "stays", "a", text(1));
+  store.pin("a", "stays");
+  const int64_t before = store.index_bytes();
+
+  for (int salt = 0; salt < 300; ++salt) {
+    const std::string tenant = "salt " + std::to_string(salt);
+    store.make_room(2);
+    add(store, "goes", tenant, text(2));
+    add(store, "nothing", tenant + ", empty", {});
+    ids(store, text(2), tenant + ", without donors");
+  }
+  EXPECT_GT(store.index_bytes(), before);
+  store.make_room(pool.max_blocks() - 2);
+
+  EXPECT_EQ(store.size(), 1);
+  EXPECT_EQ(store.index_bytes(), before);
 }
 
 TEST_F(Donors, ThatAreUsedStayLonger) {

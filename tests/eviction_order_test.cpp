@@ -87,6 +87,53 @@ TEST_F(Evictions, ExpireWhatIsOldButNotWhatIsPinned) {
   EXPECT_EQ(dropped, (Items{old, young}));
 }
 
+TEST_F(Evictions, KeepAnOwnerWithinItsLimitAtItsOwnCost) {
+  order.set_limits({{"a", 6}});
+  const auto other = add("b", 1, 50), cheap = add("a", 1, 3), dear = add("a", 9, 3);
+
+  EXPECT_TRUE(order.make_room_for("a", 2, 1));
+  EXPECT_EQ(dropped, Items{cheap});
+  EXPECT_TRUE(order.make_room_for("a", 3, 1));  // there is room by now
+  EXPECT_TRUE(order.make_room_for("b", 100, 1));
+  EXPECT_EQ(dropped, Items{cheap});
+  EXPECT_EQ(order.evictions().quota, 1);
+
+  EXPECT_TRUE(order.evict(1));
+  EXPECT_EQ(dropped, (Items{cheap, other}));
+  EXPECT_EQ(order.evictions().room, 1);
+  EXPECT_TRUE(order.make_room_for("a", 6, 1));
+  EXPECT_EQ(dropped, (Items{cheap, other, dear}));
+}
+
+TEST_F(Evictions, DropNothingForWhatDoesNotFitBesideThePinned) {
+  order.set_limits({{"a", 6}});
+  const auto pinned = add("a", 1, 2), seen = add("a", 1, 2);
+  order.pin(pinned);
+  order.see(seen, 7);
+
+  EXPECT_FALSE(order.make_room_for("a", 5, 1));
+  EXPECT_FALSE(order.make_room_for("a", 4, 7));  // a look-up points to the other one
+  EXPECT_TRUE(dropped.empty());
+  EXPECT_TRUE(order.make_room_for("a", 4, 8));
+  EXPECT_EQ(dropped, Items{seen});
+}
+
+TEST_F(Evictions, FollowALimitThatComesDown) {
+  const auto first = add("a", 1, 2), second = add("a", 2, 2), pinned = add("a", 3, 2);
+  add("b", 1, 2);
+  order.pin(pinned);
+
+  order.set_limits({{"a", 4}, {"c", 0}});
+  EXPECT_TRUE(dropped.empty());
+  order.trim(1);
+  EXPECT_EQ(dropped, Items{first});
+  order.set_limits({{"a", 1}});
+  order.trim(1);
+  EXPECT_EQ(dropped, (Items{first, second}));
+  order.set_limits({});
+  EXPECT_TRUE(order.may_hold("a", 1000));
+}
+
 // The rule as it is written down, by looking at everything each time.
 struct Naive {
   struct Item {

@@ -15,7 +15,9 @@ class TenantsOfAServer : public HttpScene {
                 {"one-key", "one group=team"},
                 {"two-key", "two group=team"},
                 {"slow-key", "slow rate=2"},
-                {"watch-key", "watch metrics"}});
+                {"small-key", "small memory=1"},
+                {"watch-key", "watch metrics"},
+                {"ops-key", "ops operator"}});
     start({.keys = keys, .log = [this](std::string_view line) {
              const std::lock_guard lock(log_mutex);
              log.push_back(Json::parse(line, "log"));
@@ -35,6 +37,19 @@ class TenantsOfAServer : public HttpScene {
                 R"("max_tokens":3,"temperature":0)" +
                     fields + "}",
                 {{"Authorization", "Bearer " + key}});
+  }
+
+  // As from another machine.
+  static httplib::Headers remote(const std::string& key) {
+    httplib::Headers headers{{"X-Forwarded-For", "203.0.113.7"}};
+    if (!key.empty()) headers.emplace("Authorization", "Bearer " + key);
+    return headers;
+  }
+  Answer forget(const std::string& key, const std::string& query) const {
+    return remove("/v1/kvshare/donors?" + query, remote(key));
+  }
+  static int64_t gone(const Answer& answer) {
+    return answer.json.get("deleted").get("memory").as_int();
   }
 
   TemporaryFolder folder;
@@ -95,6 +110,68 @@ TEST_F(TenantsOfAServer, NarrowReuseDownByASalt) {
   EXPECT_GT(ask("one-key", salt).cached(), 10);
   EXPECT_EQ(ask("two-key", salt).cached(), 0);  // not even within the group
   EXPECT_EQ(ask("acme-key", R"(,"cache_salt":"group:team")").cached(), 0);
+}
+
+// A block takes 80 KiB with this model and type, and a question one block.
+TEST_F(TenantsOfAServer, KeepNoMoreThanTheirMemory) {
+  const auto ask_in = [&](const std::string& key, int number) {
+    return ask(key, R"(,"cache_salt":")" + std::to_string(number) + R"(")");
+  };
+  ask("acme-key");
+  for (int number = 0; number < 20; ++number) ask_in("small-key", number);
+
+  EXPECT_GT(metric(R"(kvshare_evicted_donors_total{reason="quota"})"), 6);
+  EXPECT_EQ(ask_in("small-key", 0).cached(), 0);
+  EXPECT_GT(ask_in("small-key", 19).cached(), 10);
+  EXPECT_GT(ask("acme-key").cached(), 10);
+
+  write_keys({{"small-key", "small"}, {"acme-key", "acme memory=1"}});
+  server->reload_keys();
+  for (int number = 0; number < 20; ++number) ask_in("small-key", number);
+  for (int number = 0; number < 20; ++number)
+    EXPECT_GT(ask_in("small-key", number).cached(), 10) << number;
+}
+
+TEST_F(TenantsOfAServer, DeleteTheirOwnDonorsOnly) {
+  ask("acme-key");
+  ask("acme-key", R"(,"cache_salt":"a")");
+  ask("globex-key");
+
+  EXPECT_EQ(forget("acme-key", "tenant=globex").status, 403);
+  EXPECT_EQ(forget("acme-key", "tenant=nobody").status, 403);
+  EXPECT_EQ(forget("watch-key", "tenant=globex").status, 403);
+  EXPECT_EQ(forget("", "tenant=globex").status, 401);
+  EXPECT_EQ(forget("wrong", "tenant=globex").status, 401);
+  EXPECT_EQ(forget("acme-key", "").status, 400);
+  EXPECT_EQ(forget("acme-key", "prefix=").status, 400);
+  EXPECT_EQ(gone(forget("acme-key", "prefix=Once%20upon")), 2);
+
+  EXPECT_EQ(ask("acme-key").cached(), 0);
+  EXPECT_GT(ask("globex-key").cached(), 10);
+}
+
+TEST_F(TenantsOfAServer, DeleteInAGroupWhatTheyAsked) {
+  ask("one-key");
+  EXPECT_EQ(gone(forget("two-key", "tenant=two")), 0);
+  EXPECT_GT(ask("two-key").cached(), 10);
+
+  EXPECT_EQ(gone(forget("one-key", "tenant=one")), 1);
+  EXPECT_EQ(ask("two-key").cached(), 0);
+}
+
+TEST_F(TenantsOfAServer, LoseDonorsToAnOperatorByTenantIdOrPrefix) {
+  const std::string id = ask("acme-key").json.get("id").as_string();
+  ask("globex-key");
+
+  EXPECT_EQ(gone(forget("ops-key", "id=other")), 0);
+  EXPECT_EQ(gone(forget("ops-key", "prefix=Once%20upon%20a%20tide")), 0);
+  EXPECT_EQ(gone(forget("ops-key", "id=" + id + "&tenant=globex")), 0);
+  EXPECT_EQ(gone(forget("ops-key", "id=" + id)), 1);
+  EXPECT_EQ(gone(forget("ops-key", "tenant=globex&prefix=Once%20upon%20a%20time")), 1);
+  EXPECT_EQ(ask("acme-key").cached(), 0);
+  EXPECT_EQ(ask("globex-key").cached(), 0);
+  EXPECT_EQ(gone(remove("/v1/kvshare/donors?prefix=Once")), 2);  // from this machine
+  EXPECT_EQ(metric("kvshare_donors"), 0);
 }
 
 TEST_F(TenantsOfAServer, ReadMetricsByTheirOwnKeyOrFromThisMachine) {

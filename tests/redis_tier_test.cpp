@@ -91,6 +91,40 @@ TEST_F(RedisTier, SharesDonorsBetweenServers) {
   expect_found(*third, "a", 1);
 }
 
+TEST_F(RedisTier, ForgetsWhatOthersWroteToo) {
+  const auto one = process(options()), other = process(options());
+  add(*one, "a", 1);
+  add(*one, "b", 2);
+  finish(*one);
+  wait_until(*other, [&] { return state(*other).donors == 2; });
+
+  const auto forgotten =
+      other->store.forget([](const KeptDonor& donor) { return donor.tenant == "a"; });
+  finish(*other);
+
+  EXPECT_EQ(forgotten.at(1).place, "redis");
+  EXPECT_EQ(forgotten.at(1).donors, 1);
+  EXPECT_EQ(keys("kvshare:*:prompt:*").size(), 1u);
+  EXPECT_EQ(keys("kvshare:*:rows:*").size(), 3u);
+  EXPECT_TRUE(look_up(*one, "a", text(1)).empty());
+  EXPECT_EQ(look_up(*one, "b", text(2)).size(), 1u);
+}
+
+TEST_F(RedisTier, SaysWhereItCouldNotForget) {
+  const auto all = [](const KeptDonor&) { return true; };
+  const auto one = process(options());
+  add(*one, "a", 1);
+  finish(*one);
+  server->kill();
+  wait_until(*one, [&] { return !state(*one).reachable; });
+
+  const auto forgotten = one->store.forget(all);
+
+  EXPECT_FALSE(forgotten.at(1).reachable);
+  EXPECT_EQ(forgotten.at(1).donors, 0);
+  EXPECT_EQ(state(*one).donors, 1);
+}
+
 TEST_F(RedisTier, IsPartOfNoOtherDatabase) {
   const auto one = process(options());
   add(*one, "a", 1);

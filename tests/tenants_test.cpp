@@ -41,7 +41,8 @@ TEST(Tenants, WithoutKeysThereIsOneLocalTenant) {
 }
 
 TEST_F(KeyFile, SaysWhoseAKeyIs) {
-  write("# keys\n\n" + line("one", "acme group=support metrics") + line("two", "globex"));
+  write("# keys\n\n" + line("one", "acme group=support metrics") + line("two", "globex") +
+        line("four", "ops operator"));
   const Tenants tenants(path);
 
   EXPECT_EQ(tenants.find("one")->tenant, "acme");
@@ -49,6 +50,8 @@ TEST_F(KeyFile, SaysWhoseAKeyIs) {
   EXPECT_TRUE(tenants.find("one")->may_read_metrics);
   EXPECT_EQ(tenants.find("two")->share_group, "");
   EXPECT_FALSE(tenants.find("two")->may_read_metrics);
+  EXPECT_FALSE(tenants.find("one")->is_operator);
+  EXPECT_TRUE(tenants.find("four")->is_operator && tenants.find("four")->may_read_metrics);
   EXPECT_FALSE(tenants.find("three"));
   EXPECT_FALSE(tenants.find(""));
   EXPECT_FALSE(tenants.find(sha256_hex("one")));  // the file's content opens nothing
@@ -62,8 +65,31 @@ TEST_F(KeyFile, SaysHowOftenATenantMayAsk) {
 
   for (const char* rate : {"rate=", "rate=0", "rate=-1", "rate=1.5", "rate=1000001", "rate=x"}) {
     write(line("one", std::string("acme ") + rate));
-    EXPECT_NE(fault().find("expected 'group=NAME', 'metrics' or 'rate=N'"), std::string::npos);
+    EXPECT_NE(
+        fault().find("expected 'group=NAME', 'memory=MiB', 'metrics', 'operator' or 'rate=N'"),
+        std::string::npos);
   }
+}
+
+TEST_F(KeyFile, SaysHowMuchMemoryATenantMayTake) {
+  using Quotas = std::map<std::string, int64_t>;
+  write(line("one", "acme memory=64 rate=2") + line("two", "acme") + line("three", "globex"));
+  Tenants tenants(path);
+  EXPECT_EQ(tenants.memory_quotas(), (Quotas{{"acme", 64 << 20}}));
+
+  write(line("one", "acme") + line("three", "globex memory=1") + line("four", "globex memory=1"));
+  tenants.reload();
+  EXPECT_EQ(tenants.memory_quotas(), (Quotas{{"globex", 1 << 20}}));
+  EXPECT_TRUE(Tenants("").memory_quotas().empty());
+}
+
+TEST_F(KeyFile, RefusesMemoryThatMakesNoSense) {
+  for (const char* memory : {"memory=", "memory=0", "memory=-1", "memory=1.5", "memory=16777217"}) {
+    write(line("one", std::string("acme ") + memory));
+    EXPECT_NE(fault().find("expected 'group=NAME', 'memory=MiB'"), std::string::npos);
+  }
+  write(line("one", "acme memory=2") + line("two", "acme memory=3"));
+  EXPECT_EQ(fault(), path.string() + ":2: tenant 'acme' has memory=2 already, found memory=3");
 }
 
 TEST(RateLimits, GiveAMinutesWorthAndThenAsItPasses) {
@@ -105,7 +131,9 @@ TEST_F(KeyFile, NamesTheLineThatIsWrong) {
   write(line("one", "a/b"));
   EXPECT_EQ(fault(), name + ":1: expected a tenant's name behind the key's hash");
   write(line("one", "acme group=a:b"));
-  EXPECT_EQ(fault(), name + ":1: expected 'group=NAME', 'metrics' or 'rate=N', found 'group=a:b'");
+  EXPECT_EQ(fault(), name +
+                         ":1: expected 'group=NAME', 'memory=MiB', 'metrics', 'operator' or "
+                         "'rate=N', found 'group=a:b'");
   write(line("one", "acme") + line("one", "globex"));
   EXPECT_EQ(fault(), name + ":2: this key is listed before");
 }
@@ -122,6 +150,16 @@ TEST(Caller, PartitionsAreEqualWithinATenantOrGroupOnly) {
       globex.partition("s"),        a.partition("s"),       b.partition("s"),
       Caller{}.partition(""),       Caller{}.partition("s")};
   EXPECT_EQ(all.size(), 11u);
+}
+
+TEST(Caller, TenantsHaveWhatTheyKeepAloneOrPutIntoAGroup) {
+  EXPECT_TRUE(is_of_tenant("acme", "acme", "any"));
+  EXPECT_TRUE(is_of_tenant("acme", "salt:acme:x", "any"));
+  EXPECT_TRUE(is_of_tenant("acme", "group:g", "acme/chatcmpl-1"));
+  EXPECT_FALSE(is_of_tenant("acme", "group:g", "acme2/chatcmpl-1"));
+  EXPECT_FALSE(is_of_tenant("acme", "salt:acme2:acme", "acme/1"));
+  EXPECT_FALSE(is_of_tenant("acme", "globex", "acme/1"));
+  EXPECT_FALSE(is_of_tenant("g", "group:g", "acme/1"));
 }
 
 TEST(Caller, NoSaltReachesAnotherPartition) {

@@ -64,6 +64,12 @@ void DonorPartition::remove(Key key) {
   donors_.erase(key);
 }
 
+std::vector<DonorPartition::Key> DonorPartition::keys() const {
+  std::vector<Key> keys;
+  for (const auto& [key, donor] : donors_) keys.push_back(key);
+  return keys;
+}
+
 std::vector<DonorPartition::Candidate> DonorPartition::find(std::span<const int32_t> tokens) const {
   std::vector<Candidate> found;
   const auto next = ordered_.lower_bound(tokens);
@@ -101,7 +107,8 @@ void DonorPartition::find_near(std::span<const float> embedding,
 
 int64_t DonorPartition::index_bytes() const {
   constexpr int64_t kNodeBytes = 64;  // of a map's entry
-  int64_t bytes = fingerprints_.stats().bytes + vectors_.bytes();
+  int64_t bytes =
+      static_cast<int64_t>(sizeof(*this)) + fingerprints_.stats().bytes + vectors_.bytes();
   for (const auto& [key, donor] : donors_)
     bytes +=
         static_cast<int64_t>(4 * donor.tokens.size() + donor.id.size() + sizeof(ResidentDonor) +

@@ -23,6 +23,7 @@ struct ResidentDonor {
   KvView view;
   int depth = 0;  ///< of its approximate rows, see ReuseDonor
   EvictionOrder::Item item = -1;
+  std::string owner{};  ///< see DonorLookup
 };
 
 /// The donors that one tenant may see, and the ways to find them. Not thread-safe.
@@ -52,6 +53,7 @@ class DonorPartition {
   /// Adds the candidates that are near an embedding and not among `found`.
   void find_near(std::span<const float> embedding, std::vector<Candidate>& found) const;
 
+  std::vector<Key> keys() const;
   ResidentDonor& get(Key key) { return donors_.at(key); }
   int64_t size() const { return static_cast<int64_t>(donors_.size()); }
   /// Of the ways to find them, tokens included.

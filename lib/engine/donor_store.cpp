@@ -21,9 +21,8 @@ ResidentDonor first_rows(std::string id, std::vector<int32_t> tokens, const KvVi
 }
 
 // No tenant can name another one's conversation.
-std::string conversation_key(const DonorLookup& lookup) {
-  return std::to_string(lookup.tenant.size()) + ' ' + std::string(lookup.tenant) +
-         std::string(lookup.conversation);
+std::pair<std::string, std::string> conversation_key(const DonorLookup& lookup) {
+  return {std::string(lookup.tenant), std::string(lookup.conversation)};
 }
 
 // What the records of a prompt need at most.
@@ -48,32 +47,51 @@ bool is_edited(const PromptRecord& prompt, int64_t own) {
 }  // namespace
 
 void DonorStore::Impl::insert(const std::string* tenant, ResidentDonor donor, bool pinned) {
-  DonorPartition& partition = partition_of(tenant);
   if (donor.tokens.empty()) return;
-  if (const auto holder = partition.find_holder(donor)) {
-    if (pinned) pin(partition.get(*holder));
+  DonorPartition* const known = find_partition(tenant);
+  if (const auto holder = known ? known->find_holder(donor) : std::nullopt) {
+    if (pinned) pin(known->get(*holder));
     return;
   }
-  EvictionOrder::Terms terms = held.terms(tenant, donor.view, 1);
-  while (const auto needless = partition.find_needless(donor)) {
-    const EvictionOrder::Item item = partition.get(*needless).item;
+  const std::string* owner = tenant && !donor.owner.empty() ? &donor.owner : tenant;
+  EvictionOrder::Terms terms = held.terms(owner, donor.view, 1);
+  if (!pinned && !held.order.may_hold(terms.owner, terms.blocks)) return;
+  while (const auto needless = known ? known->find_needless(donor) : std::nullopt) {
+    const EvictionOrder::Item item = known->get(*needless).item;
     terms.uses = std::max(terms.uses, held.order.uses(item));
     pinned = pinned || held.order.pinned(item);
-    remove(partition, *needless);
+    remove(*known, *needless);
   }
   if (pinned) held.require_pinnable(terms.blocks, pool);
+  held.admit(terms);  // the partition may go with its last donor
   const std::vector<float> embedding = embedding_of(tenant ? *tenant : "", donor.tokens);
+  DonorPartition& partition = partition_of(tenant);
   const DonorPartition::Key key = partition.add(std::move(donor), embedding);
   terms.pinned = pinned;
-  terms.drop = [&partition, key] { partition.remove(key); };
+  terms.drop = [this, name = tenant ? std::optional(*tenant) : std::nullopt, key] {
+    drop(name ? &*name : nullptr, key);
+  };
   partition.get(key).item = held.order.add(std::move(terms));
+}
+
+DonorPartition* DonorStore::Impl::find_partition(const std::string* tenant) {
+  if (!tenant) return &everyone;
+  const auto known = tenants.find(*tenant);
+  return known == tenants.end() ? nullptr : &known->second;
+}
+
+// Clients name partitions as they like (cache_salt): empty ones would pile up.
+void DonorStore::Impl::drop(const std::string* tenant, DonorPartition::Key key) {
+  DonorPartition& partition = partition_of(tenant);
+  partition.remove(key);
+  if (tenant && partition.size() == 0) tenants.erase(*tenant);
 }
 
 // What a tenant may see, its own first.
 std::vector<DonorPartition*> DonorStore::Impl::visible(std::string_view tenant) {
   std::vector<DonorPartition*> partitions;
-  if (const auto own = tenants.find(std::string(tenant)); own != tenants.end())
-    partitions.push_back(&own->second);
+  const std::string name(tenant);
+  if (DonorPartition* own = find_partition(&name)) partitions.push_back(own);
   partitions.push_back(&everyone);
   return partitions;
 }
@@ -99,24 +117,29 @@ void DonorStore::Impl::remove(DonorPartition& partition, DonorPartition::Key key
 }
 
 void DonorStore::add(std::string id, std::string_view tenant, std::vector<int32_t> tokens,
-                     const KvView& view, int depth) {
+                     const KvView& view, int depth, std::string_view owner) {
   const bool all = depth <= impl_->held.options.max_depth;
   const int64_t rows = std::min<int64_t>(all ? view.size() : view.exact_rows(), tokens.size());
   ResidentDonor donor = first_rows(std::move(id), std::move(tokens), view, rows);
   if (donor.view.exact_rows() < rows) donor.depth = depth;
-  const std::string owner(tenant);
-  impl_->insert(&owner, std::move(donor), false);
+  donor.owner = owner;
+  const std::string of(tenant);
+  impl_->insert(&of, std::move(donor), false);
 }
 
 void DonorStore::keep_conversation(const DonorLookup& of, const KvView& view, int depth) {
   Impl& impl = *impl_;
-  const std::string key = conversation_key(of), owner(of.tenant);
-  if (const auto last = impl.conversations.find(key); last != impl.conversations.end())
+  const auto key = conversation_key(of);
+  const std::string owner = Residency::owner_of(of);
+  if (const auto last = impl.conversations.find(key); last != impl.conversations.end()) {
     impl.held.order.remove(last->second.item);
+    impl.conversations.erase(last);
+  }
   ResidentDonor donor = first_rows(std::string(of.conversation),
                                    {of.tokens.begin(), of.tokens.end()}, view, view.size());
   donor.depth = depth;
   EvictionOrder::Terms terms = impl.held.terms(&owner, view, 1);
+  if (!impl.held.admit(terms)) return;
   terms.drop = [&impl, key] { impl.conversations.erase(key); };
   donor.item = impl.held.order.add(std::move(terms));
   impl.conversations[key] = std::move(donor);
@@ -215,6 +238,7 @@ std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
   ++impl.held.lookup;
   const double time_to_live = impl.held.options.time_to_live_s;
   if (time_to_live > 0) impl.held.order.expire(impl.held.now() - time_to_live);
+  impl.held.order.trim(impl.held.lookup);
 
   std::vector<ReuseDonor> found;
   const auto conversation = impl.conversations.find(conversation_key(lookup));
@@ -240,6 +264,18 @@ bool DonorStore::make_room(int64_t blocks, bool keep_candidates) {
     if (!impl_->held.order.evict(lookup) && !(impl_->tiers && impl_->tiers->release_fetches()))
       return false;
   return true;
+}
+
+void DonorStore::set_quotas(const std::map<std::string, int64_t>& bytes) {
+  std::map<std::string, int64_t> limits;
+  const auto block = static_cast<int64_t>(impl_->pool.layout().block_bytes());
+  for (const auto& [owner, most] : bytes) limits[Residency::name_of(owner)] = most / block;
+  impl_->held.order.set_limits(std::move(limits));
+  impl_->held.order.trim(impl_->held.lookup + 1);
+}
+
+const DonorEvictions& DonorStore::evictions() const {
+  return impl_->held.order.evictions();
 }
 
 int64_t DonorStore::size() const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,23 +25,27 @@ struct DonorStore::Impl {
   DonorPartition& partition_of(const std::string* tenant) {
     return tenant ? tenants[*tenant] : everyone;
   }
+  DonorPartition* find_partition(const std::string* tenant);
   std::vector<DonorPartition*> visible(std::string_view tenant);
   std::vector<float> embedding_of(std::string_view tenant, std::span<const int32_t> tokens);
   void insert(const std::string* tenant, ResidentDonor donor, bool pinned);
   void pin(const ResidentDonor& donor);
   void remove(DonorPartition& partition, DonorPartition::Key key);
+  void drop(const std::string* tenant, DonorPartition::Key key);
   std::vector<DonorTiers::Offer> offers(const DonorLookup& lookup,
                                         std::vector<std::span<const int32_t>>& at_hand);
   void offer(ResidentDonor& donor, double similarity, std::vector<ReuseDonor>& found);
   void find_resident(const DonorLookup& lookup, std::vector<ReuseDonor>& found);
+  int64_t forget_in(const std::string* tenant, const DonorFilter& which);
+  int64_t forget_conversations(const DonorFilter& which);
   void add_own_rows(PromptRecord prompt, const KvView& view, bool pinned);
 
   KvPool& pool;
   Residency held;
-  std::unordered_map<std::string, DonorPartition> tenants;
+  std::unordered_map<std::string, DonorPartition> tenants;  // of those with donors
   DonorPartition everyone;
   EditedPrompts edited{held};
-  std::unordered_map<std::string, ResidentDonor> conversations;
+  std::map<std::pair<std::string, std::string>, ResidentDonor> conversations;  // of tenants
   std::optional<IndexedDonors> indexed;
   Embed embed;
   struct {

@@ -30,7 +30,7 @@ void DonorStore::add_to_tiers(std::string_view id, std::string_view tenant,
   impl_->tiers->add(donor);
 }
 
-// The tenant's part of the tiers, without what memory can do as well.
+// The tenant's part of the tiers, without what memory can do as well or has no quota for.
 std::vector<DonorTiers::Offer> DonorStore::Impl::offers(
     const DonorLookup& lookup, std::vector<std::span<const int32_t>>& at_hand) {
   const std::string tenant(lookup.tenant);
@@ -46,8 +46,11 @@ std::vector<DonorTiers::Offer> DonorStore::Impl::offers(
     if (const std::vector<float> embedding = embedding_of(lookup.tenant, lookup.tokens);
         !embedding.empty())
       tiers->find_near(tenant, embedding, offers);
+  const std::string owner = Residency::name_of(Residency::owner_of(lookup));
   std::erase_if(offers, [&](const DonorTiers::Offer& offer) {
     const auto& tokens = offer.donor.tokens;
+    const auto blocks = (std::ssize(tokens) + kBlockTokens - 1) / kBlockTokens;
+    if (!held.order.may_hold(owner, blocks)) return true;
     const ResidentDonor donor{.id = {}, .tokens = {tokens.begin(), tokens.end()}, .view = {}};
     return std::any_of(seen.begin(), seen.end(), [&](const DonorPartition* partition) {
       return partition->find_holder(donor).has_value();
@@ -65,7 +68,7 @@ Prefetch DonorStore::prefetch(const DonorLookup& lookup, const ReuseOptions& opt
   for (const DonorTiers::Offer& offer : offers) offered.push_back(offer.donor.tokens);
   for (const size_t index : choose_donors(lookup.tokens, at_hand, offered, options))
     chosen.push_back(offers[index]);
-  return impl.tiers->fetch(std::string(lookup.tenant), chosen);
+  return impl.tiers->fetch(lookup, chosen);
 }
 
 bool DonorStore::arriving(Prefetch& prefetch) {

@@ -13,7 +13,8 @@ namespace {
 constexpr int64_t kMaxWaiting = int64_t{256} << 20;  // bytes of rows that wait to be written
 constexpr size_t kMaxCopies = 64;                    // donors that wait to be copied
 constexpr size_t kMaxDonors = 100'000;
-constexpr size_t kNotedAtOnce = 16;  // each takes some tenths of a millisecond
+constexpr size_t kNotedAtOnce = 16;   // each takes some tenths of a millisecond
+constexpr size_t kMaxForgotten = 64;  // calls of forget_all()
 constexpr int64_t kBlobOverhead = 4096;
 constexpr std::chrono::minutes kFull{1};
 
@@ -34,6 +35,14 @@ BlobName prompt_name(const std::string& tenant, const Hash128& id) {
   return {.kind = BlobName::Kind::prompt, .group = group_of(tenant), .id = id};
 }
 
+KeptDonor shown(const DonorToWrite& donor) {
+  return {.id = donor.id, .tenant = donor.tenant, .tokens = donor.tokens};
+}
+
+KeptDonor shown(const PromptRecord& prompt) {
+  return {.id = prompt.id, .tenant = prompt.tenant, .tokens = prompt.tokens};
+}
+
 }  // namespace
 
 DonorTier::DonorTier(std::unique_ptr<BlobStore> store, const ArchiveHeader& header, Options options)
@@ -50,8 +59,7 @@ void DonorTier::add(DonorToWrite donor) {
   std::vector<Hash128> pieces = piece_ids(header_.fingerprint, donor.tenant, donor.tokens);
   const Hash128 id = pieces.back();
   if (entries_.contains(id)) return;
-  if (groups_[donor.tenant].donors.find_holder({.id = {}, .tokens = donor.tokens, .view = {}}))
-    return;
+  if (has_holder(donor.tenant, {.id = {}, .tokens = donor.tokens, .view = {}})) return;
   const auto tokens = std::ssize(donor.tokens);
   int64_t bytes = kBlobOverhead;
   for (size_t piece = 0; piece < pieces.size(); ++piece) bytes += piece_bytes(piece, tokens);
@@ -103,8 +111,12 @@ DonorTier::Entry& DonorTier::claim(const Hash128& id, const std::string& tenant,
 void DonorTier::list(const Hash128& id, ResidentDonor donor, std::span<const float> embedding,
                      double time) {
   const std::string tenant = entries_.at(id).tenant;
+  for (Group* known = find_group(tenant); known; known = find_group(tenant)) {
+    const auto needless = known->donors.find_needless(donor);
+    if (!needless) break;
+    forget(Hash128(known->ids.at(*needless)));  // and the group with its last donor
+  }
   Group& group = groups_[tenant];
-  while (const auto needless = group.donors.find_needless(donor)) forget(group.ids.at(*needless));
   if (dims_ == 0) dims_ = embedding.size();
   if (embedding.size() != dims_) embedding = {};
 
@@ -129,17 +141,33 @@ void DonorTier::forget(const Hash128& id) {
   if (at == entries_.end()) return;
   const Entry entry = std::move(at->second);
   entries_.erase(at);
-  Group& group = groups_.at(entry.tenant);
-  if (const auto listed = group.ids.find(entry.key);
-      listed != group.ids.end() && listed->second == id) {
-    if (entry.item >= 0) order_.remove(entry.item);
-    group.donors.remove(entry.key);
-    group.ids.erase(listed);
-    writer_.remove(prompt_name(entry.tenant, id));
-    --state_.donors;
-  }
+  unlist(id, entry);
   used_ -= entry.bytes;
   for (const Hash128& piece : entry.pieces) release(entry.tenant, piece);
+}
+
+// Clients name groups as they like (cache_salt): empty ones would pile up.
+void DonorTier::unlist(const Hash128& id, const Entry& entry) {
+  Group* group = find_group(entry.tenant);
+  if (!group) return;
+  const auto listed = group->ids.find(entry.key);
+  if (listed == group->ids.end() || listed->second != id) return;
+  if (entry.item >= 0) order_.remove(entry.item);
+  group->donors.remove(entry.key);
+  group->ids.erase(listed);
+  if (group->ids.empty()) groups_.erase(entry.tenant);
+  writer_.remove(prompt_name(entry.tenant, id));
+  --state_.donors;
+}
+
+DonorTier::Group* DonorTier::find_group(const std::string& tenant) {
+  const auto known = groups_.find(tenant);
+  return known == groups_.end() ? nullptr : &known->second;
+}
+
+bool DonorTier::has_holder(const std::string& tenant, const ResidentDonor& donor) {
+  const Group* group = find_group(tenant);
+  return group && group->donors.find_holder(donor);
 }
 
 void DonorTier::release(const std::string& tenant, const Hash128& id) {
@@ -148,6 +176,57 @@ void DonorTier::release(const std::string& tenant, const Hash128& id) {
   used_ -= piece->second.bytes;
   pieces_.erase(piece);
   writer_.remove(rows_name(tenant, id));
+}
+
+std::vector<Hash128> DonorTier::listed_ids(const DonorFilter& which) {
+  std::vector<Hash128> ids;
+  for (auto& [tenant, group] : groups_)
+    for (const auto& [key, id] : group.ids) {
+      const ResidentDonor& donor = group.donors.get(key);
+      if (which({.id = donor.id, .tenant = tenant, .tokens = donor.tokens})) ids.push_back(id);
+    }
+  return ids;
+}
+
+// What cannot be removed now stays known, so that it goes when somebody asks again.
+int64_t DonorTier::forget_all(const DonorFilter& which) {
+  take_in();
+  const std::vector<Hash128> listed = reachable() ? listed_ids(which) : std::vector<Hash128>();
+  for (const Hash128& id : listed) forget(id);
+  size_t others = std::erase_if(copies_, [&](const Copy& copy) {
+    if (!which(shown(copy.donor))) return false;
+    forget(copy.id);
+    return true;
+  });
+  others += std::erase_if(writes_, [&](const auto& write) {
+    const Copy& copy = write.second;
+    if (!which(shown(copy.donor))) return false;
+    forget(copy.id);
+    writer_.remove(prompt_name(copy.donor.tenant, copy.id));  // behind what is being written
+    return true;
+  });
+  others += std::erase_if(found_, [&](const FoundPrompt& found) {
+    if (!which(shown(found.prompt))) return false;
+    discard(found);
+    return true;
+  });
+  forgotten_.push_back({seconds_now(), which});
+  if (forgotten_.size() > kMaxForgotten) forgotten_.pop_front();
+  return std::ssize(listed) + static_cast<int64_t>(others);
+}
+
+bool DonorTier::was_forgotten(const PromptRecord& prompt) const {
+  return std::any_of(forgotten_.begin(), forgotten_.end(), [&](const Forgotten& call) {
+    return static_cast<double>(prompt.time) <= call.time && call.which(shown(prompt));
+  });
+}
+
+// Pieces that are known and that no donor needs go as orphans.
+void DonorTier::discard(const FoundPrompt& found) {
+  const PromptRecord& prompt = found.prompt;
+  writer_.remove(found.blob.name);
+  for (const Hash128& piece : piece_ids(header_.fingerprint, prompt.tenant, prompt.tokens))
+    if (!pieces_.contains(piece)) writer_.remove(rows_name(prompt.tenant, piece));
 }
 
 bool DonorTier::copy_piece(const KvPool& pool) {
@@ -266,6 +345,7 @@ void DonorTier::note(FoundPrompt found) {
   const BlobName& name = found.blob.name;
   PromptRecord& prompt = found.prompt;
   if (entries_.contains(name.id)) return;
+  if (was_forgotten(prompt)) return discard(found);
   std::vector<Hash128> pieces = piece_ids(header_.fingerprint, prompt.tenant, prompt.tokens);
   const bool whole = !store_->exclusive() ||
                      std::all_of(pieces.begin(), pieces.end(),
@@ -274,7 +354,7 @@ void DonorTier::note(FoundPrompt found) {
   const bool old = options_.time_to_live_s > 0 && time < seconds_now() - options_.time_to_live_s;
   const auto tokens = std::ssize(prompt.tokens);
   ResidentDonor donor{.id = std::move(prompt.id), .tokens = std::move(prompt.tokens), .view = {}};
-  const bool needless = groups_[prompt.tenant].donors.find_holder(donor).has_value();
+  const bool needless = has_holder(prompt.tenant, donor);
   if (!whole) ++state_.damaged;
   if (!whole || old || needless) return writer_.remove(name);
   Entry& entry = claim(name.id, prompt.tenant, std::move(pieces), tokens);

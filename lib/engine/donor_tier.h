@@ -14,6 +14,7 @@
 #include "engine/eviction_order.h"
 #include "engine/tier_reader.h"
 #include "engine/tier_writer.h"
+#include "kvs/donor_store.h"
 #include "kvs/donor_tiers.h"
 #include "kvs/kv_view.h"
 
@@ -67,6 +68,10 @@ class DonorTier {
   std::vector<TierDonor> find_near(const std::string& tenant, std::span<const float> embedding);
   bool has_vectors(const std::string& tenant) const;
 
+  /// Removes what is there, on its way there, or found later and older than this call. Returns how
+  /// many of them are known now.
+  int64_t forget_all(const DonorFilter& which);
+
   /// Reads the rows of a donor: results with this number.
   void read(uint64_t fetch, const std::string& tenant, const Hash128& donor);
   std::vector<ReadResult> take_results();
@@ -103,6 +108,10 @@ class DonorTier {
     DonorPartition::Key key = 0;
     EvictionOrder::Item item = -1;  // -1: not in the directory yet
   };
+  struct Forgotten {
+    double time = 0;
+    DonorFilter which;
+  };
   struct Copy {
     uint64_t write = 0;
     Hash128 id;
@@ -118,7 +127,13 @@ class DonorTier {
   void note_pieces(const std::vector<Blob>& pieces);
   void remove_orphans();
   void note(const ReadResult& end);
+  Group* find_group(const std::string& tenant);
+  bool has_holder(const std::string& tenant, const ResidentDonor& donor);
   void forget(const Hash128& id);
+  std::vector<Hash128> listed_ids(const DonorFilter& which);
+  bool was_forgotten(const PromptRecord& prompt) const;
+  void discard(const FoundPrompt& found);
+  void unlist(const Hash128& id, const Entry& entry);
   void release(const std::string& tenant, const Hash128& piece);
   bool make_room();
   int64_t piece_bytes(size_t piece, int64_t tokens) const;
@@ -142,6 +157,7 @@ class DonorTier {
   uint64_t next_write_ = 1;
   std::unordered_map<uint64_t, Copy> writes_;  // without their views
   std::deque<FoundPrompt> found_;
+  std::deque<Forgotten> forgotten_;  // the last few, for prompts that are found later
   std::vector<Blob> listed_;  // pieces of which it is not known yet whether a donor needs them
   size_t dims_ = 0;           // of embeddings; 0: none yet
   TierWriter writer_;         // these two use the others

@@ -84,7 +84,8 @@ bool DonorTiers::has_vectors(const std::string& tenant) const {
                      [&](const auto& tier) { return tier->has_vectors(tenant); });
 }
 
-Prefetch DonorTiers::fetch(const std::string& tenant, std::span<const Offer> chosen) {
+Prefetch DonorTiers::fetch(const DonorLookup& lookup, std::span<const Offer> chosen) {
+  const std::string tenant(lookup.tenant);
   Prefetch prefetch{.deadline = Clock::now() + patience_};
   for (const auto& tier : tiers_) {
     const auto of_tier = [&](const Offer& offer) { return offer.tier == tier.get(); };
@@ -104,7 +105,8 @@ Prefetch DonorTiers::fetch(const std::string& tenant, std::span<const Offer> cho
                         .id = offer.donor.id,
                         .donor = {.id = offer.donor.name,
                                   .tokens = {offer.donor.tokens.begin(), offer.donor.tokens.end()},
-                                  .view = {}}};
+                                  .view = {},
+                                  .owner = std::string(lookup.owner)}};
     prefetch.fetches.push_back(number);
     offer.tier->read(number, tenant, offer.donor.id);
   }
@@ -192,6 +194,19 @@ bool DonorTiers::finish(Clock::time_point deadline) {
     } while (finished && tier->has_copies());
   }
   return finished;
+}
+
+std::vector<ForgottenDonors> DonorTiers::forget(const DonorFilter& which) {
+  std::erase_if(fetches_, [&](const auto& entry) {
+    const Fetch& fetch = entry.second;
+    return which({.id = fetch.donor.id, .tenant = fetch.tenant, .tokens = fetch.donor.tokens});
+  });
+  std::vector<ForgottenDonors> forgotten;
+  for (const auto& tier : tiers_)
+    forgotten.push_back({.place = tier->state().name,
+                         .donors = tier->forget_all(which),
+                         .reachable = tier->reachable()});
+  return forgotten;
 }
 
 std::vector<TierState> DonorTiers::states() const {

@@ -47,7 +47,7 @@ class DonorTiers {
   bool has_vectors(const std::string& tenant) const;
 
   /// Begins to bring the donors of these offers, and counts those tiers that had nothing.
-  Prefetch fetch(const std::string& tenant, std::span<const Offer> chosen);
+  Prefetch fetch(const DonorLookup& lookup, std::span<const Offer> chosen);
   /// Whether some of it is still on its way, and there is time to wait.
   bool arriving(Prefetch& prefetch);
 
@@ -60,6 +60,9 @@ class DonorTiers {
   /// Gives up the rows on their way; false where there are none.
   bool release_fetches();
   bool finish(std::chrono::steady_clock::time_point deadline);
+
+  /// See DonorStore::forget(). What is on its way into memory goes too.
+  std::vector<ForgottenDonors> forget(const DonorFilter& which);
 
   std::vector<TierState> states() const;
   std::vector<std::string> take_warnings();

@@ -24,9 +24,25 @@ void EditedPrompts::add(PromptRecord prompt, std::vector<ArchivedPiece> pieces) 
   EvictionOrder::Terms terms = held_.terms(everyone ? nullptr : &prompt.tenant, all, 1);
   terms.drop = [this, key] { entries_.erase(key); };
   entries_.emplace(key, Entry{.id = std::move(prompt.id),
+                              .tenant = everyone ? "" : prompt.tenant,
+                              .everyone = everyone,
                               .tokens = std::move(prompt.tokens),
                               .pieces = std::move(pieces),
                               .item = held_.order.add(std::move(terms))});
+}
+
+int64_t EditedPrompts::forget(const DonorFilter& which) {
+  const size_t count = std::erase_if(entries_, [&](const auto& item) {
+    const Entry& entry = item.second;
+    if (!which({.id = entry.id,
+                .tenant = entry.tenant,
+                .everyone = entry.everyone,
+                .tokens = entry.tokens}))
+      return false;
+    held_.order.remove(entry.item);
+    return true;
+  });
+  return static_cast<int64_t>(count);
 }
 
 void EditedPrompts::find(const DonorLookup& lookup, std::vector<ReuseDonor>& found) {

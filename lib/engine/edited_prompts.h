@@ -26,9 +26,14 @@ class EditedPrompts {
   /// tenant has, else what everyone has.
   void find(const DonorLookup& lookup, std::vector<ReuseDonor>& found);
 
+  /// See DonorStore::forget(). Returns how many went.
+  int64_t forget(const DonorFilter& which);
+
  private:
   struct Entry {
     std::string id;
+    std::string tenant;
+    bool everyone = false;
     std::vector<int32_t> tokens;
     std::vector<ArchivedPiece> pieces;
     EvictionOrder::Item item = -1;

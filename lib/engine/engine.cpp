@@ -186,7 +186,8 @@ void Engine::Impl::check(const Task& task) const {
 Prefetch Engine::Impl::prefetch(const Task& task) {
   if (task.reuse.mode == ReuseMode::off || task.reuse.policy == Policy::full) return {};
   try {
-    return donors.prefetch({.tokens = task.tokens, .tenant = task.tenant}, task.reuse);
+    return donors.prefetch({.tokens = task.tokens, .tenant = task.tenant, .owner = task.owner},
+                           task.reuse);
   } catch (const Error&) {
     return {};  // what is wrong is said where donors are looked for
   }
@@ -329,13 +330,16 @@ void Engine::Impl::keep_rows(const Sequence& sequence) {
   std::vector<int32_t> tokens = sequence.tokens_in_view();
   const int depth = sequence.report.depth;
   if (!task.conversation.empty())
-    donors.keep_conversation(
-        {.tokens = tokens, .tenant = task.tenant, .conversation = task.conversation}, view, depth);
+    donors.keep_conversation({.tokens = tokens,
+                              .tenant = task.tenant,
+                              .conversation = task.conversation,
+                              .owner = task.owner},
+                             view, depth);
   if (task.exactify && view.exact_rows() < view.size())
-    exactifier.add({task.id, task.tenant, task.conversation, tokens});
+    exactifier.add({task.id, task.tenant, task.conversation, tokens, task.owner});
   if (!task.store) return;
   donors.add_to_tiers(task.id, task.tenant, tokens, view);
-  donors.add(task.id, task.tenant, std::move(tokens), view, depth);
+  donors.add(task.id, task.tenant, std::move(tokens), view, depth, task.owner);
 }
 
 // Stores what finished sequences computed, answers and forgets them.

@@ -8,12 +8,18 @@ namespace kvs {
 EvictionOrder::Item EvictionOrder::add(Terms terms) {
   const Item item = next_++;
   Entry& entry = entries_.emplace(item, Entry{.terms = std::move(terms)}).first->second;
-  owners_[entry.terms.owner].blocks += entry.terms.blocks;
+  Owner& owner = owners_[entry.terms.owner];
+  owner.blocks += entry.terms.blocks;
   if (entry.terms.pinned)
-    pinned_blocks_ += entry.terms.blocks;
+    count_pinned(owner, entry.terms.blocks);
   else
     enqueue(item, entry);
   return item;
+}
+
+void EvictionOrder::count_pinned(Owner& owner, int64_t blocks) {
+  owner.pinned_blocks += blocks;
+  pinned_blocks_ += blocks;
 }
 
 void EvictionOrder::enqueue(Item item, Entry& entry) {
@@ -30,7 +36,7 @@ void EvictionOrder::remove(Item item) {
   const auto owner = owners_.find(entry.terms.owner);
   owner->second.blocks -= entry.terms.blocks;
   owner->second.queue.erase({entry.priority, item});
-  if (entry.terms.pinned) pinned_blocks_ -= entry.terms.blocks;
+  if (entry.terms.pinned) count_pinned(owner->second, -entry.terms.blocks);
   if (owner->second.blocks == 0) owners_.erase(owner);
   entries_.erase(at);
 }
@@ -47,8 +53,9 @@ void EvictionOrder::pin(Item item) {
   Entry& entry = entries_.at(item);
   if (entry.terms.pinned) return;
   entry.terms.pinned = true;
-  pinned_blocks_ += entry.terms.blocks;
-  owners_.at(entry.terms.owner).queue.erase({entry.priority, item});
+  Owner& owner = owners_.at(entry.terms.owner);
+  count_pinned(owner, entry.terms.blocks);
+  owner.queue.erase({entry.priority, item});
 }
 
 void EvictionOrder::drop(Item item) {
@@ -72,8 +79,41 @@ bool EvictionOrder::evict(int64_t lookup) {
   for (auto& [name, owner] : owners_) largest_first.push_back(&owner);
   std::stable_sort(largest_first.begin(), largest_first.end(),
                    [](const Owner* a, const Owner* b) { return a->blocks > b->blocks; });
-  return std::any_of(largest_first.begin(), largest_first.end(),
-                     [&](Owner* owner) { return evict_of(*owner, lookup); });
+  const bool found = std::any_of(largest_first.begin(), largest_first.end(),
+                                 [&](Owner* owner) { return evict_of(*owner, lookup); });
+  evictions_.room += found ? 1 : 0;
+  return found;
+}
+
+bool EvictionOrder::may_hold(const std::string& owner, int64_t blocks) const {
+  const auto limit = limits_.find(owner);
+  if (limit == limits_.end()) return true;
+  const auto held = owners_.find(owner);
+  return blocks + (held == owners_.end() ? 0 : held->second.pinned_blocks) <= limit->second;
+}
+
+// The owner is looked up each time: it goes with its last item.
+bool EvictionOrder::make_room_for(const std::string& owner, int64_t blocks, int64_t lookup) {
+  if (!may_hold(owner, blocks)) return false;
+  const auto limit = limits_.find(owner);
+  if (limit == limits_.end()) return true;
+  for (auto held = owners_.find(owner); held != owners_.end(); held = owners_.find(owner)) {
+    if (held->second.blocks + blocks <= limit->second) break;
+    if (!evict_of(held->second, lookup)) return false;
+    ++evictions_.quota;
+  }
+  return true;
+}
+
+void EvictionOrder::trim(int64_t lookup) {
+  for (const auto& [owner, blocks] : limits_) {
+    auto held = owners_.find(owner);
+    while (held != owners_.end() && held->second.blocks > blocks &&
+           evict_of(held->second, lookup)) {
+      ++evictions_.quota;
+      held = owners_.find(owner);
+    }
+  }
 }
 
 void EvictionOrder::expire(double before) {
@@ -83,6 +123,7 @@ void EvictionOrder::expire(double before) {
     if (!entry.terms.pinned) old.push_back(item);
   }
   for (const Item item : old) drop(item);
+  evictions_.age += std::ssize(old);
 }
 
 }  // namespace kvs

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "kvs/donor_store.h"
+
 namespace kvs {
 
 /// Which of the things held in memory goes when room is needed, and which have been held too long.
@@ -18,7 +20,10 @@ namespace kvs {
 /// the clock being the owner's: the priority of what went last. The lowest goes; so what is cheap
 /// to make again, large, seldom used or unused for long goes first. Source: Cherkasova 1998,
 /// "Improving WWW Proxies Performance with Greedy-Dual-Size-Frequency Caching Policy" (HPL-98-69),
-/// section 3. Not thread-safe.
+/// section 3.
+///
+/// An owner's limit counts beside that: what would exceed it takes the place of the owner's own
+/// items, in the same order. Not thread-safe.
 class EvictionOrder {
  public:
   using Item = int64_t;  ///< ascending with the time of adding, never given out twice
@@ -50,6 +55,21 @@ class EvictionOrder {
   /// Drops one item that no look-up from number `lookup` on has pointed to; false where there is
   /// none.
   bool evict(int64_t lookup);
+
+  /// What each of these owners may hold, in blocks, in place of all earlier limits; nothing goes
+  /// yet.
+  void set_limits(std::map<std::string, int64_t> blocks) { limits_ = std::move(blocks); }
+  /// Whether so many blocks fit into the owner's limit beside what is pinned.
+  bool may_hold(const std::string& owner, int64_t blocks) const;
+  /// Drops the owner's items until so many blocks more fit into its limit; false where those that
+  /// may go are not enough.
+  bool make_room_for(const std::string& owner, int64_t blocks, int64_t lookup);
+  /// Drops what owners hold beyond their limits.
+  void trim(int64_t lookup);
+
+  /// What was dropped since the start.
+  const DonorEvictions& evictions() const { return evictions_; }
+
   /// Drops all items added before the given time.
   void expire(double before);
 
@@ -62,9 +82,11 @@ class EvictionOrder {
   struct Owner {
     double clock = 0;
     int64_t blocks = 0;
+    int64_t pinned_blocks = 0;
     std::set<std::pair<double, Item>> queue;  // by priority; not the pinned ones
   };
 
+  void count_pinned(Owner& owner, int64_t blocks);
   void enqueue(Item item, Entry& entry);
   void drop(Item item);
   bool evict_of(Owner& owner, int64_t lookup);
@@ -73,6 +95,8 @@ class EvictionOrder {
   int64_t pinned_blocks_ = 0;
   std::map<Item, Entry> entries_;
   std::map<std::string, Owner> owners_;
+  std::map<std::string, int64_t> limits_;  // blocks
+  DonorEvictions evictions_;
 };
 
 }  // namespace kvs

@@ -93,11 +93,15 @@ void Exactifier::finish() {
   Running run = *std::exchange(running_, std::nullopt);
   ++done_.texts;
   const KvView& view = run.view.top();
-  donors_.go_on_over(
-      {.tokens = run.text.tokens, .tenant = run.text.tenant, .conversation = run.text.conversation},
-      view);
-  donors_.add_to_tiers(run.text.id, run.text.tenant, run.text.tokens, view);
-  donors_.add(std::move(run.text.id), run.text.tenant, std::move(run.text.tokens), view);
+  InexactText& text = run.text;
+  donors_.go_on_over({.tokens = text.tokens,
+                      .tenant = text.tenant,
+                      .conversation = text.conversation,
+                      .owner = text.owner},
+                     view);
+  donors_.add_to_tiers(text.id, text.tenant, text.tokens, view);
+  donors_.add(std::move(text.id), text.tenant, std::move(text.tokens), view,
+              DonorStore::kUnknownDepth, text.owner);
 }
 
 void Exactifier::pause() {
@@ -106,7 +110,8 @@ void Exactifier::pause() {
   KvView done;
   done.append_shared(run.view.top(), 0, run.next, true);
   std::vector<int32_t> tokens(run.text.tokens.begin(), run.text.tokens.begin() + run.next);
-  donors_.add(run.text.id, run.text.tenant, std::move(tokens), done);
+  donors_.add(run.text.id, run.text.tenant, std::move(tokens), done, DonorStore::kUnknownDepth,
+              run.text.owner);
   waiting_.push_front(std::move(run.text));
 }
 

@@ -88,6 +88,7 @@ void IndexedDonors::load(ReuseDonor& candidate) {
     const bool everyone = entry.donor.visibility == Visibility::everyone;
     EvictionOrder::Terms terms =
         held_.terms(everyone ? nullptr : &entry.donor.tenant, entry.view, kLoadCost);
+    held_.order.make_room_for(terms.owner, terms.blocks, held_.lookup);
     terms.drop = [this, &entry] {
       rows_.forget();  // or the records would keep the blocks
       entry.view = KvView();

@@ -13,10 +13,10 @@ double Residency::now() const {
   return std::chrono::duration<double>(time).count();
 }
 
-EvictionOrder::Terms Residency::terms(const std::string* tenant, const KvView& view,
+EvictionOrder::Terms Residency::terms(const std::string* owner, const KvView& view,
                                       double share) const {
   const auto rows = static_cast<double>(view.size());
-  return {.owner = tenant ? "tenant " + *tenant : "everyone",
+  return {.owner = owner ? name_of(*owner) : "everyone",
           .cost = share * rows * (1 + rows / 2 / options.doubling_tokens),
           .blocks = std::max<int64_t>(1, view.block_count()),
           .added = now()};

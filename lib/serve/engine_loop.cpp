@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <future>
 #include <iterator>
 #include <optional>
 #include <span>
 #include <utility>
+
+#include "kvs/error.h"
 
 namespace kvs {
 namespace {
@@ -73,6 +76,44 @@ bool EngineLoop::submit(std::vector<Job> jobs) {
   return true;
 }
 
+void EngineLoop::set_quotas(std::map<std::string, int64_t> bytes) {
+  ask([this, bytes = std::move(bytes)] {
+    if (!failed_) engine_.donors().set_quotas(bytes);
+  });
+}
+
+std::optional<std::vector<ForgottenDonors>> EngineLoop::forget(DonorFilter which) {
+  using Work = std::packaged_task<std::vector<ForgottenDonors>()>;
+  const auto work = std::make_shared<Work>([this, which = std::move(which)] {
+    if (failed_) fail(ErrorKind::device, "the engine has failed");
+    std::vector<ForgottenDonors> forgotten = engine_.donors().forget(which);
+    publish();  // whoever looks next finds them gone
+    return forgotten;
+  });
+  std::future<std::vector<ForgottenDonors>> forgotten = work->get_future();
+  if (!ask([work] { (*work)(); })) return std::nullopt;
+  return forgotten.get();
+}
+
+bool EngineLoop::ask(std::function<void()> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_) return false;
+    asked_.push_back(std::move(work));
+  }
+  wake_.notify_all();
+  return true;
+}
+
+void EngineLoop::do_asked() {
+  std::vector<std::function<void()>> asked;
+  {
+    const std::lock_guard lock(mutex_);
+    asked.swap(asked_);
+  }
+  for (const std::function<void()>& work : asked) work();
+}
+
 LoopState EngineLoop::state() const {
   const std::lock_guard lock(mutex_);
   LoopState state = state_;
@@ -86,16 +127,18 @@ void EngineLoop::run() {
       std::unique_lock lock(mutex_);
       // What the tiers are to do or have to say is seen soon in any case.
       wake_.wait_for(lock, copying_ ? kCopyPause : kIdlePause, [&] {
-        return stop_ || !inbox_.empty() || !waiting_.empty() || !active_.empty();
+        return stop_ || !inbox_.empty() || !asked_.empty() || !waiting_.empty() || !active_.empty();
       });
       if (stop_) break;
     }
+    do_asked();
     take_jobs();
     drop_unwanted();
     begin_jobs();
     step();
     publish();
   }
+  do_asked();  // somebody waits for it
   take_jobs();
   while (!failed_ && !active_.empty()) step();  // nobody is wanted any more: they end at once
   if (!failed_) engine_.donors().finish_tiers(kFinish);
@@ -155,6 +198,11 @@ void EngineLoop::let_followers_go(Ticket leader) {
   }
 }
 
+void EngineLoop::note_new_donor(const std::string& partition) {
+  for (auto& [ticket, waiting] : waiting_)
+    if (waiting.job.task.tenant == partition) waiting.stale = true;
+}
+
 // A few at a time, because each look at the donors keeps the answers waiting that are under way;
 // until a job's turn to be looked at comes, it counts as if nothing could be reused.
 void EngineLoop::estimate_some() {
@@ -165,8 +213,7 @@ void EngineLoop::estimate_some() {
   for (size_t seen = 0; seen < waiting_.size() && estimates < kAtATime; ++seen) {
     if (next == waiting_.end()) next = waiting_.begin();
     auto& [ticket, waiting] = *next++;
-    const int64_t added = added_[waiting.job.task.tenant];
-    if (std::exchange(waiting.looked, added) == added) continue;
+    if (!std::exchange(waiting.stale, false)) continue;
     order_.expect(ticket, rows_to_compute(waiting.job.task));
     estimated_ = ticket;
     ++estimates;
@@ -208,7 +255,7 @@ void EngineLoop::end(std::list<Active>::iterator active, Response response) {
   const ReuseReport& reuse = response.reuse;
   const int64_t work = reuse.recomputed + reuse.computed + 2 * std::ssize(response.tokens);
   order_.correct(active->job.tenant, work - active->work);
-  if (active->job.task.store) ++added_[active->job.task.tenant];
+  if (active->job.task.store) note_new_donor(active->job.task.tenant);
   let_followers_go(active->ticket);
   active->job.channel->finish(active->job.choice, std::move(response));
   reserved_ -= active->blocks;
@@ -233,8 +280,9 @@ Task EngineLoop::task_of(std::list<Active>::iterator active) {
     const Task& own = active->job.task;
     active->in_prompt = false;
     if (own.store) {
-      engine_.donors().add(own.id, own.tenant, own.tokens, view.top());
-      ++added_[own.tenant];
+      engine_.donors().add(own.id, own.tenant, own.tokens, view.top(), DonorStore::kUnknownDepth,
+                           own.owner);
+      note_new_donor(own.tenant);
     }
     let_followers_go(active->ticket);
   };
@@ -275,6 +323,7 @@ void EngineLoop::publish() {
   state_.blocks_in_use = engine_.pool().blocks_in_use();
   state_.max_blocks = engine_.pool().max_blocks();
   state_.donors = engine_.donors().size();
+  state_.evictions = engine_.donors().evictions();
   state_.tiers = engine_.donors().tiers();
   state_.failed = failed_;
 }

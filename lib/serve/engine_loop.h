@@ -8,10 +8,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 #include "kvs/engine.h"
@@ -36,6 +36,7 @@ struct LoopState {
   int64_t blocks_in_use = 0;
   int64_t max_blocks = 0;
   int64_t donors = 0;
+  DonorEvictions evictions{};
   std::vector<TierState> tiers{};
   bool failed = false;  ///< a forward pass failed; nothing is answered any more
 };
@@ -67,6 +68,13 @@ class EngineLoop {
   /// tasks must have passed Engine::check().
   bool submit(std::vector<Job> jobs);
 
+  /// DonorStore::set_quotas(), between two passes from here on.
+  void set_quotas(std::map<std::string, int64_t> bytes);
+
+  /// DonorStore::forget(), between two passes: waits for it. Nothing where the loop has stopped;
+  /// throws Error(device) where the engine has failed. Prompts under way may leave donors later.
+  std::optional<std::vector<ForgottenDonors>> forget(DonorFilter which);
+
   LoopState state() const;
 
  private:
@@ -75,7 +83,7 @@ class EngineLoop {
     Job job;
     Ticket leader = 0;    // for whose rows it waits; 0: none's
     bool waited = false;  // for a leader
-    int64_t looked = -1;  // at how many donors of its partition its work was estimated
+    bool stale = true;    // its work is to be estimated, with the donors there are now
   };
   struct Active {
     Job job;
@@ -86,11 +94,14 @@ class EngineLoop {
   };
 
   void run();
+  bool ask(std::function<void()> work);
+  void do_asked();
   void take_jobs();
   void drop_unwanted();
   void begin_jobs();
   void follow(Ticket ticket, Waiting& waiting, const Active& leader);
   void let_followers_go(Ticket leader);
+  void note_new_donor(const std::string& partition);
   void estimate_some();
   int64_t rows_to_compute(const Task& task);
   int64_t blocks_needed(const Task& task) const;
@@ -103,10 +114,11 @@ class EngineLoop {
 
   Engine& engine_;
   Options options_;
-  mutable std::mutex mutex_;  // guards inbox_, queued_, state_ and stop_
+  mutable std::mutex mutex_;  // guards inbox_, asked_, queued_, state_ and stop_
   std::condition_variable wake_;
   std::vector<Job> inbox_;
-  int64_t queued_ = 0;  // jobs not begun
+  std::vector<std::function<void()>> asked_;  // to be done in the thread
+  int64_t queued_ = 0;                        // jobs not begun
   LoopState state_;
   bool stop_ = false;
   std::atomic<bool> ending_ = false;
@@ -114,8 +126,7 @@ class EngineLoop {
   // The thread's own.
   std::map<Ticket, Waiting> waiting_;
   TurnOrder order_;
-  Ticket estimated_ = 0;                            // last
-  std::unordered_map<std::string, int64_t> added_;  // donors, by partition
+  Ticket estimated_ = 0;  // last
   std::list<Active> active_;
   int64_t reserved_ = 0;  // blocks
   bool failed_ = false;

@@ -32,6 +32,13 @@ std::string random_id() {
   return fmt::format("{:08x}{:08x}", random(), random());
 }
 
+bool is_local(const httplib::Request& request) {
+  for (const char* header : {"Forwarded", "X-Forwarded-For", "X-Real-IP"})
+    if (request.has_header(header)) return false;
+  return request.remote_addr == "127.0.0.1" || request.remote_addr == "::1" ||
+         request.remote_addr == "::ffff:127.0.0.1";
+}
+
 std::string bearer_key(const httplib::Request& request) {
   constexpr std::string_view kScheme = "Bearer ";
   const std::string value = request.get_header_value("Authorization");

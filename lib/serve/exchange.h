@@ -25,6 +25,9 @@ struct Exchange {
 /// 16 random hexadecimal digits.
 std::string random_id();
 
+/// Whether whoever asks is on this machine. A proxy there speaks for somebody else.
+bool is_local(const httplib::Request& request);
+
 /// The key of "Authorization: Bearer KEY", or nothing.
 std::string bearer_key(const httplib::Request& request);
 

@@ -63,6 +63,7 @@ std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRe
       Task task{.id = donor_id(exchange.caller, id),
                 .tokens = tokens,
                 .tenant = exchange.caller.partition(request.cache_salt),
+                .owner = exchange.caller.tenant,
                 .max_tokens = std::min<int64_t>(request.max_tokens,
                                                 context - static_cast<int64_t>(tokens.size())),
                 .sampling = request.sampling,

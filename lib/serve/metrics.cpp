@@ -70,6 +70,10 @@ std::string of_state(const LoopState& state) {
                 state.blocks_in_use) +
          single("kvshare_kv_blocks", "Blocks there may be", "gauge", state.max_blocks) +
          single("kvshare_donors", "Prompts whose rows are kept", "gauge", state.donors) +
+         by_label("kvshare_evicted_donors_total", "Donors given up in memory, by reason", "reason",
+                  {{"age", state.evictions.age},
+                   {"quota", state.evictions.quota},
+                   {"room", state.evictions.room}}) +
          of_tiers(state.tiers);
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kMaxPathBytes = 1024;
 constexpr const char* kRequestId = "x-request-id";
+constexpr const char* kDonors = "/v1/kvshare/donors";
 
 using Clock = std::chrono::steady_clock;
 
@@ -45,7 +46,8 @@ Refusal failure(int status) {
 
 // These look for themselves whom they answer.
 bool is_public(const std::string& path) {
-  return path == "/" || path == "/health" || path == "/ready" || path == "/metrics";
+  return path == "/" || path == "/health" || path == "/ready" || path == "/metrics" ||
+         path == kDonors;
 }
 
 // For the metrics, where a client's words have no place.
@@ -80,7 +82,13 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
                          }}),
       listener_(options_) {
   add_routes();
+  loop_.set_quotas(tenants_.memory_quotas());
   listener_.start();
+}
+
+void Service::reload_keys() {
+  tenants_.reload();
+  loop_.set_quotas(tenants_.memory_quotas());
 }
 
 // Answers end first, and are given time to say so: the listener cuts streams off when it goes.
@@ -99,6 +107,7 @@ void Service::add_routes() {
   add("GET", "/v1/models/(.+)", &Service::show_model);
   add("POST", "/tokenize", &Service::tokenize);
   add("POST", "/detokenize", &Service::detokenize);
+  add("DELETE", kDonors, &Service::delete_donors);
   add("GET", "/", &Service::page);
   add("GET", "/health", &Service::health);
   add("GET", "/ready", &Service::ready);
@@ -121,6 +130,8 @@ void Service::add(const char* method, const char* path, Route route) {
   };
   if (std::string_view(method) == "GET")
     listener_.Get(path, handler);
+  else if (std::string_view(method) == "DELETE")
+    listener_.Delete(path, handler);
   else
     listener_.Post(path, handler);
 }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ class Service : public HttpServer {
   ~Service() override;
 
   int port() const override { return listener_.port(); }
-  void reload_keys() override { tenants_.reload(); }
+  void reload_keys() override;
   bool drain(std::chrono::milliseconds timeout) override;
 
  private:
@@ -58,6 +59,10 @@ class Service : public HttpServer {
   void detokenize(Exchange& exchange);
   Json model_entry(const std::string& id) const;
   void require_model(const std::string& name) const;
+
+  // donor_routes.cpp
+  std::optional<std::string> tenant_to_delete(Exchange& exchange);
+  void delete_donors(Exchange& exchange);
 
   // status_routes.cpp
   void health(Exchange& exchange);

@@ -2,17 +2,6 @@
 #include "serve/service.h"
 
 namespace kvs {
-namespace {
-
-// A proxy on this machine speaks for somebody else.
-bool is_local(const httplib::Request& request) {
-  for (const char* header : {"Forwarded", "X-Forwarded-For", "X-Real-IP"})
-    if (request.has_header(header)) return false;
-  return request.remote_addr == "127.0.0.1" || request.remote_addr == "::1" ||
-         request.remote_addr == "::ffff:127.0.0.1";
-}
-
-}  // namespace
 
 void Service::health(Exchange& exchange) {
   const bool failed = loop_.state().failed;

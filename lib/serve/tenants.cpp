@@ -17,7 +17,9 @@ namespace {
 constexpr size_t kMaxKeys = 1 << 20;
 constexpr size_t kMaxLineBytes = 1024;
 constexpr size_t kMaxNameBytes = 64;
-constexpr int kMaxRate = 1'000'000;  // requests a minute
+constexpr int kMaxRate = 1'000'000;     // requests a minute
+constexpr int kMaxMemory = 1 << 24;     // MiB
+constexpr int64_t kMebibyte = 1 << 20;  // bytes
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= kMaxNameBytes &&
@@ -36,54 +38,52 @@ bool is_digest(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isxdigit(c); });
 }
 
-// 0 where it is none.
-int find_rate(std::string_view text) {
-  int rate = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  return whole && rate > 0 && rate <= kMaxRate ? rate : 0;
+// The number behind `name`, from 1 to `most`; 0 where the word is none of these.
+int find_number(std::string_view word, std::string_view name, int most) {
+  if (!word.starts_with(name)) return 0;
+  word.remove_prefix(name.size());
+  int number = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+  const bool whole = error == std::errc() && end == word.data() + word.size();
+  return whole && number > 0 && number <= most ? number : 0;
 }
 
-std::pair<std::string, Caller> read_line(const std::string& line, const std::string& where) {
-  std::istringstream words(line);
-  std::string digest, word;
+// What a line of the file says.
+struct Line {
+  std::string digest;
   Caller caller;
-  words >> digest >> caller.tenant;
-  if (!is_digest(digest))
-    fail(ErrorKind::format, "{}: expected the SHA-256 of a key in 64 hexadecimal digits", where);
-  if (!is_name(caller.tenant))
-    fail(ErrorKind::format, "{}: expected a tenant's name behind the key's hash", where);
-  while (words >> word) {
-    if (word == "metrics")
-      caller.may_read_metrics = true;
-    else if (word.starts_with("group=") && is_name(word.substr(6)))
-      caller.share_group = word.substr(6);
-    else if (const int rate = word.starts_with("rate=") ? find_rate(word.substr(5)) : 0; rate > 0)
-      caller.requests_per_minute = rate;
-    else
-      fail(ErrorKind::format, "{}: expected 'group=NAME', 'metrics' or 'rate=N', found '{}'", where,
-           word.substr(0, kMaxNameBytes));
-  }
-  return {lower_case(digest), std::move(caller)};
+  int memory = 0;  // MiB; 0: any
+};
+
+void read_word(const std::string& word, const std::string& where, Line& line) {
+  if (word == "metrics")
+    line.caller.may_read_metrics = true;
+  else if (word == "operator")
+    line.caller.may_read_metrics = line.caller.is_operator = true;
+  else if (word.starts_with("group=") && is_name(word.substr(6)))
+    line.caller.share_group = word.substr(6);
+  else if (const int rate = find_number(word, "rate=", kMaxRate); rate > 0)
+    line.caller.requests_per_minute = rate;
+  else if (const int memory = find_number(word, "memory=", kMaxMemory); memory > 0)
+    line.memory = memory;
+  else
+    fail(ErrorKind::format,
+         "{}: expected 'group=NAME', 'memory=MiB', 'metrics', 'operator' or 'rate=N', found '{}'",
+         where, word.substr(0, kMaxNameBytes));
 }
 
-auto read_keys(const std::filesystem::path& path) {
-  std::unordered_map<std::string, Caller> callers;
-  std::ifstream file(path);
-  if (!file) fail(ErrorKind::io, "{}: cannot open: {}", path.string(), std::strerror(errno));
-  std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
-    const std::string where = fmt::format("{}:{}", path.string(), number);
-    if (line.find_first_not_of(" \t\r") == std::string::npos || line[0] == '#') continue;
-    if (line.size() > kMaxLineBytes || callers.size() == kMaxKeys)
-      fail(ErrorKind::format, "{}: more than {} bytes in a line, or {} keys", where, kMaxLineBytes,
-           kMaxKeys);
-    auto [digest, caller] = read_line(line, where);
-    if (!callers.emplace(std::move(digest), std::move(caller)).second)
-      fail(ErrorKind::format, "{}: this key is listed before", where);
-  }
-  if (file.bad()) fail(ErrorKind::io, "{}: cannot be read", path.string());
-  return callers;
+Line read_line(const std::string& text, const std::string& where) {
+  std::istringstream words(text);
+  std::string word;
+  Line line;
+  words >> line.digest >> line.caller.tenant;
+  if (!is_digest(line.digest))
+    fail(ErrorKind::format, "{}: expected the SHA-256 of a key in 64 hexadecimal digits", where);
+  if (!is_name(line.caller.tenant))
+    fail(ErrorKind::format, "{}: expected a tenant's name behind the key's hash", where);
+  while (words >> word) read_word(word, where, line);
+  line.digest = lower_case(line.digest);
+  return line;
 }
 
 }  // namespace
@@ -94,26 +94,66 @@ std::string Caller::partition(std::string_view cache_salt) const {
   return share_group.empty() ? tenant : "group:" + share_group;
 }
 
+bool is_of_tenant(std::string_view tenant, std::string_view partition, std::string_view donor_id) {
+  if (partition == tenant || partition.starts_with(fmt::format("salt:{}:", tenant))) return true;
+  return partition.starts_with("group:") && donor_id.starts_with(fmt::format("{}/", tenant));
+}
+
+// A tenant's keys share its memory: two limits would contradict each other.
+void Tenants::add_line(File& file, const std::string& text, const std::string& where) {
+  if (text.size() > kMaxLineBytes || file.callers.size() == kMaxKeys)
+    fail(ErrorKind::format, "{}: more than {} bytes in a line, or {} keys", where, kMaxLineBytes,
+         kMaxKeys);
+  Line line = read_line(text, where);
+  const std::string tenant = line.caller.tenant;
+  if (!file.callers.emplace(std::move(line.digest), std::move(line.caller)).second)
+    fail(ErrorKind::format, "{}: this key is listed before", where);
+  if (line.memory == 0) return;
+  const int64_t quota = line.memory * kMebibyte;
+  const int64_t known = file.memory_quotas.emplace(tenant, quota).first->second;
+  if (known != quota)
+    fail(ErrorKind::format, "{}: tenant '{}' has memory={} already, found memory={}", where, tenant,
+         known / kMebibyte, line.memory);
+}
+
+Tenants::File Tenants::read(const std::filesystem::path& path) {
+  File file;
+  std::ifstream stream(path);
+  if (!stream) fail(ErrorKind::io, "{}: cannot open: {}", path.string(), std::strerror(errno));
+  std::string line;
+  for (int number = 1; std::getline(stream, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos || line[0] == '#') continue;
+    add_line(file, line, fmt::format("{}:{}", path.string(), number));
+  }
+  if (stream.bad()) fail(ErrorKind::io, "{}: cannot be read", path.string());
+  return file;
+}
+
 Tenants::Tenants(std::filesystem::path keys) : path_(std::move(keys)) {
   if (has_keys()) reload();
 }
 
 std::optional<Caller> Tenants::find(std::string_view key) const {
   if (!has_keys()) return Caller{};
-  std::shared_ptr<const Callers> callers;
-  {
-    const std::lock_guard lock(mutex_);
-    callers = callers_;
-  }
-  const auto found = callers->find(sha256_hex(key));
-  return found == callers->end() ? std::nullopt : std::optional(found->second);
+  const std::shared_ptr<const File> file = this->file();
+  const auto found = file->callers.find(sha256_hex(key));
+  return found == file->callers.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::map<std::string, int64_t> Tenants::memory_quotas() const {
+  return has_keys() ? file()->memory_quotas : std::map<std::string, int64_t>();
+}
+
+std::shared_ptr<const Tenants::File> Tenants::file() const {
+  const std::lock_guard lock(mutex_);
+  return file_;
 }
 
 void Tenants::reload() {
   if (!has_keys()) return;
-  auto callers = std::make_shared<const Callers>(read_keys(path_));
+  auto file = std::make_shared<const File>(read(path_));
   const std::lock_guard lock(mutex_);
-  callers_ = std::move(callers);
+  file_ = std::move(file);
 }
 
 }  // namespace kvs

@@ -62,6 +62,10 @@ class HttpScene : public testing::Test {
     return answer_of(client().Get(path, headers));
   }
 
+  Answer remove(const std::string& path, const httplib::Headers& headers = {}) const {
+    return answer_of(client().Delete(path, headers));
+  }
+
   static Answer answer_of(const httplib::Result& result) {
     if (!result) return {};
     const bool is_json = result->get_header_value("Content-Type").starts_with("application/json");

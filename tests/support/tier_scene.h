@@ -72,7 +72,10 @@ class TierScene : public testing::Test {
   /// What a prompt finds in memory when what it can get from the tiers has come.
   static std::vector<ReuseDonor> look_up(Process& process, const std::string& tenant,
                                          const Tokens& prompt, const ReuseOptions& options = {}) {
-    const DonorLookup lookup{.tokens = prompt, .tenant = tenant};
+    return bring_from_tiers(process, {.tokens = prompt, .tenant = tenant}, options);
+  }
+  static std::vector<ReuseDonor> bring_from_tiers(Process& process, const DonorLookup& lookup,
+                                                  const ReuseOptions& options) {
     Prefetch prefetch = process.store.prefetch(lookup, options);
     while (process.store.arriving(prefetch)) {
       process.store.wait_for_tiers(std::chrono::milliseconds(5));

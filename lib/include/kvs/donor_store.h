@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,6 +24,9 @@ struct DonorLookup {
   std::span<const int32_t> tokens;
   std::string_view tenant;
   std::string_view conversation{};
+  /// Whose memory the donors take that come of it (see DonorStore::set_quotas()): where several
+  /// tenants see the same donors, or one tenant keeps some apart. Empty: the tenant's.
+  std::string_view owner{};
 };
 
 /// Donors that are being brought into memory, for one prompt.
@@ -42,15 +46,39 @@ struct DonorStoreOptions {
   std::function<double()> clock{};
 };
 
+/// Donors that were given up in memory.
+struct DonorEvictions {
+  int64_t room = 0;   ///< others needed their room
+  int64_t quota = 0;  ///< their owner had more than its quota
+  int64_t age = 0;    ///< they were too old
+};
+
+/// A donor, as DonorStore::forget() shows it.
+struct KeptDonor {
+  std::string_view id;
+  std::string_view tenant;
+  bool everyone = false;  ///< no tenant's: all may use it
+  std::span<const int32_t> tokens;
+};
+using DonorFilter = std::function<bool(const KeptDonor& donor)>;
+
+/// What went from one place.
+struct ForgottenDonors {
+  std::string place;  ///< "memory" or the name of a tier
+  int64_t donors = 0;
+  bool reachable = true;  ///< a tier that is not keeps what it has: ask again later
+};
+
 /// Earlier prompts and their rows in the pool: what a new prompt can be made from. Finds donors by
 /// exact prefix (tokens are always compared), by fingerprints, and by embedding where the others
 /// find less than half of a prompt. Partitioned by tenant: a look-up sees its tenant's donors and
 /// public ones, nothing else. Not thread-safe.
 ///
-/// Where room is needed, the tenant that holds the most gives first, so that no tenant loses donors
-/// to others while it holds no more than an equal share; of a tenant's donors those go that are
+/// Where room is needed, the owner that holds the most gives first, so that nobody loses donors
+/// to others while it holds no more than an equal share; of an owner's donors those go that are
 /// cheap to compute again for their size, seldom used, or unused for long
 /// (GreedyDual-Size-Frequency; donors on disk are cheap). Blocks that donors share count at each.
+/// Owners are tenants, unless whoever adds a donor says otherwise.
 class KVS_API DonorStore {
  public:
   explicit DonorStore(KvPool& pool, DonorStoreOptions options = {});
@@ -59,8 +87,9 @@ class KVS_API DonorStore {
   /// Keeps a prompt's rows as a donor, sharing the view's blocks: the exact ones, and where
   /// `depth`, that of the approximate ones, allows it, these too. Where another donor can serve all
   /// that it could, nothing is added; what it makes needless in this way goes.
+  /// `owner`: as in DonorLookup.
   void add(std::string id, std::string_view tenant, std::vector<int32_t> tokens, const KvView& view,
-           int depth = kUnknownDepth);
+           int depth = kUnknownDepth, std::string_view owner = {});
   static constexpr int kUnknownDepth = 1 << 30;
 
   /// Keeps a conversation's rows, approximate ones too, for its own next turn only.
@@ -134,6 +163,21 @@ class KVS_API DonorStore {
   /// Gives up donors until the pool has `blocks` free ones; false where giving up all was not
   /// enough. `keep_candidates` spares those that the last find() returned.
   bool make_room(int64_t blocks, bool keep_candidates = false);
+
+  /// Gives up those donors, the pinned ones too, in memory and in the tiers, and conversations. The
+  /// pool zeroes their blocks, at once where no prompt under way uses them. A tier removes its part
+  /// in the background, and what it has not looked at yet when it does; such donors, and those on
+  /// their way into memory, are not counted. An index stays as it is. `which` is kept, with what it
+  /// needs.
+  std::vector<ForgottenDonors> forget(const DonorFilter& which);
+
+  /// How many bytes of KV the donors of each of these owners may take from here on, in place of all
+  /// earlier quotas; others may take any. What exceeds its owner's quota goes at once, and what
+  /// comes later takes the place of the owner's own donors, in the order above; what does not fit
+  /// at all is not added. Pinned donors count and stay. Rows of an index that a prompt is being
+  /// made from may exceed a quota until the next look-up.
+  void set_quotas(const std::map<std::string, int64_t>& bytes);
+  const DonorEvictions& evictions() const;
 
   int64_t size() const;
   /// Of what finds donors, with their tokens; without their rows.

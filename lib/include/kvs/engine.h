@@ -25,6 +25,7 @@ struct Task {
   std::string id;
   std::vector<int32_t> tokens;  ///< at least one
   std::string tenant;
+  std::string owner;  ///< of the donors that come of it, see DonorLookup; "": the tenant
   /// Turns of one conversation may go on over their own approximate rows; "" for none.
   std::string conversation;
   int64_t max_tokens = 128;  ///< 0: the prompt is computed and stored, nothing is generated
@@ -73,6 +74,7 @@ struct InexactText {
   std::string tenant;
   std::string conversation;  ///< that goes on over it; "" for none
   std::vector<int32_t> tokens;
+  std::string owner;  ///< see Task
 };
 
 /// What was computed behind the requests' backs.
