@@ -79,8 +79,9 @@ TEST_F(SmolLm2Reuse, ChangesNothingInExactMode) {
 TEST_F(SmolLm2Reuse, KeepsTheGuardsPromise) {
   const Guard guard = [] {
     const ShippedPolicy& policy = shipped_policies().front();
-    const Json json = Json::parse(policy.text, policy.name);
-    return Guard::from_json(json.get("calibration").get("guard"), policy.name, {});
+    const std::string name(policy.name);
+    const Json json = Json::parse(policy.text, name);
+    return Guard::from_json(json.get("calibration").get("guard"), name, {});
   }();
 
   const Figures kvshare = replay({.policy = Policy::kvshare, .guard = &guard});
