@@ -90,7 +90,7 @@ int run_calibrate_command(const CalibrateCommand& command) {
   const Json calibration = calibrate_guard(sets, command.budgets, command.promise);
   const CostModel costs = open_costs(model.model(), model.kv_type());
   write_file(command.out, policy_file_text(model.model(), model.kv_type(), command.contest.rule,
-                                         model.origin(), costs, calibration));
+                                           model.origin(), costs, calibration));
   if (command.out != "-") write_out(table_of(calibration));
   flush_out();
   const bool accepts = calibration.get("verified").get("accepted").as_int() > 0;

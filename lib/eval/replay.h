@@ -25,7 +25,7 @@ struct Outcome {
 struct FullRun {
   static constexpr int64_t kSteps = 32;  ///< tokens that are compared
 
-  static constexpr size_t kLate = 24;   ///< behind so many, tokens count as late
+  static constexpr size_t kLate = 24;  ///< behind so many, tokens count as late
 
   LayeredView view;                        ///< of the prompt
   std::vector<int32_t> tokens;             ///< of the answer, one fewer than logits
