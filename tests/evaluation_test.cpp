@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 #include <sstream>
 
 #include "support/tiny_model.h"
@@ -21,7 +22,7 @@ double figure(const Json& policy, const char* name) {
 class Evaluation : public testing::Test {
  protected:
   // The same text behind another first line; the last prompt repeats the first, for another tenant.
-  Workload workload(const char* repeating_tenant = "north") {
+  Workload workload(const char* repeating_tenant = "north", int64_t max_tokens = 12) {
     std::istringstream in;
     std::string lines;
     const auto add = [&](const char* name, const char* tenant) {
@@ -35,7 +36,7 @@ class Evaluation : public testing::Test {
     for (const char* name : {"Ben", "Sue and Ann", "Tom"}) add(name, "north");
     add("Ben", repeating_tenant);
     in.str(lines);
-    return read_workload(in, "w.jsonl", "w", prompts, {.max_tokens = 12, .groups = groups});
+    return read_workload(in, "w.jsonl", "w", prompts, {.max_tokens = max_tokens, .groups = groups});
   }
 
   EvaluationOptions options(const std::vector<Policy>& policies) {
@@ -121,25 +122,27 @@ TEST_F(Evaluation, FindsLosslessReuseEqualAndShiftedReuseNot) {
 }
 
 TEST_F(Evaluation, MeasuresTheDivergenceFromTheFullRunsLogits) {
-  const Workload requests = workload();
-  std::vector<double> kl;
+  const Workload requests = workload("north", 32);
+  std::vector<double> kl, late_kl;
   EvaluationOptions naive = options({Policy::naive});
   naive.on_detail = [&](const Json& line) {
-    if (line.get("policy").as_string() == "naive") kl.push_back(figure(line, "kl"));
+    if (line.get("policy").as_string() != "naive") return;
+    kl.push_back(figure(line, "kl"));
+    late_kl.push_back(figure(line, "kl_late"));
   };
-  run(requests, naive);
+  const Json json = run(requests, naive);
 
   // The same by hand, in double: two prompts over one engine, along the first run's answer.
   Engine cold(model.transformer, prompts.tokenizer(), {.max_blocks = 64, .kv_type = DType::f32});
   std::vector<std::vector<float>> full;
-  Task task{.id = "cold", .tokens = requests.requests[1].tokens, .max_tokens = 12};
+  Task task{.id = "cold", .tokens = requests.requests[1].tokens, .max_tokens = 32};
   task.reuse.policy = Policy::full;
   task.on_logits = [&](int64_t, auto row) { full.emplace_back(row.begin(), row.end()); };
   const Response answer = cold.run(task);
 
   Engine warm(model.transformer, prompts.tokenizer(), {.max_blocks = 64, .kv_type = DType::f32});
   warm.run({.id = "donor", .tokens = requests.requests[0].tokens, .max_tokens = 0});
-  double sum = 0;
+  double sum = 0, late_sum = 0;
   task.reuse.policy = Policy::naive;
   task.forced = answer.tokens;
   task.max_tokens = static_cast<int64_t>(full.size());
@@ -147,16 +150,30 @@ TEST_F(Evaluation, MeasuresTheDivergenceFromTheFullRunsLogits) {
     double full_sum = 0, row_sum = 0;
     for (const float logit : full[step]) full_sum += std::exp(double{logit});
     for (const float logit : row) row_sum += std::exp(double{logit});
+    double divergence = 0;
     for (size_t token = 0; token < row.size(); ++token)
-      sum += std::exp(double{full[step][token]}) / full_sum *
-             (full[step][token] - std::log(full_sum) - row[token] + std::log(row_sum));
+      divergence += std::exp(double{full[step][token]}) / full_sum *
+                    (full[step][token] - std::log(full_sum) - row[token] + std::log(row_sum));
+    sum += divergence;
+    if (step >= 24) late_sum += divergence;
   };
   warm.run(task);
 
   ASSERT_EQ(kl.size(), 4u);
   EXPECT_EQ(kl[0], 0);  // without a donor
   EXPECT_GT(kl[1], 1e-5);
-  EXPECT_NEAR(kl[1], sum / static_cast<double>(full.size()), 1e-6);
+  ASSERT_EQ(full.size(), 32u);
+  EXPECT_NEAR(kl[1], sum / 32, 1e-6);
+  EXPECT_GT(late_kl[1], 1e-5);
+  EXPECT_NEAR(late_kl[1], late_sum / 8, 1e-6);
+  EXPECT_NEAR(json.get("policies").as_array().at(1).get("kl").get("late").as_number(),
+              std::accumulate(late_kl.begin(), late_kl.end(), 0.0) / 4, 2e-6);
+}
+
+TEST_F(Evaluation, KnowsNoLateDivergenceOfAShortAnswer) {
+  const Json json = run(workload(), options({Policy::naive}));
+
+  EXPECT_TRUE(json.get("policies").as_array().at(1).get("kl").get("late").is_null());
 }
 
 TEST_F(Evaluation, MakesDonorsOfWholePromptsBehindTheirAnswers) {

@@ -88,6 +88,11 @@ Json rule_to_json(const ReuseOptions& rule, DType kv_type) {
   return json;
 }
 
+std::string text_of(const Json* value) {
+  if (!value) return "of its own";
+  return value->is_string() ? value->as_string() : value->dump();
+}
+
 // Throws Error(mismatch) where the guard was calibrated with another rule.
 void require_rule(const PolicyFile& file, const Json& rule) {
   const Json* calibrated = file.json.find("rule");
@@ -95,9 +100,9 @@ void require_rule(const PolicyFile& file, const Json& rule) {
     fail(ErrorKind::format, "{}: field 'rule' is missing", file.source);
   for (const auto& [name, value] : rule.as_object()) {
     const Json* other = calibrated->find(name);
-    if (!other || other->dump() != value.dump())
+    if (text_of(other) != text_of(&value))
       fail(ErrorKind::mismatch, "{}: expected --{} {} as it was calibrated with, found {}",
-           file.source, name, other ? other->dump() : "of its own", value.dump());
+           file.source, name, text_of(other), text_of(&value));
   }
 }
 

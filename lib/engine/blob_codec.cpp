@@ -106,6 +106,14 @@ Hash128 group_of(std::string_view tenant) {
   return Hasher().add("tenant ").add(tenant).digest();
 }
 
+BlobName rows_name(std::string_view tenant, const Hash128& id) {
+  return {.kind = BlobName::Kind::rows, .group = group_of(tenant), .id = id};
+}
+
+BlobName prompt_name(std::string_view tenant, const Hash128& id) {
+  return {.kind = BlobName::Kind::prompt, .group = group_of(tenant), .id = id};
+}
+
 Bytes encode_blob(const ArchiveHeader& header, const KvRecord& rows) {
   return encode(header, rows);
 }

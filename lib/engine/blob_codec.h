@@ -18,6 +18,8 @@ std::vector<Hash128> piece_ids(std::string_view fingerprint, std::string_view te
 
 /// Where a tenant's blobs are.
 Hash128 group_of(std::string_view tenant);
+BlobName rows_name(std::string_view tenant, const Hash128& id);
+BlobName prompt_name(std::string_view tenant, const Hash128& id);
 
 Bytes encode_blob(const ArchiveHeader& header, const KvRecord& rows);
 Bytes encode_blob(const ArchiveHeader& header, const PromptRecord& prompt);

@@ -13,37 +13,20 @@ namespace {
 constexpr int64_t kMaxWaiting = int64_t{256} << 20;  // bytes of rows that wait to be written
 constexpr size_t kMaxCopies = 64;                    // donors that wait to be copied
 constexpr size_t kMaxDonors = 100'000;
-constexpr size_t kNotedAtOnce = 16;   // each takes some tenths of a millisecond
-constexpr size_t kMaxForgotten = 64;  // calls of forget_all()
+constexpr size_t kNotedAtOnce = 16;  // each takes some tenths of a millisecond
 constexpr int64_t kBlobOverhead = 4096;
 constexpr std::chrono::minutes kFull{1};
-
-double seconds_now() {
-  const auto time = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration<double>(time).count();
-}
 
 bool begins(std::span<const int32_t> text, std::span<const int32_t> start) {
   return start.size() <= text.size() && std::equal(start.begin(), start.end(), text.begin());
 }
 
-BlobName rows_name(const std::string& tenant, const Hash128& id) {
-  return {.kind = BlobName::Kind::rows, .group = group_of(tenant), .id = id};
-}
-
-BlobName prompt_name(const std::string& tenant, const Hash128& id) {
-  return {.kind = BlobName::Kind::prompt, .group = group_of(tenant), .id = id};
-}
-
-KeptDonor shown(const DonorToWrite& donor) {
-  return {.id = donor.id, .tenant = donor.tenant, .tokens = donor.tokens};
-}
-
-KeptDonor shown(const PromptRecord& prompt) {
-  return {.id = prompt.id, .tenant = prompt.tenant, .tokens = prompt.tokens};
-}
-
 }  // namespace
+
+double DonorTier::seconds_now() {
+  const auto time = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(time).count();
+}
 
 DonorTier::DonorTier(std::unique_ptr<BlobStore> store, const ArchiveHeader& header, Options options)
     : options_(std::move(options)),
@@ -176,57 +159,6 @@ void DonorTier::release(const std::string& tenant, const Hash128& id) {
   used_ -= piece->second.bytes;
   pieces_.erase(piece);
   writer_.remove(rows_name(tenant, id));
-}
-
-std::vector<Hash128> DonorTier::listed_ids(const DonorFilter& which) {
-  std::vector<Hash128> ids;
-  for (auto& [tenant, group] : groups_)
-    for (const auto& [key, id] : group.ids) {
-      const ResidentDonor& donor = group.donors.get(key);
-      if (which({.id = donor.id, .tenant = tenant, .tokens = donor.tokens})) ids.push_back(id);
-    }
-  return ids;
-}
-
-// What cannot be removed now stays known, so that it goes when somebody asks again.
-int64_t DonorTier::forget_all(const DonorFilter& which) {
-  take_in();
-  const std::vector<Hash128> listed = reachable() ? listed_ids(which) : std::vector<Hash128>();
-  for (const Hash128& id : listed) forget(id);
-  size_t others = std::erase_if(copies_, [&](const Copy& copy) {
-    if (!which(shown(copy.donor))) return false;
-    forget(copy.id);
-    return true;
-  });
-  others += std::erase_if(writes_, [&](const auto& write) {
-    const Copy& copy = write.second;
-    if (!which(shown(copy.donor))) return false;
-    forget(copy.id);
-    writer_.remove(prompt_name(copy.donor.tenant, copy.id));  // behind what is being written
-    return true;
-  });
-  others += std::erase_if(found_, [&](const FoundPrompt& found) {
-    if (!which(shown(found.prompt))) return false;
-    discard(found);
-    return true;
-  });
-  forgotten_.push_back({seconds_now(), which});
-  if (forgotten_.size() > kMaxForgotten) forgotten_.pop_front();
-  return std::ssize(listed) + static_cast<int64_t>(others);
-}
-
-bool DonorTier::was_forgotten(const PromptRecord& prompt) const {
-  return std::any_of(forgotten_.begin(), forgotten_.end(), [&](const Forgotten& call) {
-    return static_cast<double>(prompt.time) <= call.time && call.which(shown(prompt));
-  });
-}
-
-// Pieces that are known and that no donor needs go as orphans.
-void DonorTier::discard(const FoundPrompt& found) {
-  const PromptRecord& prompt = found.prompt;
-  writer_.remove(found.blob.name);
-  for (const Hash128& piece : piece_ids(header_.fingerprint, prompt.tenant, prompt.tokens))
-    if (!pieces_.contains(piece)) writer_.remove(rows_name(prompt.tenant, piece));
 }
 
 bool DonorTier::copy_piece(const KvPool& pool) {

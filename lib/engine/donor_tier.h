@@ -131,6 +131,7 @@ class DonorTier {
   bool has_holder(const std::string& tenant, const ResidentDonor& donor);
   void forget(const Hash128& id);
   std::vector<Hash128> listed_ids(const DonorFilter& which);
+  static double seconds_now();
   bool was_forgotten(const PromptRecord& prompt) const;
   void discard(const FoundPrompt& found);
   void unlist(const Hash128& id, const Entry& entry);

@@ -24,8 +24,7 @@ struct Outcome {
 /// A full run's logits and the tokens that lead to them.
 struct FullRun {
   static constexpr int64_t kSteps = 32;  ///< tokens that are compared
-
-  static constexpr size_t kLate = 24;  ///< behind so many, tokens count as late
+  static constexpr size_t kLate = 24;    ///< behind so many, tokens count as late
 
   LayeredView view;                        ///< of the prompt
   std::vector<int32_t> tokens;             ///< of the answer, one fewer than logits
