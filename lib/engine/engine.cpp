@@ -12,6 +12,7 @@
 #include "engine/sequence.h"
 #include "engine/step_batch.h"
 #include "kvs/error.h"
+#include "kvs/guard.h"
 
 namespace kvs {
 namespace {
@@ -46,6 +47,20 @@ int64_t blocks_for(int64_t tokens) {
   return (tokens + kBlockTokens - 1) / kBlockTokens + 1;
 }
 
+// What the task asked for, and what the plan decided.
+ReuseOptions options_behind(const Task& task, const ReusePlan& plan) {
+  ReuseOptions options = task.reuse;
+  const bool asks = options.policy == Policy::kvshare && !options.budget && !plan.sure;
+  if (!asks) options.guard = nullptr;
+  options.budget = plan.budget;
+  return options;
+}
+
+bool measures(const Selector& selector, const Task& task, const ReusePlan& plan) {
+  const ReuseOptions options = options_behind(task, plan);
+  return plan.kept() > 0 && selector.measures({task.tokens, plan.spans, options});
+}
+
 constexpr std::chrono::milliseconds kTierWait{5};  // before others may have something to do
 
 // A task that has not begun.
@@ -75,7 +90,7 @@ struct Engine::Impl {
   void prepare(Sequence& sequence);
   void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                         std::span<const ReuseDonor> candidates, const KvView& kept);
-  bool make_room_beside_donors(const Selector& selector, const ReusePlan& plan);
+  bool make_room_beside_donors(const ReusePlan& plan, bool measures);
   void add_rows(Sequence& sequence, StepBatch& batch);
   void consume_logits(const std::vector<Sequence*>& owners);
   void make_room(const Sequence& sequence);
@@ -253,13 +268,13 @@ void Engine::Impl::prepare(Sequence& sequence) {
   report.load_ms += ms_since(start);
 
   const auto selector = make_selector(task.reuse.policy);
-  if (!make_room_beside_donors(*selector, plan)) {  // they go, so that the prompt can be computed
+  if (!make_room_beside_donors(plan, measures(*selector, task, plan))) {  // they go: no room else
     candidates.clear();
     plan = plan_reuse(task.tokens, candidates, task.reuse);
     free_blocks(blocks_for(task.tokens.size()));
   }
   KvView view = build_view(plan, candidates, pool);
-  if (selector->measures() && plan.kept() > 0)
+  if (measures(*selector, task, plan))
     compute_measured(sequence, *selector, plan, candidates, view);
   else
     sequence.start(plan, candidates, std::move(view));
@@ -267,10 +282,10 @@ void Engine::Impl::prepare(Sequence& sequence) {
 }
 
 // For the rows to compute; rules that measure may compute all of them beside the kept ones.
-bool Engine::Impl::make_room_beside_donors(const Selector& selector, const ReusePlan& plan) {
+bool Engine::Impl::make_room_beside_donors(const ReusePlan& plan, bool measures) {
   int64_t rows = 0;
   for (const PlanSpan& span : plan.spans)
-    if (!span.shared() || (selector.measures() && span.kept())) rows += span.count;
+    if (!span.shared() || (measures && span.kept())) rows += span.count;
   return free_blocks(blocks_for(rows), /*keep_candidates=*/true);
 }
 
@@ -285,9 +300,7 @@ bool Engine::Impl::free_blocks(int64_t blocks, bool keep_candidates) {
 void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                                     std::span<const ReuseDonor> candidates, const KvView& kept) {
   const Task& task = sequence.task;
-  ReuseOptions reuse = task.reuse;
-  if (reuse.budget || reuse.policy != Policy::kvshare) reuse.guard = nullptr;  // it was not asked
-  reuse.budget = plan.budget;
+  const ReuseOptions reuse = options_behind(task, plan);
   PromptPass pass(transformer, pool, task.tokens, plan, candidates, kept);
   pass.finish(selector.select_measured({task.tokens, plan.spans, reuse}, pass));
 
@@ -295,8 +308,8 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
   const double share = static_cast<double>(pass.rows_run()) / all;
   const std::vector<float> first_logits = pass.logits();
   mark_recomputed(plan, pass.mostly_computed());
-  if (reuse.guard && plan.kept() == 0) plan.reason = ReuseReason::guard;
   sequence.report.evidence = pass.evidence();
+  if (reuse.guard) plan.budget = reuse.guard->budget_behind(pass.evidence());
   sequence.start_computed(plan, candidates, pass.view(), share);
   sequence.rows_computed();
   if (sequence.needs_logits()) sequence.accept(first_logits);
