@@ -9,6 +9,7 @@
 
 #include "engine/exactifier.h"
 #include "engine/prompt_pass.h"
+#include "engine/publisher.h"
 #include "engine/sequence.h"
 #include "engine/step_batch.h"
 #include "kvs/error.h"
@@ -80,7 +81,8 @@ struct Engine::Impl {
         options(o),
         pool(t.backend(), t.kv_layout(o.kv_type), o.max_blocks),
         donors(pool, with_costs(o.donors, t)),
-        exactifier(transformer, pool, donors, options) {}
+        exactifier(transformer, pool, donors, options),
+        publisher(donors, exactifier, k ? k->bos() : std::nullopt) {}
 
   void check(const Task& task) const;
   std::vector<ReuseDonor> candidates(const Task& task);
@@ -104,6 +106,7 @@ struct Engine::Impl {
   KvPool pool;
   DonorStore donors;
   Exactifier exactifier;
+  Publisher publisher;
   std::deque<Queued> queue;
   std::list<Sequence> active;
   std::vector<float> logits;
@@ -138,7 +141,8 @@ void Engine::exactify(InexactText text) {
 }
 
 bool Engine::exactify_step() {
-  return impl_->active.empty() && impl_->queue.empty() && impl_->exactifier.step();
+  if (!impl_->active.empty() || !impl_->queue.empty()) return false;
+  return impl_->publisher.step() || impl_->exactifier.step();
 }
 
 const BackgroundWork& Engine::background() const {
@@ -351,6 +355,7 @@ void Engine::Impl::keep_rows(const Sequence& sequence) {
   if (task.exactify && view.exact_rows() < view.size())
     exactifier.add({task.id, task.tenant, task.conversation, tokens, task.owner});
   if (!task.store) return;
+  publisher.add(task);
   donors.add_to_tiers(task.id, task.tenant, tokens, view);
   donors.add(task.id, task.tenant, std::move(tokens), view, depth, task.owner);
 }

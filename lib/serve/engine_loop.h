@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -36,6 +37,7 @@ struct LoopState {
   int64_t blocks_in_use = 0;
   int64_t max_blocks = 0;
   int64_t donors = 0;
+  int64_t published = 0;  ///< of the donors
   DonorEvictions evictions{};
   std::vector<TierState> tiers{};
   bool failed = false;  ///< a forward pass failed; nothing is answered any more
@@ -109,6 +111,7 @@ class EngineLoop {
   void end(std::list<Active>::iterator active, Response response);
   Task task_of(std::list<Active>::iterator active);
   void step();
+  std::chrono::milliseconds pause() const;
   void give_up(const std::string& message);
   void publish();
 
@@ -130,7 +133,8 @@ class EngineLoop {
   std::list<Active> active_;
   int64_t reserved_ = 0;  // blocks
   bool failed_ = false;
-  bool copying_ = false;  // rows wait to be copied to a tier
+  bool copying_ = false;    // rows wait to be copied to a tier
+  bool computing_ = false;  // what nobody waits for
   std::thread thread_;
 };
 

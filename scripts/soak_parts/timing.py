@@ -34,7 +34,7 @@ def interval(a: list[float], b: list[float], rng: random.Random) -> tuple[float,
 def serve(options, folder: str) -> Server:
     keys = Path(folder, "keys")
     keys.write_text("".join(hashlib.sha256(name.encode()).hexdigest() + f" {name}\n" for name in TENANTS))
-    return Server(options, "--keys", keys, tenants=TENANTS)
+    return Server(options, "--keys", keys, "--publish-after", 3, tenants=TENANTS)
 
 
 def ask(server: Server, tenant: str, prompt: str) -> tuple[float, dict]:
