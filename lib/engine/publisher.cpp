@@ -33,7 +33,8 @@ bool Publisher::step() {
     std::vector<int32_t> tokens(common.begin(), common.end());
     const bool begins = common.data() == text.tokens.data();
     if (!begins && bos_ == text.tokens.front()) tokens.insert(tokens.begin(), *bos_);
-    exactifier_.add({.id = id_of(tokens),
+    std::string id = id_of(tokens);
+    exactifier_.add({.id = std::move(id),
                      .tenant = std::string(DonorStore::kPublished),
                      .conversation = {},
                      .tokens = std::move(tokens),
