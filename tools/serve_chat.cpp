@@ -128,6 +128,7 @@ class Chat {
     try {
       last_ = server_.engine().run(make_task());
     } catch (const Error& e) {
+      if (e.kind() == ErrorKind::device) throw;  // nothing can be computed any more
       messages_.pop_back();
       return show(fmt::format("{}\n", e.what()));
     }
