@@ -60,7 +60,8 @@ TEST(CostModel, DeclinesReuseUnderKvshareOnly) {
   const std::vector<ReuseDonor> donors{
       {.id = "a", .tokens = other, .exact_rows = 100, .view = &view}};
   const CostModel dear{.ms_per_pass = 1000, .ms_per_row = 1};
-  ReuseOptions options{.policy = Policy::kvshare, .sinks = 0, .halo = 0, .last = 4, .costs = &dear};
+  ReuseOptions options{
+      .policy = Policy::kvshare, .structure = 1, .sinks = 0, .halo = 0, .last = 4, .costs = &dear};
 
   EXPECT_EQ(plan_reuse(tokens, donors, options).reason, ReuseReason::unprofitable);
   EXPECT_EQ(plan_reuse(tokens, donors, options).count(Kind::shifted), 0);

@@ -110,8 +110,13 @@ TEST_F(Stories, CountsFuzzyRowsApartAndWithinTheTenant) {
   fuzzy.run(first);
 
   for (const Policy policy : {Policy::naive, Policy::epic, Policy::kvshare}) {
-    own.reuse = foreign.reuse = {
-        .policy = policy, .budget = 0.1, .sinks = 4, .halo = 4, .last = 4, .fuzzy = 0.9};
+    own.reuse = foreign.reuse = {.policy = policy,
+                                 .budget = 0.1,
+                                 .structure = 0.05,
+                                 .sinks = 4,
+                                 .halo = 4,
+                                 .last = 4,
+                                 .fuzzy = 0.9};
     const ReuseReport mine = fuzzy.run(own).reuse;
     EXPECT_EQ(mine.exact, 20);
     EXPECT_EQ(mine.fuzzy, 1);

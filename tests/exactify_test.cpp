@@ -4,6 +4,7 @@
 
 #include "kvs/engine.h"
 #include "kvs/gguf.h"
+#include "support/kv_rows.h"
 #include "support/tiny_model.h"
 
 namespace kvs::test {
@@ -29,26 +30,12 @@ class Exactify : public testing::Test {
     }
   }
 
-  // Every element of K and V of a view's rows, in the order of layers and positions.
-  static std::vector<float> rows_of(const KvView& view, const KvLayout& layout) {
-    std::vector<float> rows;
-    const int64_t plane = layout.kv_heads * kBlockTokens * layout.head_dim;  // K or V of a layer
-    for (int64_t part = 0; part < 2 * layout.layers * layout.kv_heads; ++part)
-      for (int64_t position = 0; position < view.size(); ++position) {
-        const KvView::Slot slot = view.slot(position);
-        const auto* head = static_cast<const float*>(slot.block) + part * plane / layout.kv_heads;
-        const float* row = head + slot.row * layout.head_dim;
-        rows.insert(rows.end(), row, row + layout.head_dim);
-      }
-    return rows;
-  }
-
   // The rows of a prompt as an engine has them that computes no more than the last one.
   std::vector<float> prompt_rows(Engine& from, Task asked) {
     std::vector<float> rows;
     asked.max_tokens = 0;
     asked.on_prompt = [&](const LayeredView& view) {
-      rows = rows_of(view.top(), from.pool().layout());
+      rows = f32_rows(view.top(), from.pool().layout());
     };
     from.run(asked);
     return rows;

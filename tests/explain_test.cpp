@@ -83,7 +83,8 @@ TEST(Explain, CountsWhatAPolicyWillMeasure) {
   const SourceSpan spans[] = {{0, 20, 0, 0}, {22, 140, 0, 50}};
   const EditScript script = make_script(target, {&length, 1}, spans);
   const auto with = [](Policy policy, double budget) {
-    return ReuseOptions{.policy = policy, .budget = budget, .sinks = 4, .halo = 8, .last = 16};
+    return ReuseOptions{
+        .policy = policy, .budget = budget, .structure = 0.2, .sinks = 4, .halo = 8, .last = 16};
   };
   const auto measured = [&](Policy policy, double budget) {
     return explain_script(target, donors, script, with(policy, budget)).measured;

@@ -36,13 +36,10 @@ std::vector<GuardSample> samples(int count, unsigned seed, double scale = 1) {
   std::vector<GuardSample> made;
   for (int i = 0; i < count; ++i) {
     const ReuseEvidence evidence = evidence_with(edits(random), mass(random));
-    GuardSample sample;
-    for (const double share : {0.02, 0.004}) {
-      const double common = scale * static_cast<double>(evidence.computed) * evidence.kept_mass;
-      sample.attempts.push_back({.evidence = evidence,
-                                 .kl = share * common * noise(random),
-                                 .raised_kl = 0.004 * common * noise(random)});
-    }
+    GuardSample sample{.evidence = evidence};
+    for (const double share : {0.02, 0.004})
+      sample.kl.push_back(scale * share * static_cast<double>(evidence.computed) *
+                          evidence.kept_mass * noise(random));
     made.push_back(sample);
   }
   return made;
@@ -68,19 +65,31 @@ TEST(Guard, KeepsItsPromiseOnPromptsItHasNotSeen) {
 TEST(Guard, ComputesMoreWhereItExpectsMore) {
   const Guard guard = guard_for(samples(400, 1));
 
-  EXPECT_EQ(guard.budget_for(evidence_with(5, 0)), 0);
-  EXPECT_EQ(guard.budget_for(evidence_with(60, 0)), 0.2);
-  EXPECT_EQ(guard.budget_for(evidence_with(5000, 0)), std::nullopt);
+  EXPECT_EQ(guard.budget_for(evidence_with(5, 0))->budget, 0);
+  EXPECT_EQ(guard.budget_for(evidence_with(60, 0))->budget, 0.2);
+  EXPECT_FALSE(guard.budget_for(evidence_with(5000, 0)));
   EXPECT_GT(guard.expect(evidence_with(30, 0), 0), guard.expect(evidence_with(30, 0), 1));
 }
 
-TEST(Guard, LooksAgainBehindTheFirstPass) {
+TEST(Guard, IsSureFarBelowItsLimit) {
+  const Guard guard = guard_for(samples(400, 1));
+  int sure = 0, unsure = 0;
+  for (int64_t edits = 1; edits < 60; ++edits) {
+    const ReuseEvidence evidence = evidence_with(edits, 0);
+    const bool expected = guard.expect(evidence, 0) <= guard.limit() - Guard::kSure;
+    EXPECT_EQ(guard.budget_for(evidence)->sure, expected);
+    expected ? ++sure : ++unsure;
+  }
+  EXPECT_GT(sure, 0);
+  EXPECT_GT(unsure, 0);
+}
+
+TEST(Guard, DecidesBehindTheFirstPass) {
   const Guard guard = guard_for(samples(400, 1));
 
-  EXPECT_EQ(guard.budget_behind(evidence_with(20, 0.01), 0), 0);
-  EXPECT_EQ(guard.budget_behind(evidence_with(20, 0.1), 0), 0.2);
-  EXPECT_EQ(guard.budget_behind(evidence_with(20, 5), 0), std::nullopt);
-  EXPECT_EQ(guard.budget_behind(evidence_with(20, 0.01), 0.1), std::nullopt) << "not known";
+  EXPECT_EQ(guard.budget_behind(evidence_with(20, 0.01)), 0);
+  EXPECT_EQ(guard.budget_behind(evidence_with(20, 0.1)), 0.2);
+  EXPECT_EQ(guard.budget_behind(evidence_with(20, 5)), 0.2);
 }
 
 TEST(Guard, RefusesAllWhereNothingKeepsThePromise) {
@@ -88,7 +97,7 @@ TEST(Guard, RefusesAllWhereNothingKeepsThePromise) {
   const auto unseen = samples(50, 4);
 
   EXPECT_EQ(guard.limit(), -std::numeric_limits<double>::infinity());
-  EXPECT_EQ(guard.budget_for(unseen[0].attempts[0].evidence), std::nullopt);
+  EXPECT_FALSE(guard.budget_for(unseen[0].evidence));
   EXPECT_EQ(guard.judge(unseen, 0.05).accepted, 0);
 }
 
@@ -96,7 +105,7 @@ TEST(Guard, AcceptsAllWhereNothingDrifts) {
   const Guard guard = guard_for(samples(400, 5, /*scale=*/1e-4));
 
   for (const GuardSample& sample : samples(50, 6)) {
-    EXPECT_EQ(guard.budget_for(sample.attempts[0].evidence), 0);
+    EXPECT_EQ(guard.budget_for(sample.evidence)->budget, 0);
   }
   EXPECT_GT(guard.judge(samples(500, 7), 0.05).share_accepted(), 0.97);
 }
@@ -141,17 +150,24 @@ TEST(Guard, NamesWhatItsFileLacks) {
             "p.json: guard: field 'of_counts': expected 1 rows, found 0");
 }
 
-TEST(Guard, SaysWhyNothingIsKeptWhenItRefusesBehindTheFirstPass) {
-  // By the counts all is well, by what is measured nothing is.
+/// An engine whose guard finds ln KL to be `expected` from any counts, and `predicted` from all of
+/// the evidence, with a budget of 0.01; far below its limit with 0.5.
+ReuseReport reuse_under(double expected, double predicted) {
   Json json, trials{Json::Array{}};
-  const Json low(Json::Array{-10}), zero(Json::Array{0});
-  for (int i = 0; i < 100; ++i) trials.push(Json::Array{low, low, low, zero, zero});
-  json.set("budgets", zero);
-  json.set("of_counts", Json::Array{Json(Json::Array{-10, 0, 0, 0, 0, 0, 0})});
-  json.set("of_all", Json::Array{Json(Json::Array{10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})});
-  json.set("of_raised", json.get("of_all"));
+  const Json low(Json::Array{-10, -10}), zeros(Json::Array{0, 0});
+  for (int i = 0; i < 100; ++i) trials.push(Json::Array{low, low, zeros});
+  const auto weights = [](double value, double other, size_t size) {
+    Json::Array first{value}, second{other};
+    first.resize(size, 0);
+    second.resize(size, 0);
+    return Json::Array{Json(first), Json(second)};
+  };
+  json.set("budgets", Json::Array{0.01, 0.5});
+  json.set("of_counts", weights(expected, expected, 7));
+  json.set("of_all", weights(predicted, -10, 12));
   json.set("trials", std::move(trials));
   const Guard guard = Guard::from_json(json, "p.json", {});
+
   TinyModel model(data_path("stories260K.gguf"));
   Engine engine(model.transformer, nullptr, {.max_blocks = 64, .kv_type = DType::f32});
   std::vector<int32_t> tokens(150);
@@ -159,20 +175,36 @@ TEST(Guard, SaysWhyNothingIsKeptWhenItRefusesBehindTheFirstPass) {
   engine.run({.id = "old", .tokens = tokens, .max_tokens = 0});
   std::rotate(tokens.begin(), tokens.begin() + 1, tokens.begin() + 5);
   Task task{.id = "new", .tokens = tokens, .max_tokens = 1};
-  task.reuse = {.policy = Policy::kvshare, .sinks = 2, .halo = 2, .last = 4};
-  ASSERT_GT(engine.run(task).reuse.shifted, 40);  // without a guard
-  task.reuse.guard = &guard;
+  task.reuse = {.policy = Policy::kvshare, .sinks = 2, .halo = 2, .last = 4, .guard = &guard};
+  return engine.run(task).reuse;
+}
 
-  const ReuseReport reuse = engine.run(task).reuse;
+TEST(Guard, SaysBeforeAndBehindTheFirstPassWhatIsComputed) {
+  const double limit = std::log(0.05) - 1.1;
 
-  EXPECT_EQ(reuse.shifted, 0);
-  EXPECT_EQ(reuse.reason, ReuseReason::guard);
+  const ReuseReport sure = reuse_under(limit - 2, limit + 1);
+  EXPECT_GT(sure.shifted, 130);
+  EXPECT_EQ(sure.budget, 0.01);
+  EXPECT_FALSE(sure.evidence.measured);
+
+  const ReuseReport confirmed = reuse_under(limit - 0.5, limit - 0.5);
+  EXPECT_EQ(confirmed.shifted, sure.shifted);
+  EXPECT_EQ(confirmed.budget, 0.01);
+  EXPECT_TRUE(confirmed.evidence.measured);
+
+  const ReuseReport raised = reuse_under(limit - 0.5, limit + 1);
+  EXPECT_LT(raised.shifted, 80);
+  EXPECT_EQ(raised.budget, 0.5);
+
+  const ReuseReport refused = reuse_under(limit + 1, limit - 0.5);
+  EXPECT_EQ(refused.shifted, 0);
+  EXPECT_EQ(refused.reason, ReuseReason::guard);
 }
 
 TEST(Guard, NeedsEnoughSamples) {
   EXPECT_THROW(guard_for(samples(39, 1)), Error);
   auto uneven = samples(80, 1);
-  uneven[3].attempts.pop_back();
+  uneven[3].kl.pop_back();
   EXPECT_THROW(guard_for(uneven), Error);
 }
 

@@ -64,6 +64,17 @@ TEST_F(BadClients, MaySendLargeBodiesUpToTheLimit) {
   expect_alive();
 }
 
+TEST_F(BadClients, AreToldBeforeTheySendWhatIsTooLarge) {
+  RawClient large(server->port()), fitting(server->port());
+  large.send(head("/v1/completions", 12 * kMega, "Expect: 100-continue\r\n"));
+  fitting.send(head("/v1/completions", 2, "Expect: 100-continue\r\n"));
+
+  EXPECT_TRUE(large.receive().starts_with("HTTP/1.1 413"));
+  EXPECT_TRUE(fitting.receive("\r\n\r\n").starts_with("HTTP/1.1 100"));
+  fitting.send("{}");
+  EXPECT_NE(fitting.receive("missing").find("HTTP/1.1 400"), std::string::npos);
+}
+
 TEST_F(BadClients, CannotHideALargeBodyInChunks) {
   start({.max_body_bytes = kMega});
   RawClient client(server->port());

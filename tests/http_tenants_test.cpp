@@ -1,4 +1,5 @@
 #include <mutex>
+#include <thread>
 
 #include "base/sha256.h"
 #include "support/http_scene.h"
@@ -18,7 +19,7 @@ class TenantsOfAServer : public HttpScene {
                 {"small-key", "small memory=1"},
                 {"watch-key", "watch metrics"},
                 {"ops-key", "ops operator"}});
-    start({.keys = keys, .log = [this](std::string_view line) {
+    start({.keys = keys, .publish_after = 3, .log = [this](std::string_view line) {
              const std::lock_guard lock(log_mutex);
              log.push_back(Json::parse(line, "log"));
            }});
@@ -51,6 +52,11 @@ class TenantsOfAServer : public HttpScene {
   static int64_t gone(const Answer& answer) {
     return answer.json.get("deleted").get("memory").as_int();
   }
+
+  static constexpr const char* kStory =
+      "Once upon a time, Tim had a red car and a blue ball. One day Tim saw a big dog in the park. "
+      "The dog wanted to play with the ball. Lily sat under a tree and ate three cakes with her "
+      "mom, but the rain came down and they ran home as fast as they could.";
 
   TemporaryFolder folder;
   std::filesystem::path keys;
@@ -110,6 +116,28 @@ TEST_F(TenantsOfAServer, NarrowReuseDownByASalt) {
   EXPECT_GT(ask("one-key", salt).cached(), 10);
   EXPECT_EQ(ask("two-key", salt).cached(), 0);  // not even within the group
   EXPECT_EQ(ask("acme-key", R"(,"cache_salt":"group:team")").cached(), 0);
+}
+
+// The answers do not tell which tenants had it, nor that two of the three did.
+TEST_F(TenantsOfAServer, SharePublishedTextWithoutSayingWhoHadIt) {
+  const auto ask_as = [&](const std::string& tenant, const std::string& fields = "") {
+    return post(
+        "/v1/completions",
+        R"({"prompt":")" + tenant + " was asked. " + kStory + R"(","max_tokens":1)" + fields + "}",
+        {{"Authorization", "Bearer " + tenant + "-key"}});
+  };
+  for (const char* tenant : {"acme", "globex"}) EXPECT_LT(ask_as(tenant).cached(), 5);
+  EXPECT_LT(ask_as("small", R"(,"cache_salt":"a")").cached(), 5);  // which counts for nothing
+  const Answer third = ask_as("one");
+  EXPECT_LT(third.cached(), 5);
+  EXPECT_EQ(third.json.get("kvshare").get("reason").as_string(), "no_donor");
+  while (metric("kvshare_published_donors") < 1) std::this_thread::yield();
+
+  const Answer other = ask_as("watch");
+  EXPECT_GT(other.cached(), 50);
+  EXPECT_TRUE(other.json.get("kvshare").get("donors").as_array().at(0).get("id").is_null());
+  EXPECT_LT(ask_as("ops", R"(,"cache_salt":"a")").cached(), 5);
+  EXPECT_EQ(gone(forget("acme-key", "prefix=Once")), 0);
 }
 
 // A block takes 80 KiB with this model and type, and a question one block.

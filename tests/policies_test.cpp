@@ -26,8 +26,13 @@ class Policies : public testing::Test {
   }
 
   ReusePlan plan_for(Policy policy, double budget, int64_t window = 8) {
-    options = {
-        .policy = policy, .budget = budget, .sinks = 4, .halo = 8, .last = 16, .window = window};
+    options = {.policy = policy,
+               .budget = budget,
+               .structure = 0.25,
+               .sinks = 4,
+               .halo = 8,
+               .last = 16,
+               .window = window};
     const ReuseDonor donors[] = {donor()};
     return plan_reuse(tokens, donors, options);
   }
@@ -260,11 +265,16 @@ TEST_F(Policies, KvshareAddsWindowsToItsStructure) {
   DoublePrompt oracle(plan, old_tokens, tokens);
   oracle.start(/*all=*/false);
   const auto mass = oracle.run(0, 5, got.queries, got.layer_step);
-  const auto window_mean = [&](int64_t row) {  // the kept rows are one run
+  const int64_t seam = kept.front() - 8;  // the halo's first row; the kept rows are one run
+  const auto score = [&](int64_t row) {
+    return mass[row] * (0.1 + 32 / (32 + static_cast<double>(row - seam)));
+  };
+  const auto window_mean = [&](int64_t row) {
     const int64_t first = kept.front() + (row - kept.front()) / 8 * 8;
     const int64_t end = std::min(first + 8, kept.back() + 1);
-    return std::accumulate(mass.begin() + first, mass.begin() + end, 0.0) /
-           static_cast<double>(end - first);
+    double sum = 0;
+    for (int64_t i = first; i < end; ++i) sum += score(i);
+    return sum / static_cast<double>(end - first);
   };
   const size_t count = ceil_share(0.3, kept.size() + structural) - structural;
   EXPECT_EQ(got.chosen, top(kept, count, window_mean));
@@ -362,7 +372,7 @@ TEST_F(Policies, TheEngineReportsAndAnswers) {
         engine.run({.id = "full", .tokens = tokens, .tenant = "other", .max_tokens = 12});
     engine.run({.id = "old", .tokens = old_tokens, .max_tokens = 0});
     Task task{.id = "new", .tokens = tokens, .max_tokens = 12};
-    task.reuse = {.policy = policy, .budget = 0.25, .halo = 8, .last = 16};
+    task.reuse = {.policy = policy, .budget = 0.25, .structure = 0.1, .halo = 8, .last = 16};
 
     const Response response = engine.run(task);
 

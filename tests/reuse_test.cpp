@@ -130,7 +130,12 @@ TEST_F(Reuse, LetsRowsServeTokensThatAreAlike) {
   EXPECT_EQ(planned({.policy = Policy::epic, .sinks = 4, .fuzzy = 0.8}),
             "exact 0+40, fuzzy 40+1, recomputed 41+4, shifted 45+25, computed 70+1, "
             "recomputed 71+4, shifted 75+24, recomputed 99+1");
-  EXPECT_EQ(planned({.policy = Policy::kvshare, .budget = 1, .halo = 8, .last = 16, .fuzzy = 0.8})
+  EXPECT_EQ(planned({.policy = Policy::kvshare,
+                     .budget = 1,
+                     .structure = 1,
+                     .halo = 8,
+                     .last = 16,
+                     .fuzzy = 0.8})
                 .substr(0, 39),
             "exact 0+40, fuzzy 40+1, recomputed 41+8");
   EXPECT_EQ(planned({.mode = ReuseMode::exact, .fuzzy = 0.8}), "exact 0+40, computed 40+60");
@@ -166,14 +171,15 @@ TEST_F(Reuse, AGuardVouchesForNoFuzzyRow) {
                                  .measured = true,
                                  .kept_mass = kept_mass};
     const double kl = 1e-3 * kept_mass;
-    samples.push_back({{{evidence, kl, kl / 2}, {evidence, kl / 2, kl / 2}}});
+    samples.push_back({.evidence = evidence, .kl = {kl, kl / 2}});
   }
   const Guard guard({0, 0.2}, samples, GuardPromise{});
   const Tokens old_prompt = range(0, 100);
   Tokens tokens = old_prompt;
   tokens[40] += 5000;
   ReuseDonor donors[] = {donor(old_prompt)};
-  ReuseOptions options{.policy = Policy::kvshare, .halo = 4, .last = 4, .fuzzy = 0.8};
+  ReuseOptions options{
+      .policy = Policy::kvshare, .structure = 1, .halo = 4, .last = 4, .fuzzy = 0.8};
 
   EXPECT_EQ(plan_reuse(tokens, donors, options, likenesses).count(Kind::fuzzy), 1);
   options.guard = &guard;

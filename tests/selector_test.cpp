@@ -23,9 +23,11 @@ Positions selected(Policy policy, const ReuseOptions& options) {
 
 TEST(Selector, TakesHalosAndSinksByStructure) {
   // A halo behind the edit at 3; the span at 15 moved, but no edit is in front of it.
-  EXPECT_EQ(selected(Policy::kvshare, {.budget = 1, .sinks = 2, .halo = 4, .last = 0, .window = 1}),
+  EXPECT_EQ(selected(Policy::kvshare,
+                     {.budget = 1, .structure = 1, .sinks = 2, .halo = 4, .last = 0, .window = 1}),
             (Positions{5, 6, 7, 8, 15, 16}));
-  EXPECT_EQ(selected(Policy::kvshare, {.budget = 1, .sinks = 0, .halo = 0, .last = 0, .window = 1}),
+  EXPECT_EQ(selected(Policy::kvshare,
+                     {.budget = 1, .structure = 1, .sinks = 0, .halo = 0, .last = 0, .window = 1}),
             Positions{});
   EXPECT_EQ(selected(Policy::epic, {.sinks = 1}), (Positions{5, 15}));
   EXPECT_EQ(selected(Policy::naive, {}), Positions{});
@@ -33,13 +35,29 @@ TEST(Selector, TakesHalosAndSinksByStructure) {
 
 TEST(Selector, SpendsASmallBudgetFromTheEdgesInwards) {
   const auto with_budget = [](double budget) {
-    return selected(Policy::kvshare,
-                    {.budget = budget, .sinks = 2, .halo = 4, .last = 0, .window = 1});
+    return selected(
+        Policy::kvshare,
+        {.budget = budget, .structure = 1, .sinks = 2, .halo = 4, .last = 0, .window = 1});
   };
   EXPECT_EQ(with_budget(0), Positions{});
   EXPECT_EQ(with_budget(1.0 / 16), (Positions{5}));
   EXPECT_EQ(with_budget(2.0 / 16), (Positions{5, 15}));
   EXPECT_EQ(with_budget(5.0 / 16), (Positions{5, 6, 7, 15, 16}));
+}
+
+TEST(Selector, LeavesMostOfABudgetToWindows) {
+  ReuseOptions options{.budget = 0.5, .structure = 0.15, .sinks = 2, .halo = 4, .last = 0};
+  const SelectionContext context{{}, kSpans, options};
+  const auto selector = make_selector(Policy::kvshare);
+
+  EXPECT_EQ(selector->select(context), (Positions{5, 6, 15}));  // of 16 rows with a source
+
+  EXPECT_EQ(selector->measured_rows(context), 8);  // spans without recomputed rows
+  EXPECT_TRUE(selector->measures(context));
+  options.budget = 0;
+  EXPECT_FALSE(selector->measures(context));
+  options.evidence = true;
+  EXPECT_TRUE(selector->measures(context));
 }
 
 TEST(Selector, ServesTheLastTokensBehindTheHalo) {
@@ -48,7 +66,7 @@ TEST(Selector, ServesTheLastTokensBehindTheHalo) {
       {.kind = Kind::shifted, .first = 10, .count = 100, .donor = 0, .donor_first = 10}};
   const auto with_budget = [&](double budget) {
     return make_selector(Policy::kvshare)
-        ->select({{}, spans, {.budget = budget, .halo = 4, .last = 3}});
+        ->select({{}, spans, {.budget = budget, .structure = 1, .halo = 4, .last = 3}});
   };
   EXPECT_EQ(with_budget(0), Positions{});
   EXPECT_EQ(with_budget(0.03), (Positions{10, 11, 12}));
@@ -70,7 +88,8 @@ TEST(Selector, KeepsNothingOfFragments) {
 TEST(Selector, AFuzzyRowIsAnEditToo) {
   std::vector<PlanSpan> spans = kSpans;
   spans[1] = {.kind = Kind::fuzzy, .first = 3, .count = 2, .donor = 0, .donor_first = 3};
-  const ReuseOptions options{.budget = 1, .sinks = 2, .halo = 4, .last = 0, .window = 1};
+  const ReuseOptions options{
+      .budget = 1, .structure = 1, .sinks = 2, .halo = 4, .last = 0, .window = 1};
 
   EXPECT_EQ(make_selector(Policy::kvshare)->select({{}, spans, options}),
             (Positions{5, 6, 7, 8, 15, 16}));
@@ -80,7 +99,7 @@ TEST(Selector, AFuzzyRowIsAnEditToo) {
 TEST(Selector, TakesThePromptsLastTokens) {
   const std::vector<PlanSpan> spans{{.kind = Kind::computed, .first = 0, .count = 4},
                                     {.kind = Kind::shifted, .first = 4, .count = 40, .donor = 0}};
-  const ReuseOptions options{.budget = 1, .sinks = 0, .halo = 0, .last = 16};
+  const ReuseOptions options{.budget = 1, .structure = 1, .sinks = 0, .halo = 0, .last = 16};
   for (const Policy policy : {Policy::probe, Policy::kvshare}) {
     const Positions last = make_selector(policy)->select({{}, spans, options});
     ASSERT_EQ(last.size(), 16u);

@@ -27,6 +27,15 @@ class KeyFile : public testing::Test {
   const std::filesystem::path path = folder.path() / "keys";
 };
 
+TEST(Tenants, PublishNothingThatASaltKeepsApart) {
+  const Caller caller{.tenant = "acme"}, member{.tenant = "acme", .share_group = "team"};
+
+  EXPECT_TRUE(may_publish(caller.partition("")));
+  EXPECT_TRUE(may_publish(member.partition("")));
+  EXPECT_FALSE(may_publish(caller.partition("a")));
+  EXPECT_FALSE(may_publish(member.partition("a")));
+}
+
 TEST(Sha256, IsThatOfFips180) {
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");

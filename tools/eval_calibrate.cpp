@@ -6,6 +6,7 @@
 
 #include "kvs/calibration.h"
 #include "kvs/error.h"
+#include "tools/json_lines.h"
 #include "tools/message.h"
 #include "tools/output.h"
 #include "tools/progress.h"
@@ -36,7 +37,7 @@ std::vector<CalibrationSet> collect(const CalibrateCommand& command, ContestMode
   std::vector<CalibrationSet> sets;
   std::string detail;
   for (const Workload& workload : workloads) {
-    const auto runs = static_cast<int64_t>(2 * command.budgets.size() * workload.requests.size());
+    const auto runs = static_cast<int64_t>((command.budgets.size() + 1) * workload.requests.size());
     Progress progress(workload.name, "runs", runs);
     sets.push_back(
         collect_samples(model.transformer(), model.prompts().tokenizer(), workload, command.budgets,
@@ -55,13 +56,32 @@ std::vector<CalibrationSet> collect(const CalibrateCommand& command, ContestMode
   return sets;
 }
 
+// To the set of the same workload, where there is one.
+void add_to(std::vector<CalibrationSet>& sets, const CalibrationSet& more) {
+  const auto same = std::find_if(sets.begin(), sets.end(), [&](const CalibrationSet& set) {
+    return set.workload == more.workload;
+  });
+  if (same == sets.end())
+    sets.push_back(more);
+  else
+    same->samples.insert(same->samples.end(), more.samples.begin(), more.samples.end());
+}
+
+std::vector<CalibrationSet> measured_before(const CalibrateCommand& command) {
+  std::vector<CalibrationSet> sets;
+  for (const std::string& file : command.measured)
+    for (const CalibrationSet& set : samples_of(read_json_lines(file), command.budgets, file))
+      add_to(sets, set);
+  return sets;
+}
+
 }  // namespace
 
 CLI::App* add_calibrate_command(CLI::App& app, CalibrateCommand& command) {
   CLI::App* calibrate =
       app.add_subcommand("calibrate", "Find out how far kvshare may go with a model");
   add_contest_model_options(*calibrate, command.contest);
-  add_workload_options(*calibrate, command.requests);
+  add_workload_options(*calibrate, command.requests)->required(false);
   add_promise_options(*calibrate, command.promise);
   calibrate
       ->add_option("--budget", command.budgets,
@@ -74,19 +94,30 @@ CLI::App* add_calibrate_command(CLI::App& app, CalibrateCommand& command) {
   calibrate->add_option("-o,--out", command.out, "Write the policy file here; -: standard output")
       ->type_name("FILE")
       ->required();
+  calibrate
+      ->add_option("--measured", command.measured,
+                   "What --detail of an earlier run wrote: counts as if replayed now")
+      ->type_name("FILE")
+      ->allow_extra_args();
   calibrate->add_option("--detail", command.detail, "Write a line for each request and budget")
       ->type_name("FILE");
   return calibrate;
 }
 
 int run_calibrate_command(const CalibrateCommand& command) {
+  if (command.requests.files.empty() && command.measured.empty())
+    fail(ErrorKind::argument, "expected --workload or --measured");
   if (!std::is_sorted(command.budgets.begin(), command.budgets.end()))
     fail(ErrorKind::argument, "--budget: expected ascending shares");
+  if (command.budgets.front() < command.contest.rule.structure)
+    fail(ErrorKind::argument, "--budget: expected --structure {} at least, found {}",
+         command.contest.rule.structure, command.budgets.front());
   ContestModel model(command.contest);
+  std::vector<CalibrationSet> sets = measured_before(command);
   const std::vector<Workload> workloads = open_workloads(command.requests, model.prompts());
   model.load();
   for (const Workload& workload : workloads) require_fit(workload, model.transformer().config());
-  const std::vector<CalibrationSet> sets = collect(command, model, workloads);
+  for (const CalibrationSet& set : collect(command, model, workloads)) add_to(sets, set);
   const Json calibration = calibrate_guard(sets, command.budgets, command.promise);
   const CostModel costs = open_costs(model.model(), model.kv_type());
   write_file(command.out, policy_file_text(model.model(), model.kv_type(), command.contest.rule,

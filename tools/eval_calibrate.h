@@ -14,9 +14,10 @@ struct CalibrateCommand {
   ContestOptions contest;  ///< its model and rule
   WorkloadChoice requests;
   GuardPromise promise;
-  std::vector<double> budgets{0.02, 0.1, 0.4};
+  std::vector<double> budgets{0.01, 0.1, 0.2, 0.3};
   std::string out;
   std::string detail;
+  std::vector<std::string> measured;  ///< details of earlier runs
 };
 
 /// Adds `kvs-eval calibrate` and returns it; call run_calibrate_command where it was chosen.

@@ -166,6 +166,11 @@ void add_explain_options(CLI::App& app, Options& options) {
   add("--halo", options.rule.halo, "Of that policy: tokens behind each edit to compute");
   add("--sinks", options.rule.sinks, "Of that policy: first tokens of each moved span to compute");
   add("--last", options.rule.last, "Of that policy: last tokens of the prompt to compute");
+  app.add_option("--structure", options.rule.structure,
+                 "Of that policy: share of the kept tokens, at most, that these three take")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("SHARE")
+      ->capture_default_str();
   app.add_option("--budget", options.rule.budget,
                  "Of that policy: share of the kept tokens to compute")
       ->check(CLI::Range(0.0, 1.0))

@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
   const CLI::App* run_command = kvs::add_run_command(app, serve, run);
   const CLI::App* http_command = kvs::add_http_command(app, http_serve, http);
   return kvs::run_tool(app, argc, argv, [&] {
-    if (*chat_command) return kvs::chat(chat_serve, chat);
+    if (*chat_command) return kvs::chat(*chat_command, chat_serve, chat);
     if (*run_command) return kvs::run_requests(serve, run);
     if (*http_command) return kvs::serve_http(http_serve, http);
     kvs::fail(kvs::ErrorKind::argument, "no subcommand: run, chat or http (see --help)");

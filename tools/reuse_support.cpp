@@ -79,6 +79,7 @@ Guard guard_of(const PolicyFile& file, const GuardPromise& promise) {
 // What a guard's promise hangs on, by the names of the options.
 Json rule_to_json(const ReuseOptions& rule, DType kv_type) {
   Json json;
+  json.set("structure", rule.structure);
   json.set("halo", rule.halo);
   json.set("sinks", rule.sinks);
   json.set("last", rule.last);

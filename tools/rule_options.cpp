@@ -11,6 +11,11 @@ void add_rule_options(CLI::App& app, ReuseOptions& rule) {
         ->capture_default_str()
         ->check(CLI::Range(least, 1 << 20));
   };
+  app.add_option("--structure", rule.structure,
+                 "Share of the kept tokens, at most, that halo, sinks and last take (kvshare)")
+      ->type_name("SHARE")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
   add("--halo", rule.halo, 0, "Tokens behind each edit to compute (kvshare)");
   add("--sinks", rule.sinks, 0, "First tokens of each moved span to compute (epic, kvshare)");
   add("--last", rule.last, 0, "Last tokens of the prompt to compute (kvshare)");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <optional>
 
 #include "kvs/error.h"
+#include "tools/chat_partner.h"
 #include "tools/interrupt.h"
 #include "tools/line_editor.h"
 #include "tools/output.h"
@@ -44,37 +46,66 @@ std::string read_text(const std::string& path) {
   return text;
 }
 
-std::string timings(const Response& response) {
-  const ReuseReport& reuse = response.reuse;
-  const double rate = reuse.tpot_ms > 0 ? 1000 / reuse.tpot_ms : 0;
-  return fmt::format("{} tokens, {} reused, {} computed · first token {:.0f} ms · {:.1f} tokens/s",
-                     reuse.prompt_tokens, reuse.exact + reuse.shifted + reuse.fuzzy,
-                     reuse.recomputed + reuse.computed, reuse.ttft_ms, rate);
+// A number of what is told about a prompt; servers of other makes tell less.
+double number(const Json& kvshare, const char* key) {
+  const Json* value = kvshare.find(key);
+  return value && value->is_number() ? value->as_number() : 0;
 }
 
-std::string statistics(const Response& response) {
-  const ReuseReport& reuse = response.reuse;
-  std::string text = fmt::format(
-      "prompt {} tokens: {} exact, {} shifted, {} recomputed, {} computed ({:.0f} % reused)\n"
-      "reuse {}, policy {}{}\n"
+std::string text(const Json& kvshare, const char* key) {
+  const Json* value = kvshare.find(key);
+  return value && value->is_string() ? value->as_string() : std::string();
+}
+
+double reused(const Json& kvshare) {
+  return number(kvshare, "exact") + number(kvshare, "shifted") + number(kvshare, "fuzzy");
+}
+
+std::string timings(const Json& kvshare) {
+  const double tpot_ms = number(kvshare, "tpot_ms");
+  return fmt::format(
+      "{:.0f} tokens, {:.0f} reused, {:.0f} computed · first token {:.0f} ms · {:.1f} tokens/s",
+      number(kvshare, "prompt_tokens"), reused(kvshare),
+      number(kvshare, "recomputed") + number(kvshare, "computed"), number(kvshare, "ttft_ms"),
+      tpot_ms > 0 ? 1000 / tpot_ms : 0);
+}
+
+std::string donors(const Json& kvshare) {
+  std::string lines;
+  const Json* list = kvshare.find("donors");
+  if (!list || !list->is_array()) return lines;
+  for (const Json& donor : list->as_array()) {
+    const std::string id = text(donor, "id");
+    lines += fmt::format("  {:.0f} tokens from {}\n", number(donor, "tokens"),
+                         id.empty() ? "somebody of the group" : id);
+  }
+  return lines;
+}
+
+std::string statistics(const ChatAnswer& answer) {
+  const Json& kvshare = answer.kvshare;
+  const auto count = [&](const char* key) { return number(kvshare, key); };
+  if (kvshare.is_null()) return "Of a stopped answer the server says nothing.\n";
+  const std::string reason = text(kvshare, "reason");
+  std::string lines = fmt::format(
+      "prompt {:.0f} tokens: {:.0f} exact, {:.0f} shifted, {:.0f} recomputed, {:.0f} computed "
+      "({:.0f} % reused)\n",
+      count("prompt_tokens"), count("exact"), count("shifted"), count("recomputed"),
+      count("computed"), 100 * reused(kvshare) / std::max(1.0, count("prompt_tokens")));
+  if (kvshare.find("policy"))
+    lines += fmt::format("reuse {}, policy {}{}\n", text(kvshare, "mode"), text(kvshare, "policy"),
+                         reason.empty() ? "" : ", not more because: " + reason);
+  lines += fmt::format(
       "first token {:.1f} ms, of it look-up {:.2f}, planning {:.2f}, loading {:.2f}\n"
       "answer {} tokens ({}), {:.1f} ms per token\n",
-      reuse.prompt_tokens, reuse.exact, reuse.shifted, reuse.recomputed, reuse.computed,
-      100 * reuse.hit_rate(), reuse_mode_name(reuse.mode), policy_name(reuse.policy),
-      reuse.reason == ReuseReason::none
-          ? ""
-          : fmt::format(", not more because: {}", reuse_reason_name(reuse.reason)),
-      reuse.ttft_ms, reuse.lookup_ms, reuse.plan_ms, reuse.load_ms, response.tokens.size(),
-      response.finish_reason, reuse.tpot_ms);
-  for (const DonorUse& donor : reuse.donors)
-    text += fmt::format("  {} tokens from {}\n", donor.tokens, donor.id);
-  return text;
+      count("ttft_ms"), count("lookup_ms"), count("plan_ms"), count("load_ms"), answer.tokens,
+      answer.finish_reason, count("tpot_ms"));
+  return lines + donors(kvshare);
 }
 
 class Chat {
  public:
-  Chat(const ServeOptions& options, std::string system)
-      : options_(options), server_(options), system_(std::move(system)) {
+  Chat(ChatPartner& partner, std::string system) : partner_(partner), system_(std::move(system)) {
     reset();
   }
 
@@ -88,17 +119,7 @@ class Chat {
     return true;
   }
 
-  // Makes exact what was said, a step at a time.
-  bool work() {
-    const bool copying = server_.engine().donors().work_on_tiers();
-    return server_.engine().exactify_step() || copying;
-  }
-  void finish() { server_.finish_tiers(); }
-
-  void greet() {
-    show(fmt::format("{} on {}. /help lists the commands.\n", server_.model().name(),
-                     server_.backend().description()));
-  }
+  void greet() { show(fmt::format("{}. /help lists the commands.\n", partner_.description())); }
 
  private:
   void show(std::string_view text) {
@@ -125,65 +146,48 @@ class Chat {
 
   void answer(const std::string& message) {
     messages_.push_back({"user", message});
+    bool begun = false;
     try {
-      last_ = server_.engine().run(make_task());
+      last_ = partner_.answer(messages_, [&](std::string_view text) {
+        begun = true;
+        write_out(text);
+        flush_out();
+      });
     } catch (const Error& e) {
       if (e.kind() == ErrorKind::device) throw;  // nothing can be computed any more
       messages_.pop_back();
-      return show(fmt::format("{}\n", e.what()));
+      clear_interrupt();
+      return show(fmt::format("{}{}\n", begun ? "\n" : "", e.what()));
     }
     clear_interrupt();
-    if (last_->finish_reason == "error") {
-      messages_.pop_back();
-      return show(last_->error + "\n");
-    }
     messages_.push_back({"assistant", last_->text});
     const bool stopped = last_->finish_reason == "cancelled";
     write_out("\n");
-    show(fmt::format("[{}{}]\n", stopped ? "stopped · " : "", timings(*last_)));
+    if (last_->kvshare.is_null()) return show("[stopped]\n");
+    show(fmt::format("[{}{}]\n", stopped ? "stopped · " : "", timings(last_->kvshare)));
   }
 
-  Task make_task() {
-    Task task{.id = fmt::format("turn-{}", messages_.size()),
-              .tokens = server_.model().prompts().encode_chat(messages_),
-              .conversation = "chat",
-              .max_tokens = options_.max_tokens,
-              .sampling = options_.sampling,
-              .reuse = server_.reuse(),
-              .exactify = options_.exactify != "off"};
-    task.on_text = [](std::string_view text) {
-      write_out(text);
-      flush_out();
-      return interrupted() == 0;
-    };
-    return task;
-  }
-
-  const ServeOptions& options_;
-  Server server_;
+  ChatPartner& partner_;
   std::string system_;
   std::vector<ChatMessage> messages_;
-  std::optional<Response> last_;
+  std::optional<ChatAnswer> last_;
   Palette palette_ = palette(wants_colour(STDOUT_FILENO));
 };
 
-}  // namespace
-
-CLI::App* add_chat_command(CLI::App& app, ServeOptions& serve, ChatOptions& chat) {
-  CLI::App* command = app.add_subcommand("chat", "Talk with the model in a terminal");
-  add_serve_options(*command, serve);
-  auto* text = command->add_option("--system", chat.system, "System prompt")->type_name("TEXT");
-  command->add_option("--system-file", chat.system_file, "File that holds the system prompt")
-      ->type_name("FILE")
-      ->excludes(text);
-  return command;
+// What only a model in this process can be told. A variable may be meant for others.
+void refuse_what_servers_decide(const CLI::App& command) {
+  const auto counts = [](const CLI::Option& option) {
+    for (const char* name : {"url", "api-key", "system", "system-file", "max-tokens", "temperature",
+                             "top-k", "top-p", "min-p", "repetition-penalty", "seed"})
+      if (option.check_lname(name)) return true;
+    return option.count() == 0 || std::getenv(option.get_envname().c_str());
+  };
+  for (const CLI::Option* option : command.get_options())
+    if (!counts(*option))
+      fail(ErrorKind::argument, "{}: with --url the server decides", option->get_name());
 }
 
-int chat(const ServeOptions& serve, const ChatOptions& options) {
-  if (!is_terminal(STDIN_FILENO) || !is_terminal(STDOUT_FILENO))
-    fail(ErrorKind::argument, "chat needs a terminal; for files and pipes there is kvs-serve run");
-  Chat chat(serve, options.system_file.empty() ? options.system : read_text(options.system_file));
-  LineEditor editor("kvs-serve", history_file(), [&] { return chat.work(); });
+void talk(Chat& chat, LineEditor& editor) {
   chat.greet();
   for (bool more = true; more;) {
     const std::optional<std::string> message = editor.read_message("> ");
@@ -196,7 +200,39 @@ int chat(const ServeOptions& serve, const ChatOptions& options) {
     clear_interrupt();
   }
   write_out("\n");
-  chat.finish();
+}
+
+}  // namespace
+
+CLI::App* add_chat_command(CLI::App& app, ServeOptions& serve, ChatOptions& chat) {
+  CLI::App* command = app.add_subcommand("chat", "Talk with a model in a terminal");
+  add_serve_options(*command, serve);
+  command->get_option("--model")->required(false);
+  command->add_option("--url", chat.server.url, "Talk to this server: http://HOST[:PORT][/PATH]")
+      ->type_name("URL");
+  command->add_option("--api-key", chat.api_key, "For the server; better as KVS_API_KEY")
+      ->type_name("KEY");
+  auto* text = command->add_option("--system", chat.system, "System prompt")->type_name("TEXT");
+  command->add_option("--system-file", chat.system_file, "File that holds the system prompt")
+      ->type_name("FILE")
+      ->excludes(text);
+  return command;
+}
+
+int chat(const CLI::App& command, const ServeOptions& serve, const ChatOptions& options) {
+  if (serve.model.empty() && options.server.url.empty())
+    fail(ErrorKind::argument, "--model or --url is required");
+  if (!options.server.url.empty()) refuse_what_servers_decide(command);
+  if (!is_terminal(STDIN_FILENO) || !is_terminal(STDOUT_FILENO))
+    fail(ErrorKind::argument, "chat needs a terminal; for files and pipes there is kvs-serve run");
+  const auto partner = options.server.url.empty()
+                           ? open_local_partner(serve)
+                           : open_remote_partner(options.server, options.api_key, serve);
+  Chat chat(*partner,
+            options.system_file.empty() ? options.system : read_text(options.system_file));
+  LineEditor editor("kvs-serve", history_file(), [&] { return partner->work(); });
+  talk(chat, editor);
+  partner->finish();
   return kExitOk;
 }
 

@@ -67,8 +67,15 @@ CLI::App* add_http_command(CLI::App& app, ServeOptions& serve, HttpOptions& http
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(1, 900));  // the HTTP library takes no descriptors from 1024 on
-  command->add_option("--keys", http.keys, "API keys and their tenants; read again on SIGHUP")
-      ->type_name("FILE");
+  CLI::Option* keys =
+      command->add_option("--keys", http.keys, "API keys and their tenants; read again on SIGHUP")
+          ->type_name("FILE");
+  command
+      ->add_option("--publish-after", http.publish_after,
+                   "Let all tenants share text that K of them hold, of 3 or more")
+      ->type_name("K")
+      ->check(CLI::Range(3, 1 << 20))
+      ->needs(keys);
   command->add_option("--model-name", http.model, "What clients call the model")->type_name("NAME");
   return command;
 }

@@ -26,11 +26,12 @@ Workload open_workload(const WorkloadChoice& choice, const std::string& file,
 
 }  // namespace
 
-void add_workload_options(CLI::App& app, WorkloadChoice& choice) {
-  app.add_option("--workload", choice.files, "Requests to replay, as kvs-serve run takes them")
-      ->type_name("FILE")
-      ->allow_extra_args()
-      ->required();
+CLI::Option* add_workload_options(CLI::App& app, WorkloadChoice& choice) {
+  CLI::Option* workload =
+      app.add_option("--workload", choice.files, "Requests to replay, as kvs-serve run takes them")
+          ->type_name("FILE")
+          ->allow_extra_args()
+          ->required();
   app.add_option("--limit", choice.limit, "Only the first N requests of each workload")
       ->type_name("N")
       ->check(CLI::Range(1, 1 << 30));
@@ -41,6 +42,7 @@ void add_workload_options(CLI::App& app, WorkloadChoice& choice) {
   app.add_option("--tenants", choice.tenants,
                  "Share groups; otherwise tenants.json beside the workload, where there is one")
       ->type_name("FILE");
+  return workload;
 }
 
 std::vector<Workload> open_workloads(const WorkloadChoice& choice, const PromptEncoder& prompts) {

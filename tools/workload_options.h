@@ -17,8 +17,8 @@ struct WorkloadChoice {
   int64_t max_tokens = 64;
 };
 
-/// Adds --workload, --limit, --max-tokens and --tenants.
-void add_workload_options(CLI::App& app, WorkloadChoice& choice);
+/// Adds --workload, --limit, --max-tokens and --tenants. Returns the first, which is required.
+CLI::Option* add_workload_options(CLI::App& app, WorkloadChoice& choice);
 
 /// Throws what read_workload() and read_tenant_groups() throw.
 std::vector<Workload> open_workloads(const WorkloadChoice& choice, const PromptEncoder& prompts);

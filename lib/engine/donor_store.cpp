@@ -91,7 +91,10 @@ void DonorStore::Impl::drop(const std::string* tenant, DonorPartition::Key key) 
 std::vector<DonorPartition*> DonorStore::Impl::visible(std::string_view tenant) {
   std::vector<DonorPartition*> partitions;
   const std::string name(tenant);
-  if (DonorPartition* own = find_partition(&name)) partitions.push_back(own);
+  DonorPartition* const own = find_partition(&name);
+  if (own) partitions.push_back(own);
+  if (const std::string published(kPublished); takes_part(tenant) && name != published)
+    if (DonorPartition* texts = find_partition(&published)) partitions.push_back(texts);
   partitions.push_back(&everyone);
   return partitions;
 }

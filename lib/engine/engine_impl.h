@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/exactifier.h"
+#include "engine/publisher.h"
 #include "engine/sequence.h"
 #include "engine/step_batch.h"
 #include "kvs/engine.h"
@@ -42,7 +43,7 @@ struct Engine::Impl {
                     std::span<const ReuseDonor> candidates);
   void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                         std::span<const ReuseDonor> candidates, const KvView& kept);
-  bool make_room_beside_donors(const Selector& selector, const ReusePlan& plan);
+  bool make_room_beside_donors(const ReusePlan& plan, bool measures);
   void add_rows(Sequence& sequence, StepBatch& batch);
   void collect(StepBatch& step, std::vector<Sequence*>& working, std::vector<Sequence*>& owners);
   void compute(StepBatch& step, const std::vector<Sequence*>& working,
@@ -62,6 +63,7 @@ struct Engine::Impl {
   KvPool pool;
   DonorStore donors;
   Exactifier exactifier;
+  Publisher publisher;
   std::deque<Queued> queue;
   std::list<Sequence> active;
   std::vector<float> logits;

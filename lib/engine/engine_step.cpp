@@ -136,6 +136,7 @@ void Engine::Impl::keep_rows(const Sequence& sequence) {
   if (task.exactify && view.exact_rows() < view.size())
     exactifier.add({task.id, task.tenant, task.conversation, tokens, task.owner});
   if (!task.store) return;
+  publisher.add(task);
   donors.add_to_tiers(task.id, task.tenant, tokens, view);
   donors.add(task.id, task.tenant, std::move(tokens), view, depth, task.owner);
 }

@@ -7,6 +7,7 @@
 
 #include "engine/step_batch.h"
 #include "kvs/cover.h"
+#include "kvs/error.h"
 
 namespace kvs {
 namespace {
@@ -65,7 +66,11 @@ bool Exactifier::step() {
   while (!running_ && !waiting_.empty()) {
     InexactText text = std::move(waiting_.front());
     waiting_.pop_front();
-    running_ = begin(std::move(text));
+    try {
+      running_ = begin(std::move(text));
+    } catch (const Error&) {
+      continue;  // what is wrong with a donor is said to the next request that meets it
+    }
   }
   if (running_) compute_some();
   done_.ms +=

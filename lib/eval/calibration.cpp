@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kvs/error.h"
+#include "kvs/evidence.h"
 
 namespace kvs {
 namespace {
@@ -43,6 +44,13 @@ Json verify_elsewhere(const std::vector<CalibrationSet>& sets, const std::vector
   return verdicts;
 }
 
+// Whether a line is that of the next budget.
+bool is_attempt(const Json& detail, const std::vector<double>& budgets, size_t next) {
+  return next < budgets.size() && detail.get("policy").as_string() == "kvshare" &&
+         detail.get("budget").is_number() && detail.get("budget").as_number() == budgets[next] &&
+         detail.get("evidence").is_object();
+}
+
 }  // namespace
 
 CalibrationSet collect_samples(Transformer& transformer, const Tokenizer* tokenizer,
@@ -50,12 +58,9 @@ CalibrationSet collect_samples(Transformer& transformer, const Tokenizer* tokeni
                                const EvaluationOptions& options) {
   EvaluationOptions replay = options;
   replay.contestants = {{.policy = Policy::full}};
-  for (const double budget : budgets) {
+  for (const double budget : budgets)
     replay.contestants.push_back({.policy = Policy::kvshare, .budget = budget});
-    if (budget != budgets.back())
-      replay.contestants.push_back(
-          {.policy = Policy::kvshare, .budget = budgets.back(), .first_budget = budget});
-  }
+  replay.reuse.evidence = true;
   replay.answers = false;
   replay.noise_rows = 0;
 
@@ -63,17 +68,38 @@ CalibrationSet collect_samples(Transformer& transformer, const Tokenizer* tokeni
   GuardSample sample;
   replay.on_result = [&](const Contestant& contestant, const ReuseReport& reuse, double kl) {
     if (contestant.policy != Policy::kvshare) return;
-    if (contestant.first_budget) {
-      if (!sample.attempts.empty()) sample.attempts.back().raised_kl = kl;
-      return;
-    }
-    if (contestant.budget == budgets.front()) sample = {};
+    if (contestant.budget == budgets.front()) sample = {.evidence = reuse.evidence};
     if (!reuse.evidence.measured) return;
-    sample.attempts.push_back({.evidence = reuse.evidence, .kl = kl, .raised_kl = kl});
-    if (sample.attempts.size() == budgets.size()) set.samples.push_back(sample);
+    sample.kl.push_back(kl);
+    if (sample.kl.size() == budgets.size()) set.samples.push_back(sample);
   };
   run_evaluation(transformer, tokenizer, workload, replay);
   return set;
+}
+
+std::vector<CalibrationSet> samples_of(const std::vector<Json>& details,
+                                       const std::vector<double>& budgets,
+                                       const std::string& source) {
+  std::vector<CalibrationSet> sets;
+  std::string id;  // of the request whose lines are read
+  GuardSample sample;
+  for (size_t line = 0; line < details.size(); ++line) try {
+      const Json& detail = details[line];
+      const std::string workload = detail.get("workload").as_string();
+      if (sets.empty() || sets.back().workload != workload) sets.push_back({.workload = workload});
+      if (const Json& name = detail.get("id"); name.as_string() != id || line == 0) {
+        id = name.as_string();
+        sample = {};
+      }
+      if (!is_attempt(detail, budgets, sample.kl.size())) continue;
+      if (sample.kl.empty()) sample.evidence = evidence_from_json(detail.get("evidence"));
+      sample.kl.push_back(detail.get("kl").as_number());
+      if (sample.evidence.measured && sample.kl.size() == budgets.size())
+        sets.back().samples.push_back(sample);
+    } catch (const Error& e) {
+      fail(ErrorKind::format, "{}: line {}: {}", source, line + 1, e.what());
+    }
+  return sets;
 }
 
 Json calibrate_guard(const std::vector<CalibrationSet>& sets, const std::vector<double>& budgets,

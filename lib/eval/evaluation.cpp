@@ -66,7 +66,6 @@ class Evaluation {
     ReuseOptions reuse = options_.reuse;
     reuse.policy = contestant.policy;
     reuse.budget = contestant.budget;
-    reuse.first_budget = contestant.first_budget;
     return std::make_unique<Replay>(transformer_, tokenizer_, engine,
                                     ReplayOptions{.reuse = reuse,
                                                   .shared = options_.shared,
@@ -130,7 +129,6 @@ class Evaluation {
       line.set("isolation", isolation());
       line.set("policy", entry.name);
       line.set("budget", budget_of(entry));
-      if (entry.contestant.first_budget) line.set("first_budget", *entry.contestant.first_budget);
       line.set("donor_depth", entry.contestant.donor_depth);
       add_detail(results(), entry.outcomes.size() - 1, entry.outcomes.back(), line);
       options_.on_detail(line);

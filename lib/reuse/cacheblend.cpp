@@ -18,7 +18,7 @@ constexpr double kFirstShare = 1.5;  // of the budget, in the first filtered lay
 /// only.
 class CacheBlendSelector final : public Selector {
  public:
-  bool measures() const override { return true; }
+  bool measures(const SelectionContext& /*context*/) const override { return true; }
 
   int64_t measured_rows(const SelectionContext& context) const override {
     return share_of_kept(context);

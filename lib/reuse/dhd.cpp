@@ -15,7 +15,7 @@ constexpr int kFullLayers = 2;  // the score is taken in the second
 /// request's last one, and rows are those the alignment kept.
 class DhdSelector final : public Selector {
  public:
-  bool measures() const override { return true; }
+  bool measures(const SelectionContext& /*context*/) const override { return true; }
 
   int64_t measured_rows(const SelectionContext& context) const override {
     return share_of_kept(context);

@@ -58,4 +58,22 @@ Json evidence_to_json(const ReuseEvidence& evidence) {
   return json;
 }
 
+ReuseEvidence evidence_from_json(const Json& json) {
+  const auto count = [&](const char* name) { return json.get(name).as_int(); };
+  ReuseEvidence evidence{.tokens = count("tokens"),
+                         .kept = count("kept"),
+                         .moved = count("moved"),
+                         .computed = count("computed"),
+                         .seams = count("seams"),
+                         .jumps = count("jumps"),
+                         .measured = json.find("kept_mass") != nullptr};
+  if (!evidence.measured) return evidence;
+  evidence.kept_mass = json.get("kept_mass").as_number();
+  evidence.edit_mass = json.get("edit_mass").as_number();
+  evidence.halo_mass = json.get("halo_mass").as_number();
+  evidence.key_drift = json.get("key_drift").as_number();
+  evidence.value_drift = json.get("value_drift").as_number();
+  return evidence;
+}
+
 }  // namespace kvs

@@ -13,6 +13,7 @@ namespace kvs {
 namespace {
 
 constexpr double kLeastKl = 1e-6;  // smaller ones are equal: the arithmetic's own noise
+constexpr double kLeastMeasure = 0.01;
 constexpr double kRidge = 0.1;
 constexpr size_t kMostBudgets = 16;
 // Limits to try, in this order until one breaks the promise: ln(max_kl) less so much.
@@ -42,11 +43,11 @@ Features features_of_counts(const ReuseEvidence& e) {
 }
 
 // Drift and mass enter as logarithms, since their effects multiply: attention to stale rows times
-// how stale they are.
+// how stale they are. Less than a hundredth counts as that much: there is none without an edit.
 Features features_of(const ReuseEvidence& e) {
   Features features = features_of_counts(e);
   for (const double value : {e.kept_mass, e.edit_mass, e.halo_mass, e.key_drift, e.value_drift})
-    features.push_back(std::log(std::max(value, 1e-6)));
+    features.push_back(std::log(std::max(value, kLeastMeasure)));
   return features;
 }
 
@@ -105,26 +106,21 @@ Guard::Guard(std::vector<double> budgets, const std::vector<GuardSample>& sample
   if (samples.size() < kFewestSamples)
     fail(ErrorKind::argument, "a guard needs at least {} prompts with reuse, found {}",
          kFewestSamples, samples.size());
-  std::vector<Features> counts;
-  std::vector<std::vector<Features>> all(budgets_.size());
-  std::vector<std::vector<double>> targets(budgets_.size()), raised(budgets_.size());
+  std::vector<Features> counts, all;
+  std::vector<std::vector<double>> targets(budgets_.size());
   for (size_t index = 0; index < samples.size(); ++index) {
     const GuardSample& sample = samples[index];
-    if (sample.attempts.size() != budgets_.size())
-      fail(ErrorKind::argument, "sample {} has {} attempts, expected {}", index,
-           sample.attempts.size(), budgets_.size());
+    if (sample.kl.size() != budgets_.size())
+      fail(ErrorKind::argument, "sample {} has {} divergences, expected {}", index,
+           sample.kl.size(), budgets_.size());
     if (!fits(index)) continue;
-    counts.push_back(features_of_counts(sample.attempts.front().evidence));
-    for (size_t b = 0; b < budgets_.size(); ++b) {
-      all[b].push_back(features_of(sample.attempts[b].evidence));
-      targets[b].push_back(log_kl(sample.attempts[b].kl));
-      raised[b].push_back(log_kl(sample.attempts[b].raised_kl));
-    }
+    counts.push_back(features_of_counts(sample.evidence));
+    all.push_back(features_of(sample.evidence));
+    for (size_t b = 0; b < budgets_.size(); ++b) targets[b].push_back(log_kl(sample.kl[b]));
   }
-  for (size_t b = 0; b < budgets_.size(); ++b) {
-    of_counts_.push_back(least_squares(counts, targets[b], kRidge));
-    of_all_.push_back(least_squares(all[b], targets[b], kRidge));
-    of_raised_.push_back(least_squares(all[b], raised[b], kRidge));
+  for (const std::vector<double>& target : targets) {
+    of_counts_.push_back(least_squares(counts, target, kRidge));
+    of_all_.push_back(least_squares(all, target, kRidge));
   }
   for (size_t index = 0; index < samples.size(); ++index)
     if (!fits(index)) trials_.push_back(trial_of(samples[index]));
@@ -139,46 +135,34 @@ double Guard::predict(const ReuseEvidence& evidence, size_t budget) const {
   return product(of_all_[budget], features_of(evidence));
 }
 
-double Guard::predict_raised(const ReuseEvidence& evidence, size_t budget) const {
-  return product(of_raised_[budget], features_of(evidence));
-}
-
-std::optional<double> Guard::budget_for(const ReuseEvidence& counts) const {
+std::optional<Guard::Choice> Guard::budget_for(const ReuseEvidence& counts) const {
+  const bool sure = expect(counts, 0) <= limit_ - kSure;
   for (size_t budget = 0; budget < budgets_.size(); ++budget)
-    if (expect(counts, budget) <= limit_) return budgets_[budget];
+    if (expect(counts, budget) <= limit_) return Choice{.budget = budgets_[budget], .sure = sure};
   return std::nullopt;
 }
 
-std::optional<double> Guard::budget_behind(const ReuseEvidence& evidence, double budget) const {
-  const auto found = std::find(budgets_.begin(), budgets_.end(), budget);
-  if (found == budgets_.end()) return std::nullopt;
-  const auto index = static_cast<size_t>(found - budgets_.begin());
-  if (predict(evidence, index) <= limit_) return budget;
-  if (predict_raised(evidence, index) <= limit_) return budgets_.back();
-  return std::nullopt;
+double Guard::budget_behind(const ReuseEvidence& evidence) const {
+  for (size_t budget = 0; budget < budgets_.size(); ++budget)
+    if (predict(evidence, budget) <= limit_) return budgets_[budget];
+  return budgets_.back();
 }
 
 Guard::Trial Guard::trial_of(const GuardSample& sample) const {
-  Trial trial;
+  Trial trial{.kl = sample.kl};
   for (size_t budget = 0; budget < budgets_.size(); ++budget) {
-    const GuardSample::Attempt& attempt = sample.attempts[budget];
-    trial.expected.push_back(expect(attempt.evidence, budget));
-    trial.predicted.push_back(predict(attempt.evidence, budget));
-    trial.raised.push_back(predict_raised(attempt.evidence, budget));
-    trial.kl.push_back(attempt.kl);
-    trial.raised_kl.push_back(attempt.raised_kl);
+    trial.expected.push_back(expect(sample.evidence, budget));
+    trial.predicted.push_back(predict(sample.evidence, budget));
   }
   return trial;
 }
 
 std::optional<double> Guard::Trial::kl_under(double limit) const {
-  for (size_t budget = 0; budget < expected.size(); ++budget) {
-    if (expected[budget] > limit) continue;
+  if (expected.front() <= limit - kSure) return kl.front();
+  if (*std::min_element(expected.begin(), expected.end()) > limit) return std::nullopt;
+  for (size_t budget = 0; budget < predicted.size(); ++budget)
     if (predicted[budget] <= limit) return kl[budget];
-    if (raised[budget] <= limit) return raised_kl[budget];
-    return std::nullopt;
-  }
-  return std::nullopt;
+  return kl.back();
 }
 
 Guard::Count Guard::count(const std::vector<Trial>& trials, double limit, double max_kl) {
@@ -191,15 +175,17 @@ Guard::Count Guard::count(const std::vector<Trial>& trials, double limit, double
   return count;
 }
 
-// The last limit before the first that fails is taken: the risk is that of a single test.
+// The last limit before the first that fails is taken: the risk is that of a single test. The first
+// one is where enough prompts are accepted for a test to tell something, whatever became of them.
 void Guard::calibrate(const GuardPromise& promise) {
   limit_ = -std::numeric_limits<double>::infinity();
+  const double laxest = std::log(promise.max_kl) - kLaxest;
+  const int64_t most = count(trials_, laxest, promise.max_kl).accepted;
   const auto steps = static_cast<int>(std::round((kStrictest - kLaxest) / kStep));
   for (int step = 0; step <= steps; ++step) {
-    const double limit = std::log(promise.max_kl) - kStrictest + step * kStep;
+    const double limit = laxest - (steps - step) * kStep;
     const auto [accepted, broken] = count(trials_, limit, promise.max_kl);
-    // So few prove nothing, whatever became of them.
-    if (std::pow(promise.confidence, accepted) > kRisk) continue;
+    if (2 * accepted < most || std::pow(promise.confidence, accepted) > kRisk) continue;
     if (binomial_cdf(broken, accepted, 1 - promise.confidence) > kRisk) return;
     limit_ = limit;
   }
@@ -226,11 +212,9 @@ Json Guard::to_json() const {
   json.set("budgets", to_array(budgets_));
   json.set("of_counts", to_arrays(of_counts_));
   json.set("of_all", to_arrays(of_all_));
-  json.set("of_raised", to_arrays(of_raised_));
   Json trials{Json::Array{}};
   for (const Trial& trial : trials_)
-    trials.push(
-        to_arrays({trial.expected, trial.predicted, trial.raised, trial.kl, trial.raised_kl}));
+    trials.push(to_arrays({trial.expected, trial.predicted, trial.kl}));
   json.set("trials", std::move(trials));
   return json;
 }
@@ -245,14 +229,9 @@ Guard Guard::from_json(const Json& json, const std::string& source, const GuardP
            budgets);
     guard.of_counts_ = matrix(json, "of_counts", budgets, features_of_counts({}).size());
     guard.of_all_ = matrix(json, "of_all", budgets, features_of({}).size());
-    guard.of_raised_ = matrix(json, "of_raised", budgets, features_of({}).size());
     for (const Json& trial : json.get("trials").as_array()) {
-      const auto rows = matrix(trial, "trials", 5, budgets);
-      guard.trials_.push_back({.expected = rows[0],
-                               .predicted = rows[1],
-                               .raised = rows[2],
-                               .kl = rows[3],
-                               .raised_kl = rows[4]});
+      const auto rows = matrix(trial, "trials", 3, budgets);
+      guard.trials_.push_back({.expected = rows[0], .predicted = rows[1], .kl = rows[2]});
     }
   } catch (const Error& e) {
     fail(ErrorKind::format, "{}: guard: {}", source, e.what());

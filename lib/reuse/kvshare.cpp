@@ -11,15 +11,20 @@ namespace {
 // Measured on every so many-th layer: the others tell much the same.
 constexpr int kLayerStep = 8;
 
+// How far off a row is expected to be falls with its distance from the seam in front of it: to half
+// in so many rows, and towards a rest.
+constexpr double kHalfway = 32, kRest = 0.1;
+
 // In halos, the length of a run below which its seams cost more than it saves.
 constexpr double kShortestRun = 1.5;
 
 /// This project's rule. Always computed are fragments: runs of kept rows hardly longer than a halo.
-/// A budget goes first to where rows are known to be off, by structure: a halo right of each edit
-/// and the first tokens of each span that moved (attention sinks where they come from), all of them
-/// from their edges inwards, in step; then the prompt's end, which asks about the rest. What is
-/// left of it goes to windows, as `probe` finds them; behind them only the rows that ask are
-/// computed again.
+/// The first rows of a budget go to where others are known to be off, by structure: a halo right of
+/// each edit and the first tokens of each span that moved (attention sinks where they come from),
+/// all of them from their edges inwards, in step; then the prompt's end, which asks about the rest.
+/// What is left of it goes to windows of the rows that are attended to most, as `probe` finds them,
+/// times how far off they are expected to be; behind them only the rows that ask are computed
+/// again.
 /// Sources: Hu et al. 2025 (EPIC) for the sinks, ProphetKV for the probe; the numbers were measured
 /// (kvs-policies(7)).
 class KvshareSelector final : public Selector {
@@ -28,7 +33,7 @@ class KvshareSelector final : public Selector {
     std::vector<Candidate> candidates = structural(context);
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
-    const double budget = context.options.first_budget.value_or(budget_of(context));
+    const double budget = std::min(context.options.structure, budget_of(context));
     const int64_t share = share_of(budget, kept_or_recomputed(context));
     std::vector<int64_t> positions;
     for (const Candidate& candidate : candidates)
@@ -38,7 +43,9 @@ class KvshareSelector final : public Selector {
     return positions;
   }
 
-  bool measures() const override { return true; }
+  bool measures(const SelectionContext& context) const override {
+    return context.options.guard || context.options.evidence || measured_rows(context) > 0;
+  }
 
   int64_t measured_rows(const SelectionContext& context) const override {
     return rows_to_measure(context, budget_of(context));
@@ -49,13 +56,11 @@ class KvshareSelector final : public Selector {
     const std::vector<int64_t> kept = kept_positions(context.spans);
     const std::vector<float> mass =
         model.probe(query_positions(context.spans, kQueryRows), kLayerStep);
-    std::optional<double> budget = budget_of(context);
-    if (const Guard* guard = context.options.guard)
-      budget = guard->budget_behind(model.evidence(), *budget);
-    if (!budget) return kept;
-    const int64_t count = rows_to_measure(context, *budget);
+    const Guard* guard = context.options.guard;
+    const double budget = guard ? guard->budget_behind(model.evidence()) : budget_of(context);
+    const int64_t count = rows_to_measure(context, budget);
     if (count == 0) return {};
-    return highest_windows(kept, values_at(mass, kept), context.options.window, count);
+    return highest_windows(kept, scores(context.spans, mass), context.options.window, count);
   }
 
  private:
@@ -94,15 +99,32 @@ class KvshareSelector final : public Selector {
     return candidates;
   }
 
-  // Shared rows on both sides of a span, itself included, that go on in its donor without a seam.
+  // Of the kept rows, in order.
+  static std::vector<double> scores(std::span<const PlanSpan> spans, std::span<const float> mass) {
+    std::vector<double> scores;
+    int64_t seam = 0;
+    const PlanSpan* before = nullptr;
+    for (const PlanSpan& span : spans) {
+      if (!before || !goes_on(*before, span)) seam = span.first;
+      for (int64_t row = span.first; span.kept() && row < span.first + span.count; ++row)
+        scores.push_back(mass[row] *
+                         (kRest + kHalfway / (kHalfway + static_cast<double>(row - seam))));
+      before = &span;
+    }
+    return scores;
+  }
+
+  // Whether two neighbours stand side by side in one donor, too.
+  static bool goes_on(const PlanSpan& span, const PlanSpan& next) {
+    return span.donor >= 0 && span.donor == next.donor &&
+           span.donor_first + span.count == next.donor_first;
+  }
+
+  // Rows with a source on both sides of a span, itself included, without a seam.
   static int64_t run_around(std::span<const PlanSpan> spans, const PlanSpan& span) {
-    const auto joined = [](const PlanSpan& a, const PlanSpan& b) {
-      return a.shared() && b.shared() && a.donor == b.donor &&
-             a.donor_first + a.count == b.donor_first;
-    };
     const PlanSpan *first = &span, *last = &span;
-    while (first != &spans.front() && joined(*(first - 1), *first)) --first;
-    while (last != &spans.back() && joined(*last, *(last + 1))) ++last;
+    while (first != &spans.front() && goes_on(*(first - 1), *first)) --first;
+    while (last != &spans.back() && goes_on(*last, *(last + 1))) ++last;
     return last->first + last->count - first->first;
   }
 
@@ -113,8 +135,10 @@ class KvshareSelector final : public Selector {
     return std::max(edit ? options.halo : 0, span.first == span.donor_first ? 0 : options.sinks);
   }
 
-  // What the budget leaves behind structure.
+  // What the budget leaves behind structure; a second pass for what structure did not need would
+  // not pay.
   static int64_t rows_to_measure(const SelectionContext& context, double budget) {
+    if (budget < 1 && budget <= context.options.structure) return 0;
     const auto left = static_cast<int64_t>(kept_positions(context.spans).size());
     const int64_t with_source = kept_or_recomputed(context);
     return std::max<int64_t>(0, share_of(budget, with_source) - (with_source - left));

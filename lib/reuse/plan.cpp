@@ -168,10 +168,14 @@ ReusePlan plan_sources(std::span<const int32_t> tokens, std::span<const ReuseDon
 
   plan.spans = tile(size, sources, donors);
   if (plan.kept() == 0) return plan;
-  if (guard_decides(options))
-    plan.budget = options.guard->budget_for(evidence_of(plan));
-  else if (has_budget(options.policy))
+  if (guard_decides(options)) {
+    if (const auto choice = options.guard->budget_for(evidence_of(plan))) {
+      plan.budget = choice->budget;
+      plan.sure = choice->sure;
+    }
+  } else if (has_budget(options.policy)) {
     plan.budget = options.budget.value_or(ReuseOptions::kDefaultBudget);
+  }
   return plan;
 }
 

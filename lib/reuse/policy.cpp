@@ -49,6 +49,9 @@ const char* reuse_reason_name(ReuseReason reason) {
 std::vector<int64_t> Selector::select(const SelectionContext&) const {
   return {};
 }
+bool Selector::measures(const SelectionContext&) const {
+  return false;
+}
 int64_t Selector::measured_rows(const SelectionContext&) const {
   return 0;
 }

@@ -17,7 +17,7 @@ class ProbeSelector final : public Selector {
     return last_kept(context.spans, kLastRows);
   }
 
-  bool measures() const override { return true; }
+  bool measures(const SelectionContext& /*context*/) const override { return true; }
 
   int64_t measured_rows(const SelectionContext& context) const override {
     return share_of_kept(context);

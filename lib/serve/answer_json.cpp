@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kvs/donor_store.h"
 #include "serve/logprobs_json.h"
 
 namespace kvs {
@@ -125,7 +126,8 @@ Json kvshare_json(const Response& response, const Caller& caller) {
   Json donors{Json::Array{}};
   for (const DonorUse& donor : response.reuse.donors) {
     const bool is_own = donor.id.starts_with(own);
-    const bool known = is_own || caller.share_group.empty();
+    const bool published = donor.id.starts_with(DonorStore::kPublished);
+    const bool known = is_own || (caller.share_group.empty() && !published);
     donors.push(
         Json::Object{{"id", known ? Json(donor.id.substr(is_own ? own.size() : 0)) : Json()},
                      {"similarity", donor.similarity},

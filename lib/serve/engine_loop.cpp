@@ -127,7 +127,7 @@ void EngineLoop::run() {
     {
       std::unique_lock lock(mutex_);
       // What the tiers are to do or have to say is seen soon in any case.
-      wake_.wait_for(lock, copying_ ? kCopyPause : kIdlePause, [&] {
+      wake_.wait_for(lock, pause(), [&] {
         return stop_ || !inbox_.empty() || !asked_.empty() || !waiting_.empty() || !active_.empty();
       });
       if (stop_) break;
@@ -145,6 +145,11 @@ void EngineLoop::run() {
     step();  // nobody is wanted any more: they end at once
   if (failure_.empty()) engine_.donors().finish_tiers(kFinish);
   give_up({});
+}
+
+std::chrono::milliseconds EngineLoop::pause() const {
+  if (computing_) return {};
+  return copying_ ? kCopyPause : kIdlePause;
 }
 
 void EngineLoop::take_jobs() {
@@ -295,6 +300,7 @@ void EngineLoop::step() {
   if (!failure_.empty()) return give_up(kFailed);
   try {
     if (!active_.empty()) engine_.step();
+    computing_ = active_.empty() && waiting_.empty() && engine_.exactify_step();
     copying_ = engine_.donors().work_on_tiers();
     for (const std::string& warning : engine_.donors().take_warnings())
       if (options_.warn) options_.warn(warning);
@@ -326,6 +332,7 @@ void EngineLoop::publish() {
   state_.blocks_in_use = engine_.pool().blocks_in_use();
   state_.max_blocks = engine_.pool().max_blocks();
   state_.donors = engine_.donors().size();
+  state_.published = engine_.donors().published();
   state_.evictions = engine_.donors().evictions();
   state_.tiers = engine_.donors().tiers();
   state_.failure = failure_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -36,6 +37,7 @@ struct LoopState {
   int64_t blocks_in_use = 0;
   int64_t max_blocks = 0;
   int64_t donors = 0;
+  int64_t published = 0;  ///< of the donors
   DonorEvictions evictions{};
   std::vector<TierState> tiers{};
   std::string failure{};  ///< of a forward pass: nothing is answered any more
@@ -109,6 +111,7 @@ class EngineLoop {
   void end(std::list<Active>::iterator active, Response response);
   Task task_of(std::list<Active>::iterator active);
   void step();
+  std::chrono::milliseconds pause() const;
   void give_up(const std::string& message);
   void publish();
 
@@ -129,8 +132,9 @@ class EngineLoop {
   Ticket estimated_ = 0;  // last
   std::list<Active> active_;
   int64_t reserved_ = 0;  // blocks
-  std::string failure_;   // of the engine
-  bool copying_ = false;  // rows wait to be copied to a tier
+  std::string failure_;     // of the engine
+  bool copying_ = false;    // rows wait to be copied to a tier
+  bool computing_ = false;  // what nobody waits for
   std::thread thread_;
 };
 

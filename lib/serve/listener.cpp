@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include <cstdlib>
+
 #include "kvs/error.h"
 #include "serve/connection_pool.h"
 
@@ -31,11 +33,22 @@ void set_options(socket_t socket) {
   setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 }
 
+// What a client is told that asks before it sends a body. The library goes on where it is 100.
+int answer_expectation(const httplib::Request& request, httplib::Response& response, size_t most) {
+  const std::string length = request.get_header_value("Content-Length");
+  if (std::strtoull(length.c_str(), nullptr, 10) <= most) return 100;
+  return response.status = 413;
+}
+
 }  // namespace
 
 Listener::Listener(const HttpOptions& options) : options_(options) {
   set_socket_options(set_options);
   set_payload_max_length(options.max_body_bytes);
+  set_expect_100_continue_handler(
+      [most = options.max_body_bytes](const auto& request, auto& response) {
+        return answer_expectation(request, response, most);
+      });
   set_keep_alive_timeout(options.keep_alive_ms / 1000);  // these two are only said to clients
   set_keep_alive_max_count(1000);
   new_task_queue = [most = options.connections + kTurnedAway] { return new ConnectionPool(most); };

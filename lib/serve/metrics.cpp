@@ -70,6 +70,8 @@ std::string of_state(const LoopState& state) {
                 state.blocks_in_use) +
          single("kvshare_kv_blocks", "Blocks there may be", "gauge", state.max_blocks) +
          single("kvshare_donors", "Prompts whose rows are kept", "gauge", state.donors) +
+         single("kvshare_published_donors", "Those that hold published text", "gauge",
+                state.published) +
          by_label("kvshare_evicted_donors_total", "Donors given up in memory, by reason", "reason",
                   {{"age", state.evictions.age},
                    {"quota", state.evictions.quota},

@@ -255,5 +255,8 @@ kvs::HttpServer* kvs_start_http_server(kvs::Model* model, kvs::Engine* engine,
   if (!model->prompts().tokenizer())
     kvs::fail(kvs::ErrorKind::argument, "{}: the server needs a model with a tokenizer",
               model->name());
+  if (options->publish_after > 0 && options->keys.empty())
+    kvs::fail(kvs::ErrorKind::argument, "text is published between tenants: a key file is needed");
+  engine->donors().publish_by({.holders = options->publish_after, .takes_part = kvs::may_publish});
   return new kvs::Service(*model, *engine, embedder, *options);
 }

@@ -94,6 +94,10 @@ std::string Caller::partition(std::string_view cache_salt) const {
   return share_group.empty() ? tenant : "group:" + share_group;
 }
 
+bool may_publish(std::string_view partition) {
+  return !partition.starts_with("salt:");
+}
+
 bool is_of_tenant(std::string_view tenant, std::string_view partition, std::string_view donor_id) {
   if (partition == tenant || partition.starts_with(fmt::format("salt:{}:", tenant))) return true;
   return partition.starts_with("group:") && donor_id.starts_with(fmt::format("{}/", tenant));

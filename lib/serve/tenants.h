@@ -25,6 +25,10 @@ struct Caller {
   std::string partition(std::string_view cache_salt) const;
 };
 
+/// Whether text of a partition may be published (DonorStore::publish_by()): what a salt keeps apart
+/// may not.
+bool may_publish(std::string_view partition);
+
 /// Whether a donor in a partition is a tenant's: it is in one of the tenant alone or, in a group's,
 /// the tenant's request made it (see donor_id()).
 bool is_of_tenant(std::string_view tenant, std::string_view partition, std::string_view donor_id);

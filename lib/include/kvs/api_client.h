@@ -10,6 +10,7 @@
 
 #include "kvs/export.h"
 #include "kvs/json.h"
+#include "kvs/request.h"
 
 namespace kvs {
 
@@ -38,6 +39,11 @@ struct ApiReply {
   std::optional<ApiUsage> usage;  ///< where the server says it
   Json kvshare;                   ///< the field of this name; null where there is none
 };
+
+/// The body that asks a server's `model` for an answer: messages become one of chat completions,
+/// other prompts one of completions. Sampling that is none is left out but for the temperature,
+/// since not every server knows its fields.
+KVS_API Json api_body(const Request& request, const std::string& model);
 
 /// A client of the OpenAI API, with one connection that is kept open. Not thread-safe, stop()
 /// excepted. Source: the OpenAI API reference; server-sent events as in the HTML standard.

@@ -24,6 +24,13 @@ KVS_API CalibrationSet collect_samples(Transformer& transformer, const Tokenizer
                                        const Workload& workload, const std::vector<double>& budgets,
                                        const EvaluationOptions& options);
 
+/// The same from lines that run_evaluation() gave to on_detail then, for the same model and rule,
+/// in the order of their workloads; `budgets` are some of those it ran with. Throws Error(format),
+/// naming `source` and the line, where a field is missing or another type.
+KVS_API std::vector<CalibrationSet> samples_of(const std::vector<Json>& details,
+                                               const std::vector<double>& budgets,
+                                               const std::string& source);
+
 /// A guard made of four fifths of each set, and what became of its promise:
 /// {"promise","guard","verified":{...},"unseen_workloads":[{...}]}. `verified` is the verdict on
 /// the other fifths, `unseen_workloads` that on each whole set of a guard made of all others, where

@@ -46,6 +46,16 @@ struct DonorStoreOptions {
   std::function<double()> clock{};
 };
 
+/// Which text may serve tenants that did not bring it.
+struct PublicationRules {
+  static constexpr int64_t kMinTokens = 64;  ///< shorter text is never published
+
+  int holders =
+      0;  ///< owners that must hold a text (see DonorLookup); below 2 nothing is published
+  /// Whether a tenant's text counts, and it may use what was published; empty: nobody.
+  std::function<bool(std::string_view tenant)> takes_part{};
+};
+
 /// Donors that were given up in memory.
 struct DonorEvictions {
   int64_t room = 0;   ///< others needed their room
@@ -71,8 +81,8 @@ struct ForgottenDonors {
 
 /// Earlier prompts and their rows in the pool: what a new prompt can be made from. Finds donors by
 /// exact prefix (tokens are always compared), by fingerprints, and by embedding where the others
-/// find less than half of a prompt. Partitioned by tenant: a look-up sees its tenant's donors and
-/// public ones, nothing else. Not thread-safe.
+/// find less than half of a prompt. Partitioned by tenant: a look-up sees its tenant's donors,
+/// public ones and, under publish_by(), published ones, nothing else. Not thread-safe.
 ///
 /// Where room is needed, the owner that holds the most gives first, so that nobody loses donors
 /// to others while it holds no more than an equal share; of an owner's donors those go that are
@@ -148,6 +158,19 @@ class KVS_API DonorStore {
   /// What find(), load() and the tiers have to say about what is missing, damaged or gone, each
   /// once; taking it empties it.
   std::vector<std::string> take_warnings();
+
+  /// From here on these rules say which text is published; without a call none is. Published text
+  /// is what the donors of the tenant kPublished hold; nobody else may have this name.
+  void publish_by(PublicationRules rules);
+  static constexpr std::string_view kPublished = "published:";
+  /// Whether the tenant's text may be published.
+  bool may_publish(std::string_view tenant) const;
+  /// The spans of a text that, by the rules, enough owners hold, each in one piece: the asking one
+  /// and others, by the donors in memory. Ascending. For text to be published, and nothing else:
+  /// this is the one look-up into other tenants' donors.
+  std::vector<std::span<const int32_t>> find_common(const DonorLookup& lookup);
+  /// Donors that hold published text.
+  int64_t published() const;
 
   /// Candidates, best first, the longest exact prefix in front. What they point to lives until the
   /// next find(), add() or make_room() that does not keep candidates. Their views may be missing

@@ -115,8 +115,9 @@ class KVS_API Engine {
 
   /// To be called when there is nothing else to do: one forward pass of at most 128 rows over the
   /// next queued text that is worth a donor: worth_exactifying(), new being what stands in no exact
-  /// donor that its tenant sees, as an alignment with those that a look-up finds says. Returns
-  /// whether work is left. Does nothing while there are tasks, and makes room for their rows.
+  /// donor that its tenant sees, as an alignment with those that a look-up finds says. Text that is
+  /// to be published (DonorStore::publish_by()) is found and queued here too. Returns whether work
+  /// is left. Does nothing while there are tasks, and makes room for their rows.
   bool exactify_step();
   const BackgroundWork& background() const;
 

@@ -15,8 +15,7 @@ namespace kvs {
 struct Contestant {
   Policy policy = Policy::full;
   std::optional<double> budget;
-  std::optional<double> first_budget{};  ///< ReuseOptions::first_budget
-  int donor_depth = 0;                   ///< DonorStoreOptions::max_depth
+  int donor_depth = 0;  ///< DonorStoreOptions::max_depth
 };
 
 /// Every policy once for each budget and depth, policies without a budget once for each depth,

@@ -30,7 +30,9 @@ struct ReuseEvidence {
 /// The counts.
 KVS_API ReuseEvidence evidence_of(const ReusePlan& plan);
 
-/// One key for each member.
+/// One key for each member; only the counts where the rest was not measured.
 KVS_API Json evidence_to_json(const ReuseEvidence& evidence);
+/// Throws Error(format), naming the field, where one is missing or no number.
+KVS_API ReuseEvidence evidence_from_json(const Json& json);
 
 }  // namespace kvs

@@ -29,6 +29,8 @@ struct HttpOptions {
   std::string model = "model";     ///< its name to clients
   std::filesystem::path keys;      ///< API keys, see kvs-serve(1); empty: one local tenant
 
+  int publish_after = 0;  ///< tenants that must hold a text for others to share it; 0: none do
+
   int connections = 256;      ///< served at the same time; others are told to come again
   int64_t max_waiting = 256;  ///< choices that wait for their turn
   Schedule schedule = Schedule::work;
@@ -70,8 +72,9 @@ class KVS_API HttpServer {
 };
 
 /// Starts a server. Model, engine and embedder must outlive it and are its own until then; a null
-/// embedder refuses embeddings. Throws Error(argument) where the model has no tokenizer, Error(io)
-/// where it cannot listen or read the key file, Error(format) where that makes no sense.
+/// embedder refuses embeddings. Throws Error(argument) where the model has no tokenizer, or text is
+/// to be published without a key file, Error(io) where it cannot listen or read the key file,
+/// Error(format) where that makes no sense.
 KVS_API std::unique_ptr<HttpServer> start_http_server(Model& model, Engine& engine,
                                                       const Embedder* embedder,
                                                       const HttpOptions& options);

@@ -46,13 +46,14 @@ struct ReuseOptions {
   /// Share of the kept rows to compute anew, [0, 1], of rules with a budget. None: what the guard
   /// says under `kvshare`, where there is one; else kDefaultBudget.
   std::optional<double> budget;
-  /// Of the budget, what `kvshare` spends before it measures; none: all of it, as far as structure
-  /// goes. The rest goes to windows.
-  std::optional<double> first_budget;
+  /// Share of the kept rows, at most, that `kvshare` computes by structure, before it measures. The
+  /// rest of a budget goes to windows.
+  double structure = 0.01;
   int64_t sinks = 16;       ///< first tokens of each moved span that `epic` and `kvshare` compute
   int64_t halo = 16;        ///< tokens right of each edit that `kvshare` computes
   int64_t last = 16;        ///< last tokens of the prompt that `kvshare` computes
   int64_t window = 1;       ///< neighbours that `probe` and `kvshare` choose together
+  bool evidence = false;    ///< `kvshare` measures also where nothing hangs on it: to calibrate
   int64_t repair_rows = 0;  ///< kept rows computed anew in each step of decoding, at most
   int64_t min_span = 8;     ///< shorter matches are computed, a common prefix excepted
   int64_t min_tokens = 16;  ///< shorter prompts reuse nothing
@@ -116,6 +117,7 @@ struct KVS_API ReusePlan {
   ReuseReason reason = ReuseReason::none;
   /// Of rules that have one: that of the options, the guard's, or the default.
   std::optional<double> budget;
+  bool sure = false;  ///< the guard has no doubt; what is measured may not change its mind
 
   int64_t count(PlanSpan::Kind kind) const;
   int64_t kept() const { return count(PlanSpan::Kind::shifted) + count(PlanSpan::Kind::fuzzy); }

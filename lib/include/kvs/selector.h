@@ -63,8 +63,9 @@ class KVS_API Selector {
   /// Kept rows, ascending, that are computed in all layers whatever is measured.
   virtual std::vector<int64_t> select(const SelectionContext& context) const;
 
-  /// Whether the rule goes on to choose among what is left with the model's help.
-  virtual bool measures() const { return false; }
+  /// Whether the rule goes on to choose among what is left with the model's help. The context's
+  /// spans are those select() left.
+  virtual bool measures(const SelectionContext& context) const;
 
   /// How many rows select_measured() will choose where no guard decides; of rules that choose fewer
   /// from layer to layer, in the last ones. The context's spans are those select() left.
