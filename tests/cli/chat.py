@@ -48,8 +48,13 @@ class Terminal:
         self.text = self.text[found.end():]
         return found
 
+    def say(self, keys):
+        """Types at the prompt: what is typed in front of it may be lost when the terminal's mode changes."""
+        self.expect("> ")
+        self.type(keys)
+
     def leave(self):
-        self.type("\x04")
+        self.say("\x04")
         return self.exit_code()
 
     def exit_code(self):
@@ -81,9 +86,9 @@ class Chat(unittest.TestCase):
     def test_talks_with_a_model(self):
         chat = Terminal(self.home, *MODEL, *SHORT)
         chat.expect("stories260K on .*/help lists the commands")
-        chat.type("Tell me a story\n")
+        chat.say("Tell me a story\n")
         chat.expect(TIMINGS)
-        chat.type("/stats\n")
+        chat.say("/stats\n")
         chat.expect(r"prompt \d+ tokens: \d+ exact.*\s+reuse approx, policy epic")
         self.assertEqual(chat.leave(), 0)
 
@@ -91,11 +96,11 @@ class Chat(unittest.TestCase):
         self.serve()
         chat = Terminal(self.home, "--url", self.url, *SHORT, KVS_API_KEY="secret", KVS_POLICY="full")
         chat.expect("stories260K at http://.*/help lists the commands")
-        chat.type("Tell me a story\n")
+        chat.say("Tell me a story\n")
         self.assertEqual(chat.expect(TIMINGS)[1], "0")
-        chat.type("Another one\n")
+        chat.say("Another one\n")
         self.assertGreater(int(chat.expect(TIMINGS)[1]), 0)
-        chat.type("/stats\n")
+        chat.say("/stats\n")
         chat.expect(r"prompt \d+ tokens: \d+ exact.*\s+reuse approx, policy epic")
         chat.expect(r"answer 8 tokens \(length\)")
         self.assertEqual(chat.leave(), 0)
@@ -110,10 +115,10 @@ class Chat(unittest.TestCase):
         time.sleep(0.5)  # or the signal would come at the prompt
         chat.type("\x03")
         chat.expect(r"\[stopped\]")
-        chat.type("/stats\n")
+        chat.say("/stats\n")
         chat.expect("Of a stopped answer the server says nothing")
         self.server.send_signal(signal.SIGCONT)
-        chat.type("Tell me a story\n")
+        chat.say("Tell me a story\n")
         chat.expect(TIMINGS)
         self.assertEqual(chat.leave(), 0)
 
@@ -125,7 +130,7 @@ class Chat(unittest.TestCase):
         self.server.wait()
         chat.type("Tell me a story\n")
         chat.expect(f"{self.url}: cannot connect\r\n")
-        chat.type("/help\n")
+        chat.say("/help\n")
         chat.expect("/stats")
         self.assertEqual(chat.leave(), 0)
 
