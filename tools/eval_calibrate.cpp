@@ -6,7 +6,7 @@
 
 #include "kvs/calibration.h"
 #include "kvs/error.h"
-#include "tools/json_lines.h"
+#include "tools/input.h"
 #include "tools/message.h"
 #include "tools/output.h"
 #include "tools/progress.h"
@@ -69,9 +69,11 @@ void add_to(std::vector<CalibrationSet>& sets, const CalibrationSet& more) {
 
 std::vector<CalibrationSet> measured_before(const CalibrateCommand& command) {
   std::vector<CalibrationSet> sets;
-  for (const std::string& file : command.measured)
-    for (const CalibrationSet& set : samples_of(read_json_lines(file), command.budgets, file))
+  for (const std::string& file : command.measured) {
+    Input input(file);
+    for (const CalibrationSet& set : read_samples(input.stream(), input.name(), command.budgets))
       add_to(sets, set);
+  }
   return sets;
 }
 

@@ -2,14 +2,48 @@
 
 #include <fmt/format.h>
 
+#include <istream>
+
 #include "kvs/error.h"
 #include "kvs/report.h"
 #include "tools/input.h"
-#include "tools/json_lines.h"
 #include "tools/output.h"
 #include "tools/tool.h"
 
 namespace kvs {
+namespace {
+
+constexpr size_t kMaxBytes = size_t{256} << 20;
+
+std::string read_text(Input& input) {
+  std::string text;
+  std::string part(size_t{1} << 16, '\0');
+  do {
+    input.stream().read(part.data(), static_cast<std::streamsize>(part.size()));
+    text.append(part, 0, static_cast<size_t>(input.stream().gcount()));
+    if (text.size() > kMaxBytes)
+      fail(ErrorKind::format, "{}: longer than {} MiB", input.name(), kMaxBytes >> 20);
+  } while (input.stream());
+  return text;
+}
+
+std::vector<Json> read_lines(const std::string& path) {
+  Input input(path);
+  const std::string text = read_text(input);
+  std::vector<Json> lines;
+  int number = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = std::string_view(text).substr(begin, end - begin);
+    ++number;
+    if (line.find_first_not_of(" \t\r") != std::string_view::npos)
+      lines.push_back(Json::parse(line, fmt::format("{}:{}", input.name(), number)));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+}  // namespace
 
 CLI::App* add_report_command(CLI::App& app, ReportCommand& command) {
   CLI::App* report = app.add_subcommand("report", "Show what run measured, as tables or a page");
@@ -40,7 +74,7 @@ int run_report_command(const ReportCommand& command) {
     EvaluationFile& file = files.emplace_back();
     file.source = input.name();
     file.evaluation = Json::parse(read_text(input), input.name());
-    if (at < command.details.size()) file.details = read_json_lines(command.details[at]);
+    if (at < command.details.size()) file.details = read_lines(command.details[at]);
   }
   write_file(command.output, make_report(files, report_format_from_name(command.format)));
   return kExitOk;

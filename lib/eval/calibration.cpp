@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "base/line_reader.h"
 #include "kvs/error.h"
 #include "kvs/evidence.h"
 
@@ -44,12 +45,42 @@ Json verify_elsewhere(const std::vector<CalibrationSet>& sets, const std::vector
   return verdicts;
 }
 
-// Whether a line is that of the next budget.
-bool is_attempt(const Json& detail, const std::vector<double>& budgets, size_t next) {
-  return next < budgets.size() && detail.get("policy").as_string() == "kvshare" &&
-         detail.get("budget").is_number() && detail.get("budget").as_number() == budgets[next] &&
-         detail.get("evidence").is_object();
-}
+// Makes samples of details, of which those of one request stand together.
+class SampleReader {
+ public:
+  explicit SampleReader(const std::vector<double>& budgets) : budgets_(budgets) {}
+
+  void add(const Json& detail) {
+    begin(detail.get("workload").as_string(), detail.get("id").as_string());
+    if (!is_next_attempt(detail)) return;
+    if (sample_.kl.empty()) sample_.evidence = evidence_from_json(detail.get("evidence"));
+    sample_.kl.push_back(detail.get("kl").as_number());
+    if (sample_.evidence.measured && sample_.kl.size() == budgets_.size())
+      sets_.back().samples.push_back(sample_);
+  }
+
+  std::vector<CalibrationSet> take_sets() { return std::move(sets_); }
+
+ private:
+  void begin(const std::string& workload, const std::string& id) {
+    const bool other = sets_.empty() || sets_.back().workload != workload;
+    if (other) sets_.push_back({.workload = workload});
+    if (other || id != id_) sample_ = {};
+    id_ = id;
+  }
+
+  bool is_next_attempt(const Json& detail) const {
+    const Json& budget = detail.get("budget");
+    return detail.get("policy").as_string() == "kvshare" && budget.is_number() &&
+           sample_.kl.size() < budgets_.size() &&
+           budget.as_number() == budgets_[sample_.kl.size()] && detail.get("evidence").is_object();
+  }
+
+  const std::vector<double>& budgets_;
+  std::vector<CalibrationSet> sets_;
+  std::string id_;  // of the request whose details are read
+  GuardSample sample_;
+};
 
 }  // namespace
 
@@ -77,29 +108,20 @@ CalibrationSet collect_samples(Transformer& transformer, const Tokenizer* tokeni
   return set;
 }
 
-std::vector<CalibrationSet> samples_of(const std::vector<Json>& details,
-                                       const std::vector<double>& budgets,
-                                       const std::string& source) {
-  std::vector<CalibrationSet> sets;
-  std::string id;  // of the request whose lines are read
-  GuardSample sample;
-  for (size_t line = 0; line < details.size(); ++line) try {
-      const Json& detail = details[line];
-      const std::string workload = detail.get("workload").as_string();
-      if (sets.empty() || sets.back().workload != workload) sets.push_back({.workload = workload});
-      if (const Json& name = detail.get("id"); name.as_string() != id || line == 0) {
-        id = name.as_string();
-        sample = {};
-      }
-      if (!is_attempt(detail, budgets, sample.kl.size())) continue;
-      if (sample.kl.empty()) sample.evidence = evidence_from_json(detail.get("evidence"));
-      sample.kl.push_back(detail.get("kl").as_number());
-      if (sample.evidence.measured && sample.kl.size() == budgets.size())
-        sets.back().samples.push_back(sample);
+std::vector<CalibrationSet> read_samples(std::istream& in, const std::string& source,
+                                         const std::vector<double>& budgets) {
+  SampleReader samples(budgets);
+  LineReader lines(in, source);
+  for (std::string line; lines.next(line);) {
+    if (line.empty()) continue;
+    const Json detail = Json::parse(line, lines.where());
+    try {
+      samples.add(detail);
     } catch (const Error& e) {
-      fail(ErrorKind::format, "{}: line {}: {}", source, line + 1, e.what());
+      fail(ErrorKind::format, "{}: {}", lines.where(), e.what());
     }
-  return sets;
+  }
+  return samples.take_sets();
 }
 
 Json calibrate_guard(const std::vector<CalibrationSet>& sets, const std::vector<double>& budgets,

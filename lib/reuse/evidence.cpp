@@ -24,9 +24,8 @@ ReuseEvidence evidence_of(const ReusePlan& plan) {
     evidence.tokens += span.count;
     if (span.kind == Kind::computed) computed += span.count;
     if (span.donor >= 0) evidence.computed = computed;
-    const bool goes_on = before && before->donor == span.donor &&
-                         before->donor_first + before->count == span.donor_first;
-    if (span.kind != Kind::exact && span.donor >= 0 && !goes_on) {
+    const bool seam = !before || !before->goes_on_in(span);
+    if (span.kind != Kind::exact && span.donor >= 0 && seam) {
       ++evidence.seams;
       evidence.jumps += !source || source->donor != span.donor ||
                         source->donor_first + source->count > span.donor_first;

@@ -105,7 +105,7 @@ class KvshareSelector final : public Selector {
     int64_t seam = 0;
     const PlanSpan* before = nullptr;
     for (const PlanSpan& span : spans) {
-      if (!before || !goes_on(*before, span)) seam = span.first;
+      if (!before || !before->goes_on_in(span)) seam = span.first;
       for (int64_t row = span.first; span.kept() && row < span.first + span.count; ++row)
         scores.push_back(mass[row] *
                          (kRest + kHalfway / (kHalfway + static_cast<double>(row - seam))));
@@ -114,17 +114,11 @@ class KvshareSelector final : public Selector {
     return scores;
   }
 
-  // Whether two neighbours stand side by side in one donor, too.
-  static bool goes_on(const PlanSpan& span, const PlanSpan& next) {
-    return span.donor >= 0 && span.donor == next.donor &&
-           span.donor_first + span.count == next.donor_first;
-  }
-
   // Rows with a source on both sides of a span, itself included, without a seam.
   static int64_t run_around(std::span<const PlanSpan> spans, const PlanSpan& span) {
     const PlanSpan *first = &span, *last = &span;
-    while (first != &spans.front() && goes_on(*(first - 1), *first)) --first;
-    while (last != &spans.back() && goes_on(*last, *(last + 1))) ++last;
+    while (first != &spans.front() && (first - 1)->goes_on_in(*first)) --first;
+    while (last != &spans.back() && last->goes_on_in(*(last + 1))) ++last;
     return last->first + last->count - first->first;
   }
 

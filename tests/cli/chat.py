@@ -18,7 +18,8 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 MODEL = ["-m", DATA / "stories260K.gguf", "--chat-template", "chatml", "--policy", "epic", "--cpu", "portable"]
 SHORT = ["--max-tokens", "8"]
 TIMINGS = r"\[\d+ tokens, (\d+) reused, \d+ computed · first token \d+ ms · [0-9.]+ tokens/s\]"
-PATIENCE_S = 100
+PROMPT = r"(?m)^> "
+PATIENCE_S = 40
 
 
 class Terminal:
@@ -50,7 +51,7 @@ class Terminal:
 
     def say(self, keys):
         """Types at the prompt: what is typed in front of it may be lost when the terminal's mode changes."""
-        self.expect("> ")
+        self.expect(PROMPT)
         self.type(keys)
 
     def leave(self):
@@ -58,11 +59,13 @@ class Terminal:
         return self.exit_code()
 
     def exit_code(self):
-        try:
-            while os.read(self.file, 4096):
-                pass
-        except OSError:
-            pass
+        while select.select([self.file], [], [], PATIENCE_S)[0]:
+            try:
+                os.read(self.file, 4096)
+            except OSError:  # it is gone
+                break
+        else:
+            os.kill(self.process, signal.SIGKILL)
         os.close(self.file)
         return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
 
@@ -108,7 +111,7 @@ class Chat(unittest.TestCase):
     def test_ctrl_c_stops_an_answer_only(self):
         self.serve()
         chat = Terminal(self.home, "--url", self.url, *SHORT, KVS_API_KEY="secret")
-        chat.expect("> ")
+        chat.expect(PROMPT)
         self.server.send_signal(signal.SIGSTOP)
         chat.type("Tell me a story\n")
         chat.expect("Tell me a story")
@@ -125,7 +128,7 @@ class Chat(unittest.TestCase):
     def test_goes_on_when_the_server_is_gone(self):
         self.serve()
         chat = Terminal(self.home, "--url", self.url, *SHORT, KVS_API_KEY="secret")
-        chat.expect("> ")
+        chat.expect(PROMPT)
         self.server.kill()
         self.server.wait()
         chat.type("Tell me a story\n")

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <functional>
+#include <istream>
 #include <string>
 #include <vector>
 
@@ -24,12 +24,11 @@ KVS_API CalibrationSet collect_samples(Transformer& transformer, const Tokenizer
                                        const Workload& workload, const std::vector<double>& budgets,
                                        const EvaluationOptions& options);
 
-/// The same from lines that run_evaluation() gave to on_detail then, for the same model and rule,
-/// in the order of their workloads; `budgets` are some of those it ran with. Throws Error(format),
-/// naming `source` and the line, where a field is missing or another type.
-KVS_API std::vector<CalibrationSet> samples_of(const std::vector<Json>& details,
-                                               const std::vector<double>& budgets,
-                                               const std::string& source);
+/// The same from the lines that run_evaluation() gave to on_detail then, of the same model and
+/// rule; `budgets` are some of those it ran with, ascending. Throws Error(format), naming `source`,
+/// line and field, where a line is something else, Error(io) where `in` cannot be read.
+KVS_API std::vector<CalibrationSet> read_samples(std::istream& in, const std::string& source,
+                                                 const std::vector<double>& budgets);
 
 /// A guard made of four fifths of each set, and what became of its promise:
 /// {"promise","guard","verified":{...},"unseen_workloads":[{...}]}. `verified` is the verdict on

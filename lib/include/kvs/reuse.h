@@ -109,6 +109,10 @@ struct PlanSpan {
   bool shared() const { return kind == Kind::exact || kept(); }
   /// Shared, but not what the model would compute.
   bool kept() const { return kind == Kind::shifted || kind == Kind::fuzzy; }
+  /// Whether the span behind it stands behind it in one donor too: there is no seam between them.
+  bool goes_on_in(const PlanSpan& next) const {
+    return donor >= 0 && donor == next.donor && donor_first + count == next.donor_first;
+  }
 };
 
 /// How a prompt's rows come about. The spans tile the prompt in order.
