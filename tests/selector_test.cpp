@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "reuse/choice.h"
 
 namespace kvs::test {
@@ -21,6 +23,23 @@ Positions selected(Policy policy, const ReuseOptions& options) {
   return make_selector(policy)->select({{}, kSpans, options});
 }
 
+// 1,000 rows with a source: a span behind an edit, and one that moved.
+const std::vector<PlanSpan> kLongSpans{
+    {.kind = Kind::computed, .first = 0, .count = 10},
+    {.kind = Kind::shifted, .first = 10, .count = 600, .donor = 0, .donor_first = 10},
+    {.kind = Kind::shifted, .first = 610, .count = 400, .donor = 1, .donor_first = 90}};
+
+Positions between(int64_t first, int64_t end) {
+  Positions positions(end - first);
+  std::iota(positions.begin(), positions.end(), first);
+  return positions;
+}
+
+Positions joined(Positions a, const Positions& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
 TEST(Selector, TakesHalosAndSinksByStructure) {
   // A halo behind the edit at 3; the span at 15 moved, but no edit is in front of it.
   EXPECT_EQ(selected(Policy::kvshare,
@@ -35,26 +54,34 @@ TEST(Selector, TakesHalosAndSinksByStructure) {
 
 TEST(Selector, SpendsASmallBudgetFromTheEdgesInwards) {
   const auto with_budget = [](double budget) {
-    return selected(
-        Policy::kvshare,
-        {.budget = budget, .structure = 1, .sinks = 2, .halo = 4, .last = 0, .window = 1});
+    return make_selector(Policy::kvshare)
+        ->select({{},
+                  kLongSpans,
+                  {.budget = budget, .structure = 1, .sinks = 20, .halo = 40, .last = 0}});
   };
   EXPECT_EQ(with_budget(0), Positions{});
-  EXPECT_EQ(with_budget(1.0 / 16), (Positions{5}));
-  EXPECT_EQ(with_budget(2.0 / 16), (Positions{5, 15}));
-  EXPECT_EQ(with_budget(5.0 / 16), (Positions{5, 6, 7, 15, 16}));
+  EXPECT_EQ(with_budget(0.035), joined(between(10, 28), between(610, 627)));
+  EXPECT_EQ(with_budget(0.05), joined(between(10, 40), between(610, 630)));
+  EXPECT_EQ(with_budget(1), joined(between(10, 50), between(610, 630)));
+}
+
+TEST(Selector, ComputesNotTooFewRows) {
+  const ReuseOptions options{.budget = 0.01, .structure = 0.01, .sinks = 20, .halo = 40, .last = 0};
+  EXPECT_EQ(make_selector(Policy::kvshare)->select({{}, kLongSpans, options}),
+            joined(between(10, 26), between(610, 626)));  // 32 of them
 }
 
 TEST(Selector, LeavesMostOfABudgetToWindows) {
-  ReuseOptions options{.budget = 0.5, .structure = 0.15, .sinks = 2, .halo = 4, .last = 0};
-  const SelectionContext context{{}, kSpans, options};
+  ReuseOptions options{.budget = 0.5, .structure = 0.04, .sinks = 20, .halo = 40, .last = 0};
+  const SelectionContext context{{}, kLongSpans, options};
   const auto selector = make_selector(Policy::kvshare);
 
-  EXPECT_EQ(selector->select(context), (Positions{5, 6, 15}));  // of 16 rows with a source
+  EXPECT_EQ(selector->select(context), joined(between(10, 30), between(610, 630)));
 
-  EXPECT_EQ(selector->measured_rows(context), 8);  // spans without recomputed rows
+  EXPECT_EQ(selector->measured_rows(context), 500);  // spans without recomputed rows
   EXPECT_TRUE(selector->measures(context));
-  options.budget = 0;
+  options.budget = 0.03;
+  EXPECT_EQ(selector->measured_rows(context), 0);
   EXPECT_FALSE(selector->measures(context));
   options.evidence = true;
   EXPECT_TRUE(selector->measures(context));
@@ -63,15 +90,15 @@ TEST(Selector, LeavesMostOfABudgetToWindows) {
 TEST(Selector, ServesTheLastTokensBehindTheHalo) {
   const std::vector<PlanSpan> spans{
       {.kind = Kind::computed, .first = 0, .count = 10},
-      {.kind = Kind::shifted, .first = 10, .count = 100, .donor = 0, .donor_first = 10}};
+      {.kind = Kind::shifted, .first = 10, .count = 1000, .donor = 0, .donor_first = 10}};
   const auto with_budget = [&](double budget) {
     return make_selector(Policy::kvshare)
-        ->select({{}, spans, {.budget = budget, .structure = 1, .halo = 4, .last = 3}});
+        ->select({{}, spans, {.budget = budget, .structure = 1, .halo = 40, .last = 30}});
   };
   EXPECT_EQ(with_budget(0), Positions{});
-  EXPECT_EQ(with_budget(0.03), (Positions{10, 11, 12}));
-  EXPECT_EQ(with_budget(0.06), (Positions{10, 11, 12, 13, 108, 109}));
-  EXPECT_EQ(with_budget(0.5), (Positions{10, 11, 12, 13, 107, 108, 109}));
+  EXPECT_EQ(with_budget(0.035), between(10, 45));
+  EXPECT_EQ(with_budget(0.06), joined(between(10, 50), between(990, 1010)));
+  EXPECT_EQ(with_budget(0.5), joined(between(10, 50), between(980, 1010)));
 }
 
 TEST(Selector, KeepsNothingOfFragments) {

@@ -15,6 +15,10 @@ constexpr int kLayerStep = 8;
 // in so many rows, and towards a rest.
 constexpr double kHalfway = 32, kRest = 0.1;
 
+// A halo and the end of the prompt: fewer would hardly save time, and are too few for a short
+// prompt.
+constexpr int64_t kFewestRows = 32;
+
 // In halos, the length of a run below which its seams cost more than it saves.
 constexpr double kShortestRun = 1.5;
 
@@ -34,7 +38,7 @@ class KvshareSelector final : public Selector {
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
     const double budget = std::min(context.options.structure, budget_of(context));
-    const int64_t share = share_of(budget, kept_or_recomputed(context));
+    const int64_t share = rows_of(budget, kept_or_recomputed(context));
     std::vector<int64_t> positions;
     for (const Candidate& candidate : candidates)
       if (candidate.rank == kAlways || static_cast<int64_t>(positions.size()) < share)
@@ -135,7 +139,12 @@ class KvshareSelector final : public Selector {
     if (budget < 1 && budget <= context.options.structure) return 0;
     const auto left = static_cast<int64_t>(kept_positions(context.spans).size());
     const int64_t with_source = kept_or_recomputed(context);
-    return std::max<int64_t>(0, share_of(budget, with_source) - (with_source - left));
+    return std::max<int64_t>(0, rows_of(budget, with_source) - (with_source - left));
+  }
+
+  static int64_t rows_of(double share, int64_t count) {
+    if (share == 0) return 0;
+    return std::min(std::max(share_of(share, count), kFewestRows), count);
   }
 
   static int64_t kept_or_recomputed(const SelectionContext& context) {

@@ -46,8 +46,9 @@ struct ReuseOptions {
   /// Share of the kept rows to compute anew, [0, 1], of rules with a budget. None: what the guard
   /// says under `kvshare`, where there is one; else kDefaultBudget.
   std::optional<double> budget;
-  /// Share of the kept rows, at most, that `kvshare` computes by structure, before it measures. The
-  /// rest of a budget goes to windows.
+  /// Share of the kept rows, at most, that `kvshare` computes by structure, before it measures; of
+  /// that share and of a budget, 0 apart, it makes 32 rows at least. The rest of a budget goes to
+  /// windows.
   double structure = 0.01;
   int64_t sinks = 16;       ///< first tokens of each moved span that `epic` and `kvshare` compute
   int64_t halo = 16;        ///< tokens right of each edit that `kvshare` computes
