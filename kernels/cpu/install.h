@@ -13,6 +13,7 @@ void install_kv_deviation(Kernels& table, Simd);
 void install_gelu(Kernels& table, Simd);
 void install_layer_norm(Kernels& table, Simd);
 void install_matmul(Kernels& table, Simd);
+void install_move_kv(Kernels& table, Simd);
 void install_pack(Kernels& table, Simd);
 void install_peak(Kernels& table, Simd);
 void install_rms_norm(Kernels& table, Simd);

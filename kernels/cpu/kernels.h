@@ -6,6 +6,7 @@
 #include "kernels/cpu/attention_mass.h"
 #include "kernels/cpu/kv_deviation.h"
 #include "kernels/cpu/levels.h"
+#include "kernels/cpu/move_kv.h"
 #include "kernels/cpu/write_kv.h"
 
 // CPU kernels: raw pointers and extents, row-major f32 unless said otherwise. Each runs on the
@@ -98,6 +99,9 @@ struct Kernels {
 
   /// out = x Phi(x), Phi the normal distribution's. x, out: [count], may alias.
   void (*gelu)(float* out, const float* x, int64_t count);
+
+  /// Copies the rows of the moves [first, last).
+  void (*move_kv)(const KvMoves& work, int64_t first, int64_t last);
 };
 
 }  // namespace kvs::cpu

@@ -1,25 +1,13 @@
 #include "kernels/cpu/kv_deviation.h"
 
 #include "kernels/cpu/install.h"
-#include "kernels/cpu/kv_tile.h"
+#include "kernels/cpu/kv_row.h"
 #include "kernels/cpu/rotation.h"
 
 namespace kvs::cpu {
 namespace {
 
 using namespace simd;
-
-/// One head's row of a plane as f32. out: [padded(D)], its end zeros.
-void load_row(const KvPlanes& planes, const std::byte* block, size_t plane, size_t scale_plane,
-              int head, int row, int head_dim, float* out) {
-  const size_t h = static_cast<size_t>(head), r = static_cast<size_t>(row);
-  const std::byte* elements = block + plane + h * planes.head_bytes + r * planes.row_bytes;
-  float scale = 1;
-  if (planes.type == KvType::q8) {
-    std::memcpy(&scale, block + scale_plane + h * planes.head_scale_bytes + 4 * r, 4);
-  }
-  load_values(planes.type, {&elements, &scale, &elements, 1}, head_dim, out);
-}
 
 struct Difference {
   float squares, magnitudes;

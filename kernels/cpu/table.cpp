@@ -13,6 +13,7 @@ Kernels make_table() {
   install_gelu(table, Simd{});
   install_layer_norm(table, Simd{});
   install_matmul(table, Simd{});
+  install_move_kv(table, Simd{});
   install_pack(table, Simd{});
   install_peak(table, Simd{});
   install_rms_norm(table, Simd{});

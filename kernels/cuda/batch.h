@@ -99,6 +99,56 @@ constexpr int64_t mass_scratch_floats(int64_t rows, int heads, int64_t positions
   return rows * heads * (positions + 2);
 }
 
+/// Where all layers' keys and values lie in a block: `planes` are those of layer 0.
+struct KvBlocks {
+  KvPlanes planes;
+  size_t layer_bytes;
+  int layers, kv_heads, head_dim;
+};
+
+/// One token's cached row and where it goes; `turn` is the index of the angle that its keys are
+/// rotated by, or -1.
+struct KvRowMove {
+  const std::byte* block;
+  std::byte* target;
+  int32_t row, target_row;
+  int32_t turn;
+};
+
+/// Generated rows of a matrix; scale: of the whole numbers that they are made from.
+struct NoiseRows {
+  uint64_t key;
+  int64_t rows, cols, stride;
+  float scale;
+};
+
+/// Of logits.
+struct LogitPlace {
+  int32_t row, token;
+};
+
+inline constexpr int kTopBlock = 2048;  ///< logits, or keys, that a block sorts
+
+constexpr int64_t top_blocks(int64_t count) {
+  return (count + kTopBlock - 1) / kTopBlock;
+}
+/// Keys that the first pass of top_logits leaves, the most of all.
+constexpr int64_t top_logit_keys(int64_t rows, int64_t vocab, int keep) {
+  return rows * top_blocks(vocab) * keep;
+}
+
+// What top_logits makes of a logit and its token: one number, the larger for the larger logit, then
+// for the lower token; NaN is less than all others.
+constexpr uint32_t top_logit_token(uint64_t key) {
+  return ~static_cast<uint32_t>(key);
+}
+/// The logit's bits.
+constexpr uint32_t top_logit_bits(uint64_t key) {
+  const auto ordered = static_cast<uint32_t>(key >> 32);
+  if (ordered == 0) return 0x7FC00000U;
+  return ordered >> 31 != 0 ? ordered & 0x7FFFFFFFU : ~ordered;
+}
+
 /// One token's cached row as computed and as kept; `turn` is the index of the angle that the
 /// computed key is rotated by before they are compared.
 struct KvRowPair {

@@ -76,6 +76,31 @@ cudaError_t kv_deviation(float* out, const KvRowPair* pairs, const float* turns,
                          const KvPlanes& planes, int64_t count, int kv_heads, int head_dim,
                          cudaStream_t stream);
 
+/// Copies rows over all layers, their keys rotated by their angles.
+/// turns: an angle_table [.., D / 2, 2].
+cudaError_t move_kv(const KvRowMove* moves, const float* turns, const KvBlocks& blocks,
+                    int64_t count, cudaStream_t stream);
+
+/// Between cached rows and a record of them: for each layer K [kv_heads][count][D], V, and in q8
+/// their scales [kv_heads][count]. record: a multiple of 8 bytes; places: [count].
+cudaError_t pack_kv(std::byte* record, const KvPlace* places, const KvBlocks& blocks, int64_t count,
+                    cudaStream_t stream);
+cudaError_t unpack_kv(const std::byte* record, const KvPlace* places, const KvBlocks& blocks,
+                      int64_t count, cudaStream_t stream);
+
+/// out = the rows that kvs/random_rows.h defines, in bf16 or f32. out: [rows, stride], what exceeds
+/// cols is 0.
+cudaError_t random_rows(void* out, bool bf16, const NoiseRows& rows, cudaStream_t stream);
+
+/// values[i] = the logit at places[i], which becomes NaN. logits: [.., vocab].
+cudaError_t take_logits(float* values, float* logits, const LogitPlace* places, int64_t count,
+                        int64_t vocab, cudaStream_t stream);
+
+/// The `keep` largest of each row, falling, as keys (batch.h). logits: [rows, vocab];
+/// keys: two times top_logit_keys(), the first [rows, keep] of which are the result.
+cudaError_t top_logits(uint64_t* keys, const float* logits, int64_t rows, int64_t vocab, int keep,
+                       cudaStream_t stream);
+
 /// data[i] = noise in [-1, 1), in bf16 or f32: what limits are measured on.
 cudaError_t fill_noise(void* data, bool bf16, int64_t count, uint32_t seed, cudaStream_t stream);
 

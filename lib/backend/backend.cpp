@@ -71,7 +71,7 @@ std::unique_ptr<Backend> find_cuda_backend(const BackendOptions& options) {
   try {
     return make_cuda_backend(0, options.deterministic);
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::device) throw;
+    if (error.kind() != ErrorKind::device && error.kind() != ErrorKind::memory) throw;
     if (options.note) options.note(error.what());
     return nullptr;
   }

@@ -29,6 +29,8 @@ class CpuBackend final : public Backend {
 
   std::unique_ptr<Matrix> make_matrix(int64_t rows, int64_t cols, const RowReader& read,
                                       Compute compute) override;
+  std::unique_ptr<Matrix> make_random_matrix(std::span<const RandomRows> parts, int64_t cols,
+                                             Compute compute) override;
   void embed(Tensor out, const Matrix& table, std::span<const int32_t> tokens) override;
   void matmul(Tensor out, Tensor x, const Matrix& w, const MatmulOptions& options) override;
 
@@ -48,6 +50,13 @@ class CpuBackend final : public Backend {
                     int layer) override;
   void layer_norm(Tensor out, Tensor x, Tensor weight, Tensor bias, float eps) override;
   void gelu(Tensor out, Tensor x) override;
+
+  void move_kv(std::span<const KvMove> moves, const AttentionConfig& config) override;
+  void pack_kv(void* record, std::span<const KvRun> runs, const KvLayout& layout) override;
+  void unpack_kv(std::span<const KvRun> runs, std::span<const std::byte* const> parts,
+                 const KvLayout& layout) override;
+  void top_logits(std::span<TopLogit> top, Tensor logits, std::span<const LogitPlace> apart,
+                  std::span<float> values) override;
 
   MachineLimits measure_limits(Compute compute) override;
 

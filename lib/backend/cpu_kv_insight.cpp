@@ -62,9 +62,10 @@ void CpuBackend::kv_deviation(Tensor out, std::span<const KvPair> pairs,
   own.reserve(pairs.size());
   for (const KvPair& pair : pairs) {
     const bool turned = pair.kept_home != pair.home;
-    own.push_back({static_cast<const std::byte*>(pair.block),
-                   static_cast<const std::byte*>(pair.kept_block), pair.row, pair.kept_row,
-                   turned ? angles.data() + turn_index(turns, pair) * kv.head_dim : nullptr});
+    own.push_back(
+        {static_cast<const std::byte*>(pair.block), static_cast<const std::byte*>(pair.kept_block),
+         pair.row, pair.kept_row,
+         turned ? angles.data() + turn_index(turns, turn_of(pair)) * kv.head_dim : nullptr});
   }
   cpu::KvComparison work{.pairs = own.data(), .kv_heads = kv.kv_heads, .head_dim = kv.head_dim};
   work.planes = kv_planes(kv, layer);

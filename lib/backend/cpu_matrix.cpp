@@ -1,24 +1,17 @@
 #include "backend/cpu_matrix.h"
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "backend/check_shape.h"
 #include "backend/cpu_backend.h"
+#include "backend/operation_rules.h"
 
 namespace kvs {
 namespace {
 
 // Rows that are read at a time: whole panels, about this much memory.
 constexpr int64_t kReadBytes = 1 << 20;
-
-void expect_sane(int64_t rows, int64_t cols) {
-  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / 64;
-  if (rows < 0 || cols < 0 || (cols > 0 && rows > kMost / cols))
-    fail(ErrorKind::mismatch, "make_matrix: a matrix cannot have {} rows and {} columns", rows,
-         cols);
-}
 
 }  // namespace
 
@@ -33,7 +26,7 @@ const CpuMatrix& cpu_matrix(std::string_view op, std::string_view name, const Ma
 
 std::unique_ptr<Matrix> CpuBackend::make_matrix(int64_t rows, int64_t cols, const RowReader& read,
                                                 Compute compute) {
-  expect_sane(rows, cols);
+  check_make_matrix(rows, cols);
   auto matrix = std::make_unique<CpuMatrix>(rows, cols, compute);
   const int64_t panel_bytes = std::max<int64_t>(cols, 1) * cpu::kPanelWidth * 4;
   const int64_t panels = std::max<int64_t>(1, kReadBytes / panel_bytes);
@@ -57,6 +50,21 @@ std::unique_ptr<Matrix> CpuBackend::make_matrix(int64_t rows, int64_t cols, cons
     }
   });
   return matrix;
+}
+
+// Reads across the parts' bounds.
+std::unique_ptr<Matrix> CpuBackend::make_random_matrix(std::span<const RandomRows> parts,
+                                                       int64_t cols, Compute compute) {
+  const RowReader read = [&](int64_t first, int64_t count, float* out) {
+    for (const RandomRows& part : parts) {
+      const int64_t here = std::clamp<int64_t>(part.rows - first, 0, count);
+      generate_rows(part, first, here, cols, out);
+      out += here * cols;
+      count -= here;
+      first = std::max<int64_t>(0, first - part.rows);
+    }
+  };
+  return make_matrix(row_count(parts), cols, read, compute);
 }
 
 }  // namespace kvs

@@ -84,7 +84,7 @@ void CudaBackend::kv_deviation(Tensor out, std::span<const KvPair> pairs,
   for (const KvPair& pair : pairs)
     own.push_back({static_cast<const std::byte*>(pair.block),
                    static_cast<const std::byte*>(pair.kept_block), pair.row, pair.kept_row,
-                   static_cast<int32_t>(turn_index(turns, pair))});
+                   static_cast<int32_t>(turn_index(turns, turn_of(pair)))});
 
   use();
   PackedArrays packed;

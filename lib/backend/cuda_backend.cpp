@@ -53,8 +53,11 @@ cudaStream_t CudaBackend::use() {
   return stream_.get();
 }
 
+// What fails here may be an earlier kernel; that one was the last queued, or came before it.
 void CudaBackend::queued(cudaError_t status, std::string_view operation) {
-  check(status, operation);
+  if (status != cudaSuccess)
+    fail(ErrorKind::device, "cuda: {} failed, or {} queued before it: {}", operation, last_queued_,
+         cudaGetErrorString(status));
   last_queued_ = operation;
 }
 
@@ -89,7 +92,7 @@ void CudaBackend::zero(void* device, size_t bytes) {
 void CudaBackend::synchronize() {
   const cudaError_t status = cudaStreamSynchronize(use());
   if (status != cudaSuccess)
-    fail(ErrorKind::device, "cuda: an operation failed, the last one queued was {}: {}",
+    fail(ErrorKind::device, "cuda: an operation failed, {} or one queued before it: {}",
          last_queued_, cudaGetErrorString(status));
 }
 

@@ -11,15 +11,20 @@
 
 namespace kvs {
 
-/// Throws Error(device) naming the operation.
+/// Throws Error(memory) where there is none left, else Error(device); both name the operation.
 inline void check(cudaError_t status, std::string_view operation) {
-  if (status != cudaSuccess)
-    fail(ErrorKind::device, "cuda: {} failed: {}", operation, cudaGetErrorString(status));
+  if (status == cudaSuccess) return;
+  const bool memory = status == cudaErrorMemoryAllocation;
+  if (memory) cudaGetLastError();  // not sticky: the next operation may succeed
+  fail(memory ? ErrorKind::memory : ErrorKind::device, "cuda: {} failed: {}", operation,
+       cudaGetErrorString(status));
 }
 
 inline void check(cublasStatus_t status, std::string_view operation) {
-  if (status != CUBLAS_STATUS_SUCCESS)
-    fail(ErrorKind::device, "cuda: {} failed: {}", operation, cublasLtGetStatusString(status));
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  const bool memory = status == CUBLAS_STATUS_ALLOC_FAILED;
+  fail(memory ? ErrorKind::memory : ErrorKind::device, "cuda: {} failed: {}", operation,
+       cublasLtGetStatusString(status));
 }
 
 /// Frees the handles of the two libraries.

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <limits>
 
 #include "backend/cuda_backend.h"
 #include "backend/operation_rules.h"
@@ -9,13 +8,6 @@ namespace kvs {
 namespace {
 
 constexpr int64_t kPieceBytes = int64_t{8} << 20;  // of f32 rows that are read and sent at a time
-
-void expect_sane(int64_t rows, int64_t cols) {
-  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / 64;
-  if (rows < 0 || cols < 0 || (cols > 0 && rows > kMost / cols))
-    fail(ErrorKind::mismatch, "make_matrix: a matrix cannot have {} rows and {} columns", rows,
-         cols);
-}
 
 }  // namespace
 
@@ -28,7 +20,7 @@ const CudaMatrix& cuda_matrix(std::string_view op, std::string_view name, const 
 // Rows are read straight into memory that the device copies from, while it works on earlier ones.
 std::unique_ptr<Matrix> CudaBackend::make_matrix(int64_t rows, int64_t cols, const RowReader& read,
                                                  Compute compute) {
-  expect_sane(rows, cols);
+  check_make_matrix(rows, cols);
   use();
   auto matrix = std::make_unique<CudaMatrix>(memory_, rows, cols, compute);
   if (cols == 0) return matrix;
@@ -48,6 +40,26 @@ std::unique_ptr<Matrix> CudaBackend::make_matrix(int64_t rows, int64_t cols, con
     staging_.send(wide, bytes);
     queued(cuda::round_to_bf16(matrix->row(first), wide, count, cols, matrix->stride(), use()),
            "make_matrix");
+  }
+  return matrix;
+}
+
+std::unique_ptr<Matrix> CudaBackend::make_random_matrix(std::span<const RandomRows> parts,
+                                                        int64_t cols, Compute compute) {
+  const int64_t rows = row_count(parts);
+  check_make_matrix(rows, cols);
+  use();
+  auto matrix = std::make_unique<CudaMatrix>(memory_, rows, cols, compute);
+  int64_t first = 0;
+  for (const RandomRows& part : parts) {
+    const cuda::NoiseRows noise{.key = part.key,
+                                .rows = part.rows,
+                                .cols = cols,
+                                .stride = matrix->stride(),
+                                .scale = part.limit * 0x1p-31F};
+    queued(cuda::random_rows(matrix->row(first), matrix->bf16(), noise, use()),
+           "make_random_matrix");
+    first += part.rows;
   }
   return matrix;
 }

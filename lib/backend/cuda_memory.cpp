@@ -36,7 +36,7 @@ void* CudaMemory::allocate(size_t bytes) {
     cudaGetLastError();  // not sticky: the next operation may succeed
     size_t free = 0, all = 0;
     check(cudaMemGetInfo(&free, &all), "allocate");
-    fail(ErrorKind::device, "cuda: out of memory: {} bytes asked, {} of {} free", bytes, free, all);
+    fail(ErrorKind::memory, "cuda: out of memory: {} bytes asked, {} of {} free", bytes, free, all);
   }
   check(status, "allocate");
   return memory;

@@ -14,7 +14,7 @@ class CudaMemory {
  public:
   CudaMemory(int device, cudaStream_t stream);
 
-  /// 256-byte aligned. Throws Error(device) that names what was asked and what is free.
+  /// 256-byte aligned. Throws Error(memory) that names what was asked and what is free.
   void* allocate(size_t bytes);
   void release(void* memory) noexcept;
   cudaStream_t stream() const { return stream_; }

@@ -1,6 +1,8 @@
 #include "backend/operation_rules.h"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "backend/batch_rules.h"
 #include "backend/check_shape.h"
@@ -18,7 +20,26 @@ void expect_result(std::string_view op, const Tensor& out, const Shape& shape) {
   expect_type(op, "out", out, DType::f32);
 }
 
+std::vector<int32_t> distinct(std::vector<int32_t> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
+}
+
 }  // namespace
+
+void check_make_matrix(int64_t rows, int64_t cols) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / 64;
+  if (rows < 0 || cols < 0 || (cols > 0 && rows > kMost / cols))
+    fail(ErrorKind::mismatch, "make_matrix: a matrix cannot have {} rows and {} columns", rows,
+         cols);
+}
+
+int64_t row_count(std::span<const RandomRows> parts) {
+  int64_t rows = 0;
+  for (const RandomRows& part : parts) rows += part.rows;
+  return rows;
+}
 
 void check_embed(const Tensor& out, const Matrix& table, std::span<const int32_t> tokens) {
   expect_result("embed", out, {static_cast<int64_t>(tokens.size()), table.cols()});
@@ -111,17 +132,71 @@ void check_kv_deviation(const Tensor& out, std::span<const KvPair> pairs,
         fail(ErrorKind::mismatch, "kv_deviation: row {} of a block of {}", row, kBlockTokens);
 }
 
-std::vector<int32_t> distinct_turns(std::span<const KvPair> pairs) {
-  std::vector<int32_t> turns(pairs.size());
-  std::transform(pairs.begin(), pairs.end(), turns.begin(),
-                 [](const KvPair& pair) { return pair.kept_home - pair.home; });
-  std::sort(turns.begin(), turns.end());
-  turns.erase(std::unique(turns.begin(), turns.end()), turns.end());
-  return turns;
+void check_move_kv(std::span<const KvMove> moves, const AttentionConfig& config) {
+  check_batch({}, config);
+  const auto fits = [](int32_t first, int32_t count) {
+    return count >= 1 && first >= 0 && first <= kBlockTokens - count;
+  };
+  for (const KvMove& move : moves)
+    if (!move.block || !move.target || !fits(move.first, move.count) ||
+        !fits(move.target_first, move.count))
+      fail(ErrorKind::mismatch, "move_kv: {} rows from {} to {} in blocks of {}", move.count,
+           move.first, move.target_first, kBlockTokens);
 }
 
-int64_t turn_index(std::span<const int32_t> turns, const KvPair& pair) {
-  return std::lower_bound(turns.begin(), turns.end(), pair.kept_home - pair.home) - turns.begin();
+int64_t check_kv_rows(std::string_view op, std::span<const KvRun> runs, const KvLayout& layout) {
+  if (layout.layers < 1 || layout.kv_heads < 1 || layout.head_dim < 8 || layout.head_dim % 8 != 0)
+    fail(ErrorKind::mismatch, "{}: a cache of {} layers, {} heads and head_dim {}", op,
+         layout.layers, layout.kv_heads, layout.head_dim);
+  int64_t rows = 0;
+  for (const KvRun& run : runs) {
+    if (!run.block || run.count < 1 || run.first < 0 || run.first > kBlockTokens - run.count)
+      fail(ErrorKind::mismatch, "{}: rows [{}, {} + {}) of a block of {}", op, run.first, run.first,
+           run.count, kBlockTokens);
+    rows += run.count;
+  }
+  return rows;
+}
+
+void check_kv_parts(std::span<const std::byte* const> parts, const KvLayout& layout) {
+  const size_t expected = static_cast<size_t>(layout.layers) * (layout.type == DType::q8 ? 4 : 2);
+  if (parts.size() != expected)
+    fail(ErrorKind::mismatch, "unpack_kv: expected {} parts, found {}", expected, parts.size());
+}
+
+int check_top_logits(std::span<const TopLogit> top, const Tensor& logits,
+                     std::span<const LogitPlace> apart, std::span<const float> values) {
+  expect_floats("top_logits", "logits", logits, 2);
+  const int64_t rows = logits.shape[0], vocab = logits.shape[1];
+  const auto size = static_cast<int64_t>(top.size());
+  const int64_t count = rows == 0 ? 1 : size / rows;
+  if (count * rows != size || count < 1 || count > Backend::kMostTopLogits || count > vocab)
+    fail(ErrorKind::mismatch, "top_logits: room for {} of {} rows of {} logits", size, rows, vocab);
+  if (values.size() != apart.size())
+    fail(ErrorKind::mismatch, "top_logits: room for {} values of {} logits", values.size(),
+         apart.size());
+  for (const LogitPlace& place : apart)
+    if (place.row < 0 || place.row >= rows || place.token < 0 || place.token >= vocab)
+      fail(ErrorKind::mismatch, "top_logits: token {} of row {} is not in {} rows of {}",
+           place.token, place.row, rows, vocab);
+  return static_cast<int>(count);
+}
+
+std::vector<int32_t> distinct_turns(std::span<const KvPair> pairs) {
+  std::vector<int32_t> turns(pairs.size());
+  std::transform(pairs.begin(), pairs.end(), turns.begin(), turn_of);
+  return distinct(std::move(turns));
+}
+
+std::vector<int32_t> distinct_turns(std::span<const KvMove> moves) {
+  std::vector<int32_t> turns(moves.size());
+  std::transform(moves.begin(), moves.end(), turns.begin(),
+                 [](const KvMove& move) { return move.turn; });
+  return distinct(std::move(turns));
+}
+
+int64_t turn_index(std::span<const int32_t> turns, int32_t turn) {
+  return std::lower_bound(turns.begin(), turns.end(), turn) - turns.begin();
 }
 
 }  // namespace kvs

@@ -18,6 +18,9 @@ inline float* mutable_floats(const Tensor& tensor) {
   return static_cast<float*>(tensor.data);
 }
 
+void check_make_matrix(int64_t rows, int64_t cols);
+/// Of all parts.
+int64_t row_count(std::span<const RandomRows> parts);
 void check_embed(const Tensor& out, const Matrix& table, std::span<const int32_t> tokens);
 void check_matmul(const Tensor& out, const Tensor& x, const Matrix& w, const Tensor& bias);
 void check_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight);
@@ -34,10 +37,23 @@ void check_mass_positions(const Tensor& mass, int64_t positions);
 void check_kv_deviation(const Tensor& out, std::span<const KvPair> pairs,
                         const AttentionConfig& config, int layer);
 
-/// By how many positions kept keys are turned to stand where the computed ones do: the distinct
-/// differences of homes, ascending.
+void check_move_kv(std::span<const KvMove> moves, const AttentionConfig& config);
+/// What pack_kv and unpack_kv ask of their runs. Returns the rows of all of them.
+int64_t check_kv_rows(std::string_view op, std::span<const KvRun> runs, const KvLayout& layout);
+void check_kv_parts(std::span<const std::byte* const> parts, const KvLayout& layout);
+/// Returns how many of the largest are asked for.
+int check_top_logits(std::span<const TopLogit> top, const Tensor& logits,
+                     std::span<const LogitPlace> apart, std::span<const float> values);
+
+/// By how many positions a computed key is turned to stand where the kept one does.
+inline int32_t turn_of(const KvPair& pair) {
+  return pair.kept_home - pair.home;
+}
+/// The distinct turns of pairs, ascending.
 std::vector<int32_t> distinct_turns(std::span<const KvPair> pairs);
-/// Index of a pair's turn among them.
-int64_t turn_index(std::span<const int32_t> turns, const KvPair& pair);
+/// The distinct turns of moves, ascending.
+std::vector<int32_t> distinct_turns(std::span<const KvMove> moves);
+/// Index of a turn among them.
+int64_t turn_index(std::span<const int32_t> turns, int32_t turn);
 
 }  // namespace kvs

@@ -53,31 +53,6 @@ ModelConfig make_config(const PublicShape& shape) {
   return config;
 }
 
-uint64_t mix(uint64_t value) {  // Steele et al. 2014, SplitMix64
-  value += 0x9e3779b97f4a7c15U;
-  value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9U;
-  value = (value ^ value >> 27) * 0x94d049bb133111ebU;
-  return value ^ value >> 31;
-}
-
-// Two 32-bit multiplications per value, so that the loop vectorises.
-uint32_t mix_small(uint32_t value) {
-  value = (value ^ value >> 16) * 0x7feb352dU;
-  value = (value ^ value >> 15) * 0x846ca68bU;
-  return value ^ value >> 16;
-}
-
-// Uniform in [-limit, limit): a function of the key and the column alone.
-void generate_row(uint64_t key, float limit, int64_t cols, float* out) {
-  const auto low = static_cast<uint32_t>(key);
-  const auto step = static_cast<uint32_t>(key >> 32) | 1U;
-  const float scale = limit * 0x1p-31F;
-  for (int64_t column = 0; column < cols; ++column) {
-    const uint32_t bits = mix_small(low + static_cast<uint32_t>(column) * step);
-    out[column] = scale * static_cast<float>(static_cast<int32_t>(bits));
-  }
-}
-
 // Matrices keep the variance of their input; what is added to the residual stream in every layer is
 // smaller, so that the stream does not grow with depth.
 float standard_deviation(const ModelConfig& config, WeightKind kind, const WeightShape& shape) {
@@ -105,12 +80,15 @@ class RandomModel : public ModelFiles {
                 std::fill_n(out, count * shape.cols, 1.0F);
               }};
     const int place = is_per_layer(kind) ? layer : 0;
-    const uint64_t key = mix(kVersion << 32 | static_cast<uint64_t>(kind) << 16 | place);
-    const float limit = std::sqrt(3.0F) * standard_deviation(config(), kind, shape);
-    return {shape.rows, shape.cols, [=](int64_t first, int64_t count, float* out) {
-              for (int64_t row = 0; row < count; ++row)
-                generate_row(mix(key + first + row), limit, shape.cols, out + row * shape.cols);
-            }};
+    const RandomRows random{
+        .key = kVersion << 32 | static_cast<uint64_t>(kind) << 16 | static_cast<uint64_t>(place),
+        .rows = shape.rows,
+        .limit = std::sqrt(3.0F) * standard_deviation(config(), kind, shape)};
+    return {shape.rows, shape.cols,
+            [=, cols = shape.cols](int64_t first, int64_t count, float* out) {
+              generate_rows(random, first, count, cols, out);
+            },
+            random};
   }
 
   Hash128 fingerprint() const override {

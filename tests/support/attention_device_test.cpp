@@ -30,6 +30,13 @@ class DeviceBlocks {
     }
   }
 
+  void place(std::vector<KvMove>& moves) {
+    for (KvMove& move : moves) {
+      move.block = on_device(move.block);
+      move.target = on_device(move.target);
+    }
+  }
+
   void download() {
     for (const auto& [host, device] : blocks_) {
       backend_.download(const_cast<void*>(host), device, bytes_);
@@ -100,6 +107,14 @@ std::vector<float> AttentionDeviceTest::run_kv_deviation(const SceneBatch& batch
 
   backend->kv_deviation(out.tensor(), pairs, batch.config, AttentionScene::kLayer);
   return on_host(out);
+}
+
+void AttentionDeviceTest::run_move_kv(const AttentionConfig& config, std::vector<KvMove> moves) {
+  DeviceBlocks blocks(*backend, {config, {}, {}});
+  blocks.place(moves);
+
+  backend->move_kv(moves, config);
+  blocks.download();
 }
 
 void AttentionDeviceTest::use_threads(int threads) {

@@ -23,6 +23,9 @@ class AttentionDeviceTest : public DeviceTest {
   /// The deviations of pairs whose blocks are the scene's. [pairs, 3]
   std::vector<float> run_kv_deviation(const SceneBatch& batch, std::vector<KvPair> pairs);
 
+  /// Moves rows between blocks in host memory, which hold the result then.
+  void run_move_kv(const AttentionConfig& config, std::vector<KvMove> moves);
+
   /// Replaces the backend by one with so many threads, where it is a CPU.
   void use_threads(int threads);
 };

@@ -10,7 +10,9 @@
 
 #include "kvs/batch.h"
 #include "kvs/export.h"
+#include "kvs/random_rows.h"
 #include "kvs/tensor.h"
+#include "kvs/top_logit.h"
 
 namespace kvs {
 
@@ -41,6 +43,15 @@ struct KvPair {
   int32_t home = 0, kept_home = 0;
 };
 
+/// Neighbouring rows that are copied to another place, in all layers.
+struct KvMove {
+  const void* block = nullptr;
+  void* target = nullptr;
+  int32_t first = 0, target_first = 0;  ///< rows of the blocks
+  int32_t count = 0;                    ///< at least 1; first + count <= 64, for both
+  int32_t turn = 0;  ///< positions by which the keys are rotated on: the run's shift
+};
+
 /// A BatchLayout made ready for one backend: rotations, tasks, device copies.
 class KVS_API BatchPlan {
  public:
@@ -65,8 +76,9 @@ struct MatmulOptions {
 /// query heads, K KV heads, D head_dim. A `qkv` tensor is [T, (H + 2 K) D]: queries, keys, values.
 /// Operations are queued: results are valid after synchronize() or download(), which also report
 /// faults of operations queued before. Not thread-safe.
-/// Every operation throws Error(mismatch) where shapes do not fit, Error(device) where the device
-/// refuses. T = 0 is allowed everywhere and does nothing.
+/// Every operation throws Error(mismatch) where shapes do not fit, Error(memory) where there is no
+/// room for what it works in, Error(device) where the device fails: after that nothing can be
+/// computed on it any more. T = 0 is allowed everywhere and does nothing.
 class KVS_API Backend {
  public:
   virtual ~Backend() = default;
@@ -85,6 +97,10 @@ class KVS_API Backend {
   /// Reads all rows once and keeps them in the backend's own packed form.
   virtual std::unique_ptr<Matrix> make_matrix(int64_t rows, int64_t cols, const RowReader& read,
                                               Compute compute) = 0;
+
+  /// The same of generated rows, part below part: a device makes them itself.
+  virtual std::unique_ptr<Matrix> make_random_matrix(std::span<const RandomRows> parts,
+                                                     int64_t cols, Compute compute) = 0;
 
   /// out[t] = table[tokens[t]]. out: [T, cols]; every token in [0, rows of table).
   virtual void embed(Tensor out, const Matrix& table, std::span<const int32_t> tokens) = 0;
@@ -147,6 +163,31 @@ class KVS_API Backend {
   /// dim], may alias. Source: Hendrycks & Gimpel 2016, "Gaussian Error Linear Units".
   virtual void gelu(Tensor out, Tensor x) = 0;
 
+  /// Copies cached rows over all layers; their keys are rotated on, in f32, by `turn` positions, so
+  /// that the copies stand with shift 0 where the rows stood with shift `turn` (compaction). A q8
+  /// key that is turned gets a scale of its own. No target row is another move's source or target.
+  /// Of the configuration, the cache and the frequencies count.
+  virtual void move_kv(std::span<const KvMove> moves, const AttentionConfig& config) = 0;
+
+  /// Copies cached rows to host memory as a record of an archive holds them: for each layer K
+  /// [kv_heads][count][head_dim] and V, then for q8 the scales of K [kv_heads][count] and of V,
+  /// without gaps. The runs' rows follow one another; of a run, block, first and count matter.
+  virtual void pack_kv(void* record, std::span<const KvRun> runs, const KvLayout& layout) = 0;
+
+  /// The other way round: to the rows of the runs. `parts`: where the parts of the record lie on
+  /// the host, in the order above; two for each layer, four in q8. They may go on return.
+  virtual void unpack_kv(std::span<const KvRun> runs, std::span<const std::byte* const> parts,
+                         const KvLayout& layout) = 0;
+
+  /// The `count` largest logits of each row, in falling order; of equal ones the lower token comes
+  /// first, NaN behind all. Those at `apart`, distinct places, do not compete: their values go to
+  /// `values`, and the tensor holds NaN there from now on. Waits.
+  /// logits: [T, vocab]; top: [T, count] on the host, count in [1, kMostTopLogits] and up to vocab;
+  /// values: [apart.size()] on the host.
+  static constexpr int kMostTopLogits = 64;
+  virtual void top_logits(std::span<TopLogit> top, Tensor logits, std::span<const LogitPlace> apart,
+                          std::span<float> values) = 0;
+
   virtual MachineLimits measure_limits(Compute compute) = 0;
 };
 
@@ -162,7 +203,8 @@ struct BackendOptions {
 };
 
 /// Throws Error(argument) for an unknown device or level, Error(device) for a level this CPU
-/// lacks, for "cuda" without a device, and for "cuda" with `deterministic`.
+/// lacks, for "cuda" without a device, and for "cuda" with `deterministic`; Error(memory) where the
+/// device has no room at all. "auto" takes the CPU in such cases.
 KVS_API std::unique_ptr<Backend> make_backend(const BackendOptions& options);
 
 /// Memory on a backend. Move-only; the backend must outlive it.

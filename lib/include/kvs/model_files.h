@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "kvs/export.h"
 #include "kvs/hash.h"
 #include "kvs/model_config.h"
+#include "kvs/random_rows.h"
 
 namespace kvs {
 
@@ -50,6 +52,7 @@ struct WeightRows {
   /// Writes rows [first, first + count) to out [count, cols]. Safe to call from many threads;
   /// usable as long as the ModelFiles it came from.
   std::function<void(int64_t first, int64_t count, float* out)> read;
+  std::optional<RandomRows> random{};  ///< what `read` gives, where it is generated
 };
 
 /// A model's shape and weights, wherever they come from: a GGUF file, a Hugging Face directory or

@@ -1,11 +1,11 @@
-#include "backend/cuda_backend.h"
+#include "backend/cuda_module.h"
 #include "support/device_test.h"
 
 // The CUDA backend over emulated kernels stands in for the device of every test.
 namespace kvs {
 
 std::unique_ptr<Backend> make_backend(const BackendOptions&) {
-  return std::make_unique<CudaBackend>(0);
+  return std::unique_ptr<Backend>(kvs_new_cuda_backend(0));
 }
 
 namespace test {

@@ -4,6 +4,8 @@
 #include <memory>
 #include <vector>
 
+#include "support/emulated_cuda/faults.h"
+
 // Switches stacks: saves what a called function must keep (System V ABI, x86-64), stores the stack
 // pointer in *from and goes on at `to`. Without the system calls of swapcontext.
 extern "C" void kvs_switch_stack(void** from, void* to);
@@ -136,6 +138,9 @@ void wait_warp() {
 }
 
 void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread) {
+  if (surfaced() != cudaSuccess) return;
+  if (faults.launches_left == 0) return fault();
+  if (faults.launches_left > 0) --faults.launches_left;
   grid_extent = grid;
   block_extent = block;
   body = &thread;

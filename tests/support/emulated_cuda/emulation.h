@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <bit>
 #include <cfloat>
 #include <climits>
 #include <cmath>
@@ -83,6 +84,9 @@ inline void __syncwarp() {
 template <typename T>
 T __shfl_xor_sync(unsigned, T value, int mask) {
   return kvs::emulated::shuffled(value, kvs::emulated::lane() ^ mask);
+}
+inline unsigned __float_as_uint(float x) {
+  return std::bit_cast<unsigned>(x);
 }
 inline int __float2int_rn(float x) {
   return static_cast<int>(std::nearbyint(x));

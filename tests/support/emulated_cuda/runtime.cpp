@@ -1,24 +1,71 @@
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include "backend/cuda_gemm.h"
 #include "base/half.h"
+#include "support/emulated_cuda/faults.h"
+
+namespace kvs::emulated {
+namespace {
+
+std::map<void*, size_t> blocks;  // of the device's memory
+size_t taken;
+cudaError_t pending = cudaSuccess, sticky = cudaSuccess;
+
+}  // namespace
+
+Faults faults;
+int64_t refusals;
+
+void fault() {
+  pending = cudaErrorIllegalAddress;
+}
+
+cudaError_t surfaced() {
+  return sticky = pending;
+}
+
+void heal() {
+  faults = {};
+  pending = sticky = cudaSuccess;
+  refusals = 0;
+}
+
+size_t bytes_in_use() {
+  return taken;
+}
+
+}  // namespace kvs::emulated
+
+namespace {
+
+using namespace kvs::emulated;
+
+void* aligned(size_t bytes) {
+  void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (memory) std::memset(memory, 0xFF, bytes);  // NaN: what is not written shows
+  return memory;
+}
+
+}  // namespace
 
 // The calls of CUDA's runtime that the backend makes, over the host's memory, in order, and its
 // matrix product by definition.
 extern "C" {
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
-  return cudaSuccess;
+  *count = faults.devices;
+  return faults.count_status;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {};
   std::strcpy(properties->name, "emulated");
-  properties->major = 8;
+  properties->major = faults.major;
   properties->multiProcessorCount = 3;
   return cudaSuccess;
 }
@@ -40,15 +87,21 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) {
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** memory, size_t bytes) {
-  *memory = bytes > size_t{1} << 40 ? nullptr : std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (surfaced() != cudaSuccess) return surfaced();
+  *memory =
+      bytes > faults.memory_bytes - std::min(taken, faults.memory_bytes) ? nullptr : aligned(bytes);
+  refusals += !*memory;
   if (!*memory) return cudaErrorMemoryAllocation;
-  std::memset(*memory, 0xFF, bytes);  // NaN: what is not written shows
+  blocks[*memory] = bytes;
+  taken += bytes;
   return cudaSuccess;
 }
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
   return cudaMalloc(memory, bytes);
 }
 cudaError_t cudaFree(void* memory) {
+  taken -= blocks[memory];
+  blocks.erase(memory);
   std::free(memory);
   return cudaSuccess;
 }
@@ -56,19 +109,22 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
   return cudaFree(memory);
 }
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
-  return cudaMalloc(memory, bytes);
+  *memory = aligned(bytes);
+  return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFreeHost(void* memory) {
-  return cudaFree(memory);
+  std::free(memory);
+  return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* all) {
-  *free = *all = size_t{1} << 40;
+  *all = faults.memory_bytes;
+  *free = faults.memory_bytes - std::min(taken, faults.memory_bytes);
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t) {
-  std::memcpy(to, from, bytes);
-  return cudaSuccess;
+  if (surfaced() == cudaSuccess) std::memcpy(to, from, bytes);
+  return surfaced();
 }
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t) {
   std::memset(memory, value, bytes);
@@ -79,7 +135,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  return cudaSuccess;
+  return surfaced();
 }
 cudaError_t cudaStreamDestroy(cudaStream_t) {
   return cudaSuccess;
@@ -105,7 +161,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t) {
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() {
-  return cudaSuccess;
+  return sticky;
 }
 const char* cudaGetErrorString(cudaError_t) {
   return "an error of the emulation";

@@ -1,0 +1,113 @@
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "backend/cuda_backend.h"
+#include "backend/operation_rules.h"
+#include "kernels/cuda/kernels.h"
+
+// Cached rows that go elsewhere: to other blocks, to an archive's record and back.
+namespace kvs {
+namespace {
+
+constexpr size_t kAlignment = 16;
+
+size_t aligned(size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+cuda::KvBlocks blocks_of(const KvLayout& kv) {
+  return {.planes = cuda_planes(kv, 0),
+          .layer_bytes = kv.layer_bytes(),
+          .layers = kv.layers,
+          .kv_heads = kv.kv_heads,
+          .head_dim = kv.head_dim};
+}
+
+/// Where each row of a record is in the pool.
+std::vector<cuda::KvPlace> places_of(std::span<const KvRun> runs) {
+  std::vector<cuda::KvPlace> places;
+  for (const KvRun& run : runs)
+    for (int32_t i = 0; i < run.count; ++i)
+      places.push_back({static_cast<std::byte*>(const_cast<void*>(run.block)), run.first + i});
+  return places;
+}
+
+/// The parts of a record, one behind the other.
+void gather_parts(std::byte* record, std::span<const std::byte* const> parts, const KvLayout& kv,
+                  int64_t rows) {
+  const auto vectors = static_cast<size_t>(rows * kv.kv_heads);
+  for (size_t part = 0; part < parts.size(); ++part) {
+    const bool scales = kv.type == DType::q8 && part % 4 >= 2;
+    const size_t bytes = vectors * (scales ? sizeof(float) : kv.row_bytes());
+    std::memcpy(record, parts[part], bytes);
+    record += bytes;
+  }
+}
+
+}  // namespace
+
+void CudaBackend::move_kv(std::span<const KvMove> moves, const AttentionConfig& config) {
+  check_move_kv(moves, config);
+  if (moves.empty()) return;
+  const std::vector<int32_t> turns = distinct_turns(moves);
+  std::vector<cuda::KvRowMove> rows;
+  for (const KvMove& move : moves)
+    for (int32_t i = 0; i < move.count; ++i)
+      rows.push_back({static_cast<const std::byte*>(move.block),
+                      static_cast<std::byte*>(move.target), move.first + i, move.target_first + i,
+                      move.turn == 0 ? -1 : static_cast<int32_t>(turn_index(turns, move.turn))});
+
+  use();
+  PackedArrays packed;
+  const size_t rows_at = packed.add(rows), turns_at = packed.add(turns);
+  const size_t frequencies_at = packed.add(config.inverse_frequencies);
+  const size_t packed_bytes = aligned(packed.bytes().size());
+  const size_t angle_bytes = turns.size() * sizeof(float) * static_cast<size_t>(config.kv.head_dim);
+  auto* base = grown<std::byte>(work_, memory_, static_cast<int64_t>(packed_bytes + angle_bytes));
+  auto* angles = reinterpret_cast<float*>(base + packed_bytes);
+  staging_.upload(base, packed.bytes().data(), packed.bytes().size());
+  queued(cuda::angle_table(angles, reinterpret_cast<const int32_t*>(base + turns_at),
+                           reinterpret_cast<const double*>(base + frequencies_at),
+                           static_cast<int64_t>(turns.size()), config.kv.head_dim / 2, use()),
+         "move_kv");
+  queued(cuda::move_kv(reinterpret_cast<const cuda::KvRowMove*>(base + rows_at), angles,
+                       blocks_of(config.kv), static_cast<int64_t>(rows.size()), use()),
+         "move_kv");
+}
+
+void CudaBackend::pack_kv(void* record, std::span<const KvRun> runs, const KvLayout& layout) {
+  const int64_t rows = check_kv_rows("pack_kv", runs, layout);
+  if (rows == 0) return;
+  use();
+  const std::vector<cuda::KvPlace> places = places_of(runs);
+  const size_t place_bytes = aligned(places.size() * sizeof(cuda::KvPlace));
+  const size_t bytes = static_cast<size_t>(rows) * layout.token_bytes();
+  auto* base = grown<std::byte>(work_, memory_, static_cast<int64_t>(place_bytes + bytes));
+  staging_.upload(base, places.data(), places.size() * sizeof(cuda::KvPlace));
+  queued(cuda::pack_kv(base + place_bytes, reinterpret_cast<const cuda::KvPlace*>(base),
+                       blocks_of(layout), rows, use()),
+         "pack_kv");
+  download(record, base + place_bytes, bytes);
+}
+
+void CudaBackend::unpack_kv(std::span<const KvRun> runs, std::span<const std::byte* const> parts,
+                            const KvLayout& layout) {
+  const int64_t rows = check_kv_rows("unpack_kv", runs, layout);
+  check_kv_parts(parts, layout);
+  if (rows == 0) return;
+  use();
+  const std::vector<cuda::KvPlace> places = places_of(runs);
+  const size_t place_bytes = aligned(places.size() * sizeof(cuda::KvPlace));
+  const size_t bytes = place_bytes + static_cast<size_t>(rows) * layout.token_bytes();
+  auto* base = grown<std::byte>(work_, memory_, static_cast<int64_t>(bytes));
+  auto* staged = static_cast<std::byte*>(staging_.take(bytes));
+  std::memcpy(staged, places.data(), places.size() * sizeof(cuda::KvPlace));
+  gather_parts(staged + place_bytes, parts, layout, rows);
+  staging_.send(base, bytes);
+  queued(cuda::unpack_kv(base + place_bytes, reinterpret_cast<const cuda::KvPlace*>(base),
+                         blocks_of(layout), rows, use()),
+         "unpack_kv");
+}
+
+}  // namespace kvs
