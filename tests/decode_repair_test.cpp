@@ -82,10 +82,11 @@ class Repair : public testing::Test {
       StepBatch batch;
       batch.add(sequence.view, rows, own, true);
       const auto last = static_cast<int32_t>(rows.size()) - 1;
-      model.transformer.forward(batch.finish(), DType::f32, logits,
-                                [&](int layer, const Tensor& qkv, const BatchPlan& batch_plan) {
-                                  sequence.observe(layer, qkv, batch_plan, last);
-                                });
+      model.transformer.forward(
+          batch.finish(), DType::f32, logits,
+          [&](int layer, int64_t, const Tensor& qkv, const BatchPlan& batch_plan) {
+            sequence.observe(layer, qkv, batch_plan, last);
+          });
       if (step > 0) outcome.repaired += last;
       if (step >= kSteps / 2) outcome.divergence += divergence(full[step], logits);
       std::vector<float> forced(512);
@@ -144,13 +145,14 @@ TEST_F(Repair, TakesTheRowsThatReceiveMost) {
   LayeredView layered(view);
   batch.add(layered, last_row, std::span(&tokens.back(), 1), true);
   std::vector<float> logits;
-  model.transformer.forward(
-      batch.finish(), DType::f32, logits, [&](int layer, const Tensor& qkv, const BatchPlan& plan) {
-        const int32_t row = 0;
-        repair.observe(layer, qkv, plan, row);
-        if (layer < 5)
-          model.backend->attention_mass(sum.tensor(), qkv, plan, layer, std::span(&row, 1));
-      });
+  model.transformer.forward(batch.finish(), DType::f32, logits,
+                            [&](int layer, int64_t, const Tensor& qkv, const BatchPlan& plan) {
+                              const int32_t row = 0;
+                              repair.observe(layer, qkv, plan, row);
+                              if (layer < 5)
+                                model.backend->attention_mass(sum.tensor(), qkv, plan, layer,
+                                                              std::span(&row, 1));
+                            });
   model.backend->download(mass.data(), sum.tensor().data, mass.size() * sizeof(float));
   mass.pop_back();
 

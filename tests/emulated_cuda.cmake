@@ -13,7 +13,7 @@ if(TARGET kvs_kernels_cuda)
     DEPENDS ${kernels} ${folder}/translate.py)
 
   get_property(sources GLOBAL PROPERTY KVS_CUDA_SOURCES)
-  list(FILTER sources EXCLUDE REGEX "cuda_(gemm|module)[.]cpp$")  # replaced here
+  list(FILTER sources EXCLUDE REGEX "cuda_gemm[.]cpp$")  # replaced here
   add_library(kvs_cuda_emulated OBJECT ${translated} ${sources} ${folder}/emulation.cpp
     ${folder}/runtime.cpp ${folder}/devices.cpp)
   target_include_directories(kvs_cuda_emulated

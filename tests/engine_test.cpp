@@ -57,6 +57,26 @@ TEST_F(Stories, TellsTheSameStoryInBf16AndWithF16Kv) {
   EXPECT_EQ(response.text.substr(0, 100), std::string(kStory).substr(0, 100));
 }
 
+// Whoever looks at the logits has all of them brought to the host.
+TEST_F(Stories, DrawsTheSameWhetherAllLogitsAreLookedAtOrNot) {
+  for (const SamplingOptions& sampling : std::vector<SamplingOptions>{
+           {},
+           {.repetition_penalty = 1.2},
+           {.temperature = 1, .top_k = 20, .seed = 5, .presence_penalty = 0.5},
+           {.temperature = 1, .top_p = 0.9, .seed = 6}}) {
+    Task plain = task(body);
+    plain.sampling = sampling;
+    Task watched = plain;
+    size_t seen = 0;
+    watched.on_logits = [&](int64_t, std::span<const float> logits) { seen += logits.size(); };
+
+    const Response few = engine.run(plain), all = engine.run(watched);
+
+    EXPECT_EQ(few.tokens, all.tokens);
+    EXPECT_GE(seen, all.tokens.size() * 512);
+  }
+}
+
 TEST_F(Stories, AnswersTheSameAloneAndInABatch) {
   const char* prompts[] = {"One day, Tom found a box", "Lily and her mom went to", "The dog"};
   std::vector<std::string> alone;

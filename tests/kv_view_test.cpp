@@ -117,7 +117,7 @@ TEST_F(KvViews, LeaveTheViewAloneWhereThePoolIsFull) {
 
   const Error e = error_of([&] { view.append_fresh(pool, 65, true); });
 
-  EXPECT_EQ(e.kind(), ErrorKind::device);
+  EXPECT_EQ(e.kind(), ErrorKind::memory);
   EXPECT_STREQ(e.what(), "kv pool: 65 more tokens need 2 blocks, 1 of 16 are free");
   EXPECT_EQ(view.size(), 15 * 64);
 }

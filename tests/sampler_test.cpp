@@ -150,6 +150,52 @@ TEST(Sampler, DrawsAsIfEveryTokenWereSorted) {
   }
 }
 
+// What sample_some() is given, by definition: its own tokens' logits, and the largest of the
+// others.
+std::vector<TopLogit> some_of(const Sampler& sampler, const std::vector<float>& logits,
+                              const std::vector<int32_t>& history, size_t prompt_tokens) {
+  const auto vocab = static_cast<int32_t>(logits.size());
+  const std::vector<int32_t> own = sampler.own_tokens(history, prompt_tokens, vocab);
+  std::vector<TopLogit> some, others;
+  for (int32_t token = 0; token < vocab; ++token)
+    (std::count(own.begin(), own.end(), token) > 0 ? some : others)
+        .push_back({token, logits[token]});
+  std::stable_sort(others.begin(), others.end(),
+                   [](const TopLogit& a, const TopLogit& b) { return a.logit > b.logit; });
+  others.resize(sampler.needed());
+  some.insert(some.begin(), others.begin(), others.end());
+  return some;
+}
+
+TEST(Sampler, DrawsTheSameFromTheFewLogitsThatCount) {
+  std::mt19937 noise(5);
+  const std::vector<int32_t> history{7, 3, 3, 499, 0, 12, 7};
+  for (const SamplingOptions& options : std::vector<SamplingOptions>{
+           {},
+           {.repetition_penalty = 1.3},
+           {.presence_penalty = 1, .frequency_penalty = 0.5, .logit_bias = {{20, 3}, {900, 1}}},
+           {.temperature = 0.8, .top_k = 1},
+           {.temperature = 1, .top_k = 40, .seed = 3},
+           {.temperature = 1.5, .repetition_penalty = 0.7, .top_k = 5, .top_p = 0.8, .min_p = 0.1},
+           {.temperature = 2, .top_k = 64, .frequency_penalty = -2, .logit_bias = {{499, 1.5}}}}) {
+    Sampler all(options), few(options);
+    for (int time = 0; time < 100; ++time) {
+      std::vector<float> logits(500);
+      for (float& logit : logits) logit = static_cast<float>(noise() % 60) / 10;  // with ties
+      const std::vector<TopLogit> some = some_of(few, logits, history, 2);
+
+      ASSERT_EQ(few.sample_some(some, history, 2), all.sample(logits, history, 2)) << time;
+    }
+  }
+}
+
+TEST(Sampler, NeedsAllLogitsWhereEveryTokenMayBeDrawn) {
+  EXPECT_EQ(Sampler({}).needed(), 1);
+  EXPECT_EQ(Sampler({.temperature = 1, .top_k = 64}).needed(), 64);
+  EXPECT_EQ(Sampler({.temperature = 1, .top_k = 65}).needed(), 0);
+  EXPECT_EQ(Sampler({.temperature = 1, .top_p = 0.9}).needed(), 0);
+}
+
 TEST(Sampler, RefusesOptionsOutOfRange) {
   EXPECT_STREQ(error_of([] { Sampler({.temperature = -1}); }).what(),
                "temperature: found -1, expected 0 to 100");

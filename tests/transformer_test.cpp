@@ -9,6 +9,7 @@
 #include <iterator>
 #include <random>
 
+#include "kvs/compact.h"
 #include "kvs/json.h"
 #include "kvs/reuse.h"
 #include "support/errors.h"
@@ -109,6 +110,33 @@ TEST_P(Gates, ChunksOfAnySizeGiveTheSameLogits) {
   expect_same(got, want);
 }
 
+TEST_P(Gates, FewerRowsAtOnceGiveTheSameLogits) {
+  const auto tokens = random_prompt(100, 512, 5);
+  KvView whole, parted;
+  const auto want = last_logits(cold_logits(tokens, whole));
+  parted.append_fresh(pool, 100, true);
+  Batch batch{.tokens = tokens, .logits_rows = {99}};
+  for (int32_t position = 0; position < 100; ++position) {
+    const KvView::Slot slot = parted.slot(position);
+    batch.layout.rows.push_back({.position = position, .block = slot.block, .slot = slot.row});
+  }
+  batch.layout.sequences.push_back(parted.runs(100));
+  std::vector<int64_t> firsts;
+
+  model.transformer.run(
+      batch, GetParam(),
+      [&](int layer, int64_t first, const Tensor& qkv, const BatchPlan&) {
+        if (layer == 0) firsts.push_back(first);
+        EXPECT_EQ(qkv.shape[0], first < 70 ? 35 : 30);
+      },
+      /*rows_at_once=*/35);
+  std::vector<float> got;
+  model.transformer.download_logits(1, got);
+
+  expect_same(got, want);
+  EXPECT_EQ(firsts, (std::vector<int64_t>{0, 35, 70}));
+}
+
 // The noise floor of kvs-eval run needs no run with other threads because of this.
 TEST_P(Gates, AnyNumberOfThreadsGivesTheSameLogits) {
   if (model.backend->name() != "cpu") GTEST_SKIP() << "threads are the CPU's";
@@ -149,6 +177,32 @@ TEST_P(Gates, KeptRowsComeCloseToTheFullRun) {
       compute_rows(model.transformer, view, tokens, plan.rows_to_compute(), GetParam());
 
   EXPECT_LT(relative_error(last_logits(got), want), 0.2);
+}
+
+TEST_P(Gates, ACompactedViewGivesTheSameLogits) {
+  const auto body = random_prompt(150, 512, 6), line = random_prompt(9, 512, 7);
+  std::vector<int32_t> tokens = line;
+  tokens.insert(tokens.end(), body.begin(), body.end());
+  KvView first, second, edited;
+  cold_logits(body, first);
+  cold_logits(line, second);
+  edited.append_shared(second, 0, 9, true);
+  edited.append_shared(first, 0, 149, true);  // 9 positions behind its home
+  const AttentionConfig config = model.transformer.attention_config(GetParam());
+
+  KvView compact = compacted(edited, pool, config);
+
+  EXPECT_EQ(compact.size(), 158);
+  EXPECT_EQ(compact.block_count(), 3);
+  EXPECT_EQ(compact.exact_rows(), 9);
+  EXPECT_EQ(compact.slot(100).home, 100);
+  edited.append_fresh(pool, 1, false);
+  compact.append_fresh(pool, 1, false);
+  const std::vector<int64_t> last{158};
+  const auto want = compute_rows(model.transformer, edited, tokens, last, GetParam());
+  const auto got = compute_rows(model.transformer, compact, tokens, last, GetParam());
+  const double bounds[] = {1e-4, 5e-3, 3e-2, 5e-2};  // f32, f16, bf16, q8
+  EXPECT_LT(relative_error(got, want), bounds[static_cast<int>(GetParam())]);
 }
 
 std::string read_file(const std::string& path) {

@@ -122,7 +122,8 @@ class Job {
             embeddings.empty() ? (*embedder_)->embed(record.tokens) : std::move(embeddings[i]);
         write(std::move(record));
       } catch (const Error& e) {
-        if (!options_.keep_going || e.kind() == ErrorKind::io) throw;
+        const bool for_all = e.kind() == ErrorKind::io || e.kind() == ErrorKind::device;
+        if (!options_.keep_going || for_all) throw;
         progress_.clear();
         say(e.what());
         ++failed_;

@@ -46,7 +46,7 @@ void KvMaker::add(PromptRecord record, KvArchiver& archiver) {
     archiver.add(engine_->pool(), view.top(), std::move(record));
   };
   const Response response = engine_->run(std::move(task));
-  if (response.finish_reason == "error") fail(ErrorKind::device, "{}", response.error);
+  if (response.finish_reason == "error") fail(ErrorKind::memory, "{}", response.error);
 }
 
 }  // namespace kvs

@@ -154,6 +154,7 @@ class Chat {
         flush_out();
       });
     } catch (const Error& e) {
+      if (e.kind() == ErrorKind::device) throw;  // nothing can be computed any more
       messages_.pop_back();
       clear_interrupt();
       return show(fmt::format("{}{}\n", begun ? "\n" : "", e.what()));

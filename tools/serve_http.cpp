@@ -97,12 +97,13 @@ int serve_http(const ServeOptions& serve, HttpOptions http) {
                                  .backend = serve.compute.backend});
   const auto server = start_http_server(model.model(), model.engine(), &*embedder, http);
   write_line(address(http, server->port()));
-  while (interrupted() == 0) {
+  while (interrupted() == 0 && server->failure().empty()) {
     if (take_hangup()) reload(*server);
     std::this_thread::sleep_for(kLook);
   }
   explain("finishing what was begun");
   if (!server->drain(kDrain)) warn("some answers were not finished in time");
+  if (!server->failure().empty()) fail(ErrorKind::device, "{}", server->failure());
   clear_interrupt();  // it was obeyed
   return kExitOk;
 }

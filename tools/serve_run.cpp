@@ -51,6 +51,7 @@ class Runner {
       try {
         more = submit(reader.next());
       } catch (const Error& e) {
+        if (e.kind() == ErrorKind::device) throw;  // nothing can be computed any more
         if (!keep_going_ || e.kind() == ErrorKind::io) {
           drain();
           throw;

@@ -2,16 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
-#include <list>
 #include <numeric>
 #include <utility>
 
-#include "engine/exactifier.h"
+#include "engine/engine_impl.h"
 #include "engine/prompt_pass.h"
-#include "engine/publisher.h"
-#include "engine/sequence.h"
-#include "engine/step_batch.h"
 #include "kvs/error.h"
 #include "kvs/guard.h"
 
@@ -24,17 +19,6 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-// Sequences that repair look at the attention of their newest token: the row whose logits they
-// want.
-Transformer::Observer repair_observer(const std::vector<Sequence*>& owners, StepBatch& step) {
-  const auto repairs = [](const Sequence* sequence) { return sequence->repairs(); };
-  if (std::none_of(owners.begin(), owners.end(), repairs)) return {};
-  return [&owners, &step](int layer, const Tensor& qkv, const BatchPlan& plan) {
-    for (size_t i = 0; i < owners.size(); ++i)
-      owners[i]->observe(layer, qkv, plan, step.logits_row(i));
-  };
-}
-
 // The donors' options, knowing what the model's rows cost: two operations a parameter and row, four
 // an element of a query and attended key.
 DonorStoreOptions with_costs(DonorStoreOptions options, const Transformer& transformer) {
@@ -42,10 +26,6 @@ DonorStoreOptions with_costs(DonorStoreOptions options, const Transformer& trans
   options.doubling_tokens = static_cast<double>(transformer.layer_parameters()) /
                             (2.0 * config.layers * config.heads * config.head_dim);
   return options;
-}
-
-int64_t blocks_for(int64_t tokens) {
-  return (tokens + kBlockTokens - 1) / kBlockTokens + 1;
 }
 
 // What the task asked for, and what the plan decided.
@@ -62,55 +42,16 @@ bool measures(const Selector& selector, const Task& task, const ReusePlan& plan)
   return plan.kept() > 0 && selector.measures({task.tokens, plan.spans, options});
 }
 
-constexpr std::chrono::milliseconds kTierWait{5};  // before others may have something to do
-
-// A task that has not begun.
-struct Queued {
-  Task task;
-  std::function<void(Response)> done;
-  std::optional<Prefetch> prefetch{};  // what it waits for, from its turn on
-  Clock::time_point turn{};
-};
-
 }  // namespace
 
-struct Engine::Impl {
-  Impl(Transformer& t, const Tokenizer* k, const EngineOptions& o)
-      : transformer(t),
-        tokenizer(k),
-        options(o),
-        pool(t.backend(), t.kv_layout(o.kv_type), o.max_blocks),
-        donors(pool, with_costs(o.donors, t)),
-        exactifier(transformer, pool, donors, options),
-        publisher(donors, exactifier, k ? k->bos() : std::nullopt) {}
-
-  void check(const Task& task) const;
-  std::vector<ReuseDonor> candidates(const Task& task);
-  Prefetch prefetch(const Task& task);
-  bool ready(Queued& queued);
-  void admit();
-  void prepare(Sequence& sequence);
-  void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
-                        std::span<const ReuseDonor> candidates, const KvView& kept);
-  bool make_room_beside_donors(const ReusePlan& plan, bool measures);
-  void add_rows(Sequence& sequence, StepBatch& batch);
-  void consume_logits(const std::vector<Sequence*>& owners);
-  void make_room(const Sequence& sequence);
-  bool free_blocks(int64_t blocks, bool keep_candidates = false);
-  void keep_rows(const Sequence& sequence);
-  void retire();
-
-  Transformer& transformer;
-  const Tokenizer* tokenizer;
-  EngineOptions options;
-  KvPool pool;
-  DonorStore donors;
-  Exactifier exactifier;
-  Publisher publisher;
-  std::deque<Queued> queue;
-  std::list<Sequence> active;
-  std::vector<float> logits;
-};
+Engine::Impl::Impl(Transformer& t, const Tokenizer* k, const EngineOptions& o)
+    : transformer(t),
+      tokenizer(k),
+      options(o),
+      pool(t.backend(), t.kv_layout(o.kv_type), o.max_blocks),
+      donors(pool, with_costs(o.donors, t)),
+      exactifier(transformer, pool, donors, options),
+      publisher(donors, exactifier, k ? k->bos() : std::nullopt) {}
 
 Engine::Engine(Transformer& transformer, const Tokenizer* tokenizer, const EngineOptions& options)
     : impl_(std::make_unique<Impl>(transformer, tokenizer, options)) {}
@@ -142,7 +83,13 @@ void Engine::exactify(InexactText text) {
 
 bool Engine::exactify_step() {
   if (!impl_->active.empty() || !impl_->queue.empty()) return false;
-  return impl_->publisher.step() || impl_->exactifier.step();
+  try {
+    return impl_->publisher.step() || impl_->exactifier.step();
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::memory) throw;
+    impl_->exactifier.give_up();  // nobody waits for it
+    return true;
+  }
 }
 
 const BackgroundWork& Engine::background() const {
@@ -239,6 +186,7 @@ void Engine::Impl::admit() {
     try {
       prepare(sequence);
     } catch (const Error& e) {
+      if (e.kind() == ErrorKind::device) throw;  // others would fail like this one
       sequence.fail(e.what());
     }
   }
@@ -272,17 +220,30 @@ void Engine::Impl::prepare(Sequence& sequence) {
   report.load_ms += ms_since(start);
 
   const auto selector = make_selector(task.reuse.policy);
-  if (!make_room_beside_donors(plan, measures(*selector, task, plan))) {  // they go: no room else
+  const auto go_without_donors = [&] {  // so that the prompt can be computed
     candidates.clear();
     plan = plan_reuse(task.tokens, candidates, task.reuse);
     free_blocks(blocks_for(task.tokens.size()));
+  };
+  if (!make_room_beside_donors(plan, measures(*selector, task, plan))) go_without_donors();
+  try {
+    begin_prompt(sequence, *selector, plan, candidates);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::memory || candidates.empty()) throw;
+    release_memory();
+    go_without_donors();
+    begin_prompt(sequence, *selector, plan, candidates);
   }
+  sequence.allow_repair(plan, transformer);
+}
+
+void Engine::Impl::begin_prompt(Sequence& sequence, const Selector& selector, ReusePlan& plan,
+                                std::span<const ReuseDonor> candidates) {
   KvView view = build_view(plan, candidates, pool);
-  if (measures(*selector, task, plan))
-    compute_measured(sequence, *selector, plan, candidates, view);
+  if (measures(selector, sequence.task, plan))
+    compute_measured(sequence, selector, plan, candidates, view);
   else
     sequence.start(plan, candidates, std::move(view));
-  sequence.allow_repair(plan, transformer);
 }
 
 // For the rows to compute; rules that measure may compute all of them beside the kept ones.
@@ -293,10 +254,19 @@ bool Engine::Impl::make_room_beside_donors(const ReusePlan& plan, bool measures)
   return free_blocks(blocks_for(rows), /*keep_candidates=*/true);
 }
 
-// What is computed in the background makes way first.
+// What is computed in the background makes way first. That the backend has less memory than the
+// pool may take comes out where it is reserved.
 bool Engine::Impl::free_blocks(int64_t blocks, bool keep_candidates) {
   if (pool.blocks_left() < blocks) exactifier.pause();
-  return donors.make_room(blocks, keep_candidates);
+  if (!donors.make_room(blocks, keep_candidates)) return false;
+  return pool.reserve(blocks) || donors.make_room(blocks, keep_candidates);
+}
+
+// For what passes work in.
+void Engine::Impl::release_memory() {
+  exactifier.pause();
+  donors.make_room(pool.max_blocks());
+  pool.give_back();
 }
 
 // Rules that measure decide between passes over the whole prompt: it is computed at once, not in
@@ -317,91 +287,6 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
   sequence.start_computed(plan, candidates, pass.view(), share);
   sequence.rows_computed();
   if (sequence.needs_logits()) sequence.accept(first_logits);
-}
-
-void Engine::Impl::make_room(const Sequence& sequence) {
-  if (!sequence.decoding()) return;
-  const int64_t repair = sequence.task.reuse.repair_rows;
-  free_blocks(repair == 0 ? 1 : 3 + DecodeRepair::kBurst * repair / kBlockTokens);
-}
-
-void Engine::Impl::add_rows(Sequence& sequence, StepBatch& batch) {
-  const int64_t room = options.rows_per_step - batch.rows();
-  const std::vector<int64_t> positions = sequence.next_rows(room, pool);
-  if (positions.empty()) return;
-  std::vector<int32_t> tokens;
-  tokens.reserve(positions.size());
-  for (const int64_t position : positions) tokens.push_back(sequence.token_at(position));
-  batch.add(sequence.view, positions, tokens, sequence.needs_logits());
-}
-
-void Engine::Impl::consume_logits(const std::vector<Sequence*>& owners) {
-  const size_t vocab = transformer.config().vocab;
-  for (size_t row = 0; row < owners.size(); ++row)
-    owners[row]->accept(std::span(logits).subspan(row * vocab, vocab));
-}
-
-void Engine::Impl::keep_rows(const Sequence& sequence) {
-  const Task& task = sequence.task;
-  const KvView& view = sequence.view.top();
-  std::vector<int32_t> tokens = sequence.tokens_in_view();
-  const int depth = sequence.report.depth;
-  if (!task.conversation.empty())
-    donors.keep_conversation({.tokens = tokens,
-                              .tenant = task.tenant,
-                              .conversation = task.conversation,
-                              .owner = task.owner},
-                             view, depth);
-  if (task.exactify && view.exact_rows() < view.size())
-    exactifier.add({task.id, task.tenant, task.conversation, tokens, task.owner});
-  if (!task.store) return;
-  publisher.add(task);
-  donors.add_to_tiers(task.id, task.tenant, tokens, view);
-  donors.add(task.id, task.tenant, std::move(tokens), view, depth, task.owner);
-}
-
-// Stores what finished sequences computed, answers and forgets them.
-void Engine::Impl::retire() {
-  for (auto sequence = active.begin(); sequence != active.end();) {
-    if (!sequence->done()) {
-      ++sequence;
-      continue;
-    }
-    // Else rows of the prompt are missing.
-    if (!sequence->failed() && sequence->decoding()) keep_rows(*sequence);
-    const auto done = std::move(sequence->done_callback);
-    Response response = sequence->response();
-    sequence = active.erase(sequence);
-    done(std::move(response));
-  }
-}
-
-bool Engine::step() {
-  Impl& impl = *impl_;
-  impl.donors.work_on_tiers();
-  impl.admit();
-  if (impl.active.empty() && !impl.queue.empty()) impl.donors.wait_for_tiers(kTierWait);
-
-  StepBatch step;
-  std::vector<Sequence*> owners;
-  for (Sequence& sequence : impl.active) {
-    if (!sequence.proceeds()) continue;
-    try {
-      impl.make_room(sequence);
-      impl.add_rows(sequence, step);
-      if (step.logits_rows() > owners.size()) owners.push_back(&sequence);
-    } catch (const Error& e) {
-      sequence.fail(e.what());
-    }
-  }
-  if (step.rows() > 0) {
-    impl.transformer.forward(step.finish(), impl.options.kv_type, impl.logits,
-                             repair_observer(owners, step));
-    for (Sequence& sequence : impl.active) sequence.rows_computed();
-    impl.consume_logits(owners);
-  }
-  impl.retire();
-  return !impl.queue.empty() || !impl.active.empty();
 }
 
 }  // namespace kvs

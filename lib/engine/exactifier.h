@@ -30,6 +30,9 @@ class Exactifier {
   /// queued again.
   void pause();
 
+  /// Forgets the text that is being computed.
+  void give_up() { running_.reset(); }
+
   const BackgroundWork& done() const { return done_; }
 
  private:

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "kvs/backend.h"
 #include "kvs/error.h"
 
 namespace kvs {
@@ -25,23 +27,47 @@ std::vector<Candidate> all_candidates(std::span<const float> logits) {
   return candidates;
 }
 
+// One for each token up to the largest of these.
+std::vector<bool> marks_for(std::span<const int32_t> tokens) {
+  const auto largest = std::max_element(tokens.begin(), tokens.end());
+  return std::vector<bool>(largest == tokens.end() ? 0 : *largest + size_t{1});
+}
+
+// Each once, in the order in which they come.
+std::vector<int32_t> distinct(std::span<const int32_t> tokens) {
+  std::vector<int32_t> found;
+  std::vector<bool> seen = marks_for(tokens);
+  for (const int32_t token : tokens)
+    if (!seen[token]) {
+      found.push_back(token);
+      seen[token] = true;
+    }
+  return found;
+}
+
+// Of candidates that ascend by token; null where the token is none.
+Candidate* find(std::vector<Candidate>& candidates, int32_t token) {
+  const auto found =
+      std::lower_bound(candidates.begin(), candidates.end(), token,
+                       [](const Candidate& c, int32_t wanted) { return c.token < wanted; });
+  return found != candidates.end() && found->token == token ? &*found : nullptr;
+}
+
 void penalise_repetition(std::vector<Candidate>& candidates, std::span<const int32_t> history,
                          double penalty) {
   if (penalty == 1) return;
-  std::vector<bool> seen(candidates.size());
-  for (const int32_t token : history) seen[token] = true;
-  for (Candidate& candidate : candidates)
-    if (seen[candidate.token])
-      candidate.weight =
-          candidate.weight > 0 ? candidate.weight / penalty : candidate.weight * penalty;
+  for (const int32_t token : distinct(history))
+    if (Candidate* seen = find(candidates, token))
+      seen->weight = seen->weight > 0 ? seen->weight / penalty : seen->weight * penalty;
 }
 
 void penalise_answer(std::vector<Candidate>& candidates, std::span<const int32_t> answer,
                      double presence, double frequency) {
   if (presence == 0 && frequency == 0) return;
-  std::vector<bool> seen(candidates.size());
+  std::vector<bool> seen = marks_for(answer);
   for (const int32_t token : answer) {
-    candidates[token].weight -= frequency + (seen[token] ? 0 : presence);
+    if (Candidate* own = find(candidates, token))
+      own->weight -= frequency + (seen[token] ? 0 : presence);
     seen[token] = true;
   }
 }
@@ -49,8 +75,7 @@ void penalise_answer(std::vector<Candidate>& candidates, std::span<const int32_t
 void add_bias(std::vector<Candidate>& candidates,
               std::span<const std::pair<int32_t, double>> logit_bias) {
   for (const auto& [token, bias] : logit_bias)
-    if (token >= 0 && static_cast<size_t>(token) < candidates.size())
-      candidates[token].weight += bias;
+    if (Candidate* biased = find(candidates, token)) biased->weight += bias;
 }
 
 // Ties go to the lower token, so that the order is total.
@@ -62,6 +87,7 @@ void keep_top_k(std::vector<Candidate>& candidates, size_t k) {
   if (k == 0 || k >= candidates.size()) return;
   std::nth_element(candidates.begin(), candidates.begin() + k, candidates.end(), better);
   candidates.resize(k);
+  std::sort(candidates.begin(), candidates.end(), better);  // so that sums do not depend on chance
 }
 
 double total(const std::vector<Candidate>& candidates) {
@@ -95,6 +121,27 @@ void keep_min_p(std::vector<Candidate>& candidates, double limit) {
   std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.weight < limit; });
 }
 
+// The token drawn from candidates that ascend by token.
+int32_t draw(std::vector<Candidate> candidates, const SamplingOptions& options,
+             std::span<const int32_t> history, size_t prompt_tokens, std::mt19937_64& random) {
+  penalise_repetition(candidates, history, options.repetition_penalty);
+  penalise_answer(candidates, history.subspan(prompt_tokens), options.presence_penalty,
+                  options.frequency_penalty);
+  add_bias(candidates, options.logit_bias);
+
+  const Candidate best = *std::min_element(candidates.begin(), candidates.end(), better);
+  if (options.temperature == 0) return best.token;
+  keep_top_k(candidates, options.top_k);
+  for (Candidate& candidate : candidates)
+    candidate.weight = std::exp((candidate.weight - best.weight) / options.temperature);
+  keep_top_p(candidates, options.top_p);
+  keep_min_p(candidates, options.min_p);  // the best one weighs 1
+
+  // 53 bits, because std::uniform_real_distribution differs between libraries.
+  const double drawn = static_cast<double>(random() >> 11) * 0x1p-53 * total(candidates);
+  return candidates[count_to(drawn, candidates) - 1].token;
+}
+
 }  // namespace
 
 int32_t argmax(std::span<const float> logits) {
@@ -123,23 +170,36 @@ bool Sampler::is_plain() const {
 int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> history,
                         size_t prompt_tokens) {
   if (options_.temperature == 0 && is_plain()) return argmax(logits);
-  std::vector<Candidate> candidates = all_candidates(logits);
-  penalise_repetition(candidates, history, options_.repetition_penalty);
-  penalise_answer(candidates, history.subspan(prompt_tokens), options_.presence_penalty,
-                  options_.frequency_penalty);
-  add_bias(candidates, options_.logit_bias);
+  return draw(all_candidates(logits), options_, history, prompt_tokens, random_);
+}
 
-  const Candidate best = *std::min_element(candidates.begin(), candidates.end(), better);
-  if (options_.temperature == 0) return best.token;
-  keep_top_k(candidates, options_.top_k);
-  for (Candidate& candidate : candidates)
-    candidate.weight = std::exp((candidate.weight - best.weight) / options_.temperature);
-  keep_top_p(candidates, options_.top_p);
-  keep_min_p(candidates, options_.min_p);  // the best one weighs 1
+int Sampler::needed() const {
+  if (options_.temperature == 0) return 1;
+  return options_.top_k <= Backend::kMostTopLogits ? options_.top_k : 0;
+}
 
-  // 53 bits, because std::uniform_real_distribution differs between libraries.
-  const double drawn = static_cast<double>(random_() >> 11) * 0x1p-53 * total(candidates);
-  return candidates[count_to(drawn, candidates) - 1].token;
+std::vector<int32_t> Sampler::own_tokens(std::span<const int32_t> history, size_t prompt_tokens,
+                                         int32_t vocab) const {
+  const bool answer = options_.presence_penalty != 0 || options_.frequency_penalty != 0;
+  const bool all = options_.repetition_penalty != 1;
+  std::vector<int32_t> tokens;
+  if (all || answer) {
+    const auto seen = history.subspan(all ? 0 : prompt_tokens);
+    tokens.assign(seen.begin(), seen.end());
+  }
+  for (const auto& [token, bias] : options_.logit_bias)
+    if (token >= 0 && token < vocab) tokens.push_back(token);
+  return distinct(tokens);
+}
+
+int32_t Sampler::sample_some(std::span<const TopLogit> logits, std::span<const int32_t> history,
+                             size_t prompt_tokens) {
+  std::vector<Candidate> candidates;
+  candidates.reserve(logits.size());
+  for (const auto& [token, logit] : logits) candidates.push_back({token, logit});
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
+  return draw(std::move(candidates), options_, history, prompt_tokens, random_);
 }
 
 }  // namespace kvs

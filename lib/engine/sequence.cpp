@@ -105,22 +105,37 @@ int32_t Sequence::token_at(int64_t position) const {
   return history_[position];
 }
 
+int Sequence::needed_logits() const {
+  return task.on_logits || task.on_token ? 0 : sampler_.needed();
+}
+
+std::vector<int32_t> Sequence::own_tokens(int32_t vocab) const {
+  return sampler_.own_tokens(history_, task.tokens.size(), vocab);
+}
+
 void Sequence::accept(std::span<const float> logits) {
-  const size_t step = history_.size() - task.tokens.size();
+  const size_t step = generated();
   if (task.on_logits) task.on_logits(static_cast<int64_t>(step), logits);
-  const bool forced = step < task.forced.size();
-  const int32_t token =
-      forced ? task.forced[step] : sampler_.sample(logits, history_, task.tokens.size());
+  if (forced()) return take(task.forced[step], true, logits);
+  take(sampler_.sample(logits, history_, task.tokens.size()), false, logits);
+}
+
+void Sequence::accept_some(std::span<const TopLogit> logits) {
+  if (forced()) return take(task.forced[generated()], true, {});
+  take(sampler_.sample_some(logits, history_, task.tokens.size()), false, {});
+}
+
+// `logits`: all of them, where somebody wants them.
+void Sequence::take(int32_t token, bool was_forced, std::span<const float> logits) {
   last_ms_ = ms_since_start();
-  if (step == 0) report.ttft_ms = last_ms_;
-  if (!forced && tokenizer_ && tokenizer_->is_end_of_generation(token)) return finish("stop");
+  if (generated() == 0) report.ttft_ms = last_ms_;
+  if (!was_forced && tokenizer_ && tokenizer_->is_end_of_generation(token)) return finish("stop");
 
   history_.push_back(token);
   if (task.on_token) task.on_token(token, logits);
   if (detokenizer_) emit(stops_.push(detokenizer_->push(token)));
   if (stops_.found()) return finish("stop");
-  const auto generated = static_cast<int64_t>(history_.size() - task.tokens.size());
-  if (generated == task.max_tokens && !done()) finish("length");
+  if (static_cast<int64_t>(generated()) == task.max_tokens && !done()) finish("length");
 }
 
 void Sequence::emit(const std::string& text) {
@@ -158,9 +173,8 @@ std::vector<int32_t> Sequence::tokens_in_view() const {
 
 Response Sequence::response() {
   const size_t prompt = task.tokens.size();
-  const size_t generated = history_.size() - prompt;
-  if (generated > 1)
-    report.tpot_ms = (last_ms_ - report.ttft_ms) / static_cast<double>(generated - 1);
+  if (generated() > 1)
+    report.tpot_ms = (last_ms_ - report.ttft_ms) / static_cast<double>(generated() - 1);
   return {.id = task.id,
           .text = std::move(text_),
           .tokens = {history_.begin() + prompt, history_.end()},

@@ -52,8 +52,14 @@ class Sequence {
   /// To be called when the rows given out last are computed.
   void rows_computed();
 
+  /// How many of the largest logits accept_some() needs, beside those of own_tokens(); 0: somebody
+  /// wants all.
+  int needed_logits() const;
+  std::vector<int32_t> own_tokens(int32_t vocab) const;
+
   /// Draws the next token from its logits.
   void accept(std::span<const float> logits);
+  void accept_some(std::span<const TopLogit> logits);
 
   bool done() const { return !finish_reason_.empty() || (decoding() && task.max_tokens == 0); }
   /// Whether there is something to do, and somebody who wants it; else it is done from here on.
@@ -72,6 +78,9 @@ class Sequence {
   ReuseReport report;
 
  private:
+  bool forced() const { return generated() < task.forced.size(); }
+  size_t generated() const { return history_.size() - task.tokens.size(); }
+  void take(int32_t token, bool was_forced, std::span<const float> logits);
   void emit(const std::string& text);
   void finish(std::string reason);
 

@@ -1,6 +1,7 @@
 #include "kvs/kv_pool.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "kvs/error.h"
@@ -42,18 +43,45 @@ KvPool::~KvPool() {
 }
 
 BlockRef KvPool::allocate() {
-  if (in_use_ == max_blocks_)
-    fail(ErrorKind::device, "kv pool: all {} blocks of {} tokens are in use", max_blocks_,
+  if (!reserve(1))
+    fail(ErrorKind::memory, "kv pool: all {} blocks of {} tokens are in use", max_blocks_,
          kBlockTokens);
-  if (free_.empty()) {
-    states_.push_back({.data = backend_.allocate(layout_.block_bytes())});
-    free_.push_back(static_cast<int32_t>(states_.size()) - 1);
-  }
   const int32_t id = free_.back();
   free_.pop_back();
   states_[id].rows = 0;
   ++in_use_;
   return {this, id};
+}
+
+bool KvPool::reserve(int64_t blocks) {
+  if (blocks > blocks_left()) return false;
+  try {
+    while (std::ssize(free_) < blocks) add_block();
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::memory) throw;
+    max_blocks_ = in_use_ + std::ssize(free_);
+    return false;
+  }
+  return true;
+}
+
+void KvPool::add_block() {
+  if (vacant_.empty()) {
+    vacant_.push_back(static_cast<int32_t>(states_.size()));
+    states_.emplace_back();
+  }
+  states_[vacant_.back()].data = backend_.allocate(layout_.block_bytes());
+  free_.push_back(vacant_.back());
+  vacant_.pop_back();
+}
+
+void KvPool::give_back() {
+  max_blocks_ = std::max<int64_t>(1, in_use_ + std::ssize(free_) / 2);
+  for (const int32_t id : free_) {
+    backend_.release(std::exchange(states_[id].data, nullptr));
+    vacant_.push_back(id);
+  }
+  free_.clear();
 }
 
 int KvPool::take_rows(const BlockRef& block, int count, int32_t& first) {

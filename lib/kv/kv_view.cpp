@@ -56,8 +56,8 @@ void KvView::append_fresh(KvPool& pool, int64_t count, bool exact) {
 void KvView::append_loaded(KvPool& pool, int64_t count, int64_t home, bool exact) {
   const int64_t room = tail_ == BlockRef() ? 0 : kBlockTokens - pool.rows_taken(tail_);
   const int64_t blocks = (std::max<int64_t>(0, count - room) + kBlockTokens - 1) / kBlockTokens;
-  if (blocks > pool.blocks_left())
-    fail(ErrorKind::device, "kv pool: {} more tokens need {} blocks, {} of {} are free", count,
+  if (!pool.reserve(blocks))
+    fail(ErrorKind::memory, "kv pool: {} more tokens need {} blocks, {} of {} are free", count,
          blocks, pool.blocks_left(), pool.max_blocks());
 
   while (count > 0) {

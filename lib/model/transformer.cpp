@@ -49,13 +49,8 @@ class Loader {
 
   std::unique_ptr<Matrix> matrix(std::initializer_list<WeightKind> kinds, int layer = 0) {
     std::vector<WeightRows> parts;
-    int64_t rows = 0;
-    for (const WeightKind kind : kinds) {
-      parts.push_back(files_.get(kind, layer));
-      rows += parts.back().rows;
-    }
-    const int64_t cols = parts.front().cols;
-    auto packed = backend_.make_matrix(rows, cols, stacked(std::move(parts)), compute_);
+    for (const WeightKind kind : kinds) parts.push_back(files_.get(kind, layer));
+    auto packed = make_matrix(std::move(parts));
     bytes_ += packed->bytes();
     if (progress_) progress_(++done_, total_);
     return packed;
@@ -84,6 +79,18 @@ class Loader {
   void expect(int64_t matrices) { total_ = matrices; }
 
  private:
+  std::unique_ptr<Matrix> make_matrix(std::vector<WeightRows> parts) {
+    const int64_t cols = parts.front().cols;
+    int64_t rows = 0;
+    std::vector<RandomRows> random;
+    for (const WeightRows& part : parts) {
+      rows += part.rows;
+      if (part.random) random.push_back(*part.random);
+    }
+    if (random.size() == parts.size()) return backend_.make_random_matrix(random, cols, compute_);
+    return backend_.make_matrix(rows, cols, stacked(std::move(parts)), compute_);
+  }
+
   Backend& backend_;
   const ModelFiles& files_;
   Compute compute_;
@@ -205,23 +212,40 @@ AttentionConfig Transformer::attention_config(DType kv_type) const {
 }
 
 void Transformer::forward(const Batch& batch, DType kv_type, std::vector<float>& logits,
-                          const Observer& observer) {
+                          const BatchObserver& observer) {
+  run(batch, kv_type, observer);
+  download_logits(static_cast<int64_t>(batch.logits_rows.size()), logits);
+}
+
+void Transformer::run(const Batch& batch, DType kv_type, const BatchObserver& observer,
+                      int64_t rows_at_once) {
   const auto rows = static_cast<int64_t>(batch.tokens.size());
   if (rows > kMaxRows)
     fail(ErrorKind::argument, "forward: {} rows, at most {} are possible", rows, kMaxRows);
-  const Tensor x = activations_->x.tensor().rows(0, rows);
-  embed(x, batch.tokens);
-  const int layers = weights_->config.layers;
-  run_layers(x, batch.layout, {0, batch.later.empty() ? layers : batch.later[0].first_layer},
-             kv_type, observer);
-  for (size_t range = 0; range < batch.later.size(); ++range) {
-    const bool is_last = range + 1 == batch.later.size();
-    run_layers(
-        x, {batch.layout.rows, batch.later[range].sequences},
-        {batch.later[range].first_layer, is_last ? layers : batch.later[range + 1].first_layer},
-        kv_type, observer);
+  for (int64_t first = 0; first < rows; first += rows_at_once)
+    run_rows(batch, first, std::min(rows_at_once, rows - first), kv_type, observer);
+  compute_logits(activations_->x.tensor().rows(0, rows), batch.logits_rows);
+}
+
+// Rows see only what stands before them, so that later ones may come later.
+void Transformer::run_rows(const Batch& batch, int64_t first, int64_t count, DType kv_type,
+                           const BatchObserver& observer) {
+  const Tensor x = activations_->x.tensor().rows(first, count);
+  embed(x, std::span(batch.tokens).subspan(first, count));
+  Observer own;
+  if (observer)
+    own = [&](int layer, const Tensor& qkv, const BatchPlan& plan) {
+      observer(layer, first, qkv, plan);
+    };
+  const auto begin = batch.layout.rows.begin() + first;
+  BatchLayout layout{.rows = {begin, begin + count}, .sequences = batch.layout.sequences};
+  int layer = 0;
+  for (const Batch::LayerRange& later : batch.later) {
+    run_layers(x, layout, {layer, later.first_layer}, kv_type, own);
+    layout.sequences = later.sequences;
+    layer = later.first_layer;
   }
-  read_logits(x, batch.logits_rows, logits);
+  run_layers(x, layout, {layer, weights_->config.layers}, kv_type, own);
 }
 
 void Transformer::embed(Tensor x, std::span<const int32_t> tokens) {
@@ -270,20 +294,32 @@ void Transformer::run_layer(int layer, const BatchPlan& plan, const Tensor& x,
 }
 
 void Transformer::read_logits(Tensor x, std::span<const int32_t> rows, std::vector<float>& logits) {
+  compute_logits(x, rows);
+  download_logits(static_cast<int64_t>(rows.size()), logits);
+}
+
+void Transformer::compute_logits(Tensor x, std::span<const int32_t> rows) {
   const auto count = static_cast<int64_t>(rows.size());
-  const int64_t vocab = weights_->config.vocab;
   if (count > kMaxLogitsRows)
     fail(ErrorKind::argument, "forward: {} logits rows, at most {} are possible", count,
          kMaxLogitsRows);
-  logits.resize(count * vocab);
-  if (count == 0) return backend_.synchronize();
-
+  if (count == 0) return;
   const Tensor picked = activations_->normed.tensor().rows(0, count);
   const Tensor out = activations_->logits.tensor().rows(0, count);
   backend_.gather_rows(picked, x, rows);
   backend_.rms_norm(picked, picked, weights_->final_norm.tensor(), weights_->config.norm_eps);
   backend_.matmul(out, picked, weights_->output());
-  backend_.download(logits.data(), out.data, logits.size() * sizeof(float));
+}
+
+void Transformer::download_logits(int64_t rows, std::vector<float>& logits) {
+  logits.resize(rows * weights_->config.vocab);
+  backend_.download(logits.data(), activations_->logits.tensor().data,
+                    logits.size() * sizeof(float));
+}
+
+void Transformer::top_logits(int64_t rows, std::span<TopLogit> top,
+                             std::span<const LogitPlace> apart, std::span<float> values) {
+  backend_.top_logits(top, activations_->logits.tensor().rows(0, rows), apart, values);
 }
 
 }  // namespace kvs

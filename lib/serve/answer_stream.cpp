@@ -62,11 +62,11 @@ const Response* AnswerStream::failed() const {
 }
 
 Refusal AnswerStream::failure(const Response& response) const {
-  const bool ended = response.finish_reason == "cancelled";
+  const bool ended = response.finish_reason == "cancelled", broken = !response.error.empty();
   return {.status = ended ? 503 : 500,
           .type = "server_error",
-          .message = ended ? "the server is shutting down" : response.error,
-          .code = ended ? "shutting_down" : "failed",
+          .message = broken ? response.error : "the server is shutting down",
+          .code = broken ? "failed" : "shutting_down",
           .retry_after_s = ended ? 5 : 0};
 }
 

@@ -17,6 +17,7 @@ namespace {
 constexpr std::chrono::milliseconds kCopyPause{1};
 constexpr std::chrono::milliseconds kIdlePause{500};
 constexpr std::chrono::milliseconds kFinish{10'000};
+constexpr const char* kFailed = "the engine has failed";  // why is the operator's to know
 
 size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
   const size_t size = std::min(a.size(), b.size());
@@ -78,14 +79,14 @@ bool EngineLoop::submit(std::vector<Job> jobs) {
 
 void EngineLoop::set_quotas(std::map<std::string, int64_t> bytes) {
   ask([this, bytes = std::move(bytes)] {
-    if (!failed_) engine_.donors().set_quotas(bytes);
+    if (failure_.empty()) engine_.donors().set_quotas(bytes);
   });
 }
 
 std::optional<std::vector<ForgottenDonors>> EngineLoop::forget(DonorFilter which) {
   using Work = std::packaged_task<std::vector<ForgottenDonors>()>;
   const auto work = std::make_shared<Work>([this, which = std::move(which)] {
-    if (failed_) fail(ErrorKind::device, "the engine has failed");
+    if (!failure_.empty()) fail(ErrorKind::device, "{}", kFailed);
     std::vector<ForgottenDonors> forgotten = engine_.donors().forget(which);
     publish();  // whoever looks next finds them gone
     return forgotten;
@@ -140,9 +141,10 @@ void EngineLoop::run() {
   }
   do_asked();  // somebody waits for it
   take_jobs();
-  while (!failed_ && !active_.empty()) step();  // nobody is wanted any more: they end at once
-  if (!failed_) engine_.donors().finish_tiers(kFinish);
-  give_up("the server is shutting down");
+  while (failure_.empty() && !active_.empty())
+    step();  // nobody is wanted any more: they end at once
+  if (failure_.empty()) engine_.donors().finish_tiers(kFinish);
+  give_up({});
 }
 
 std::chrono::milliseconds EngineLoop::pause() const {
@@ -295,7 +297,7 @@ Task EngineLoop::task_of(std::list<Active>::iterator active) {
 }
 
 void EngineLoop::step() {
-  if (failed_) return give_up("the engine has failed");
+  if (!failure_.empty()) return give_up(kFailed);
   try {
     if (!active_.empty()) engine_.step();
     computing_ = active_.empty() && waiting_.empty() && engine_.exactify_step();
@@ -303,18 +305,19 @@ void EngineLoop::step() {
     for (const std::string& warning : engine_.donors().take_warnings())
       if (options_.warn) options_.warn(warning);
   } catch (const std::exception& e) {
-    failed_ = true;
-    if (options_.warn) options_.warn(e.what());
-    give_up(e.what());
+    failure_ = e.what();
+    if (options_.warn) options_.warn(failure_);
+    give_up(kFailed);
   }
 }
 
-// Whatever is under way ends here; the engine may still hold tasks, but is not asked again.
+// Whatever is under way ends here, with a message where that is the engine's fault; the engine may
+// still hold tasks, but is not asked again.
 void EngineLoop::give_up(const std::string& message) {
   for (Active& active : active_)
-    active.job.channel->finish(active.job.choice, ended(active.job.task, "error", message));
+    active.job.channel->finish(active.job.choice, ended(active.job.task, "cancelled", message));
   for (auto& [ticket, waiting] : waiting_) {
-    waiting.job.channel->finish(waiting.job.choice, ended(waiting.job.task, "error", message));
+    waiting.job.channel->finish(waiting.job.choice, ended(waiting.job.task, "cancelled", message));
     order_.remove(ticket);
   }
   active_.clear();
@@ -332,7 +335,7 @@ void EngineLoop::publish() {
   state_.published = engine_.donors().published();
   state_.evictions = engine_.donors().evictions();
   state_.tiers = engine_.donors().tiers();
-  state_.failed = failed_;
+  state_.failure = failure_;
 }
 
 }  // namespace kvs

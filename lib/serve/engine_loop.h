@@ -40,7 +40,7 @@ struct LoopState {
   int64_t published = 0;  ///< of the donors
   DonorEvictions evictions{};
   std::vector<TierState> tiers{};
-  bool failed = false;  ///< a forward pass failed; nothing is answered any more
+  std::string failure{};  ///< of a forward pass: nothing is answered any more
 };
 
 /// Owns an engine's thread: takes jobs from any thread, works on as many together as there is
@@ -132,7 +132,7 @@ class EngineLoop {
   Ticket estimated_ = 0;  // last
   std::list<Active> active_;
   int64_t reserved_ = 0;  // blocks
-  bool failed_ = false;
+  std::string failure_;     // of the engine
   bool copying_ = false;    // rows wait to be copied to a tier
   bool computing_ = false;  // what nobody waits for
   std::thread thread_;

@@ -33,7 +33,7 @@ Refusal shutting_down() {
 }
 
 // What the library refused itself, for a reason that is not said.
-Refusal failure(int status) {
+Refusal refusal_with(int status) {
   const auto refusal = [status](const char* code, const char* message) {
     return Refusal{.status = status, .message = message, .code = code};
   };
@@ -147,7 +147,7 @@ bool Service::admit(const httplib::Request& request, httplib::Response& response
                     .message = "there are too many connections",
                     .code = "overloaded",
                     .retry_after_s = 1};
-    if (request.path.size() > kMaxPathBytes) throw failure(414);
+    if (request.path.size() > kMaxPathBytes) throw refusal_with(414);
     const std::string encoding = request.get_header_value("Content-Encoding");
     if (!encoding.empty() && encoding != "identity")
       throw Refusal{
@@ -213,7 +213,7 @@ void Service::explain_failure(const httplib::Request& request, httplib::Response
     response.set_header("Connection", "close");
     connection.close_after_response();
   }
-  Exchange{request, response, connection, {}}.refuse(failure(response.status));
+  Exchange{request, response, connection, {}}.refuse(refusal_with(response.status));
 }
 
 void Service::note(const httplib::Request& request, const httplib::Response& response) {

@@ -26,6 +26,7 @@ class Service : public HttpServer {
 
   int port() const override { return listener_.port(); }
   void reload_keys() override;
+  std::string failure() const override { return loop_.state().failure; }
   bool drain(std::chrono::milliseconds timeout) override;
 
  private:

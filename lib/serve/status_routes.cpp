@@ -4,12 +4,12 @@
 namespace kvs {
 
 void Service::health(Exchange& exchange) {
-  const bool failed = loop_.state().failed;
+  const bool failed = !failure().empty();
   exchange.answer(Json::Object{{"status", failed ? "failed" : "ok"}}, failed ? 500 : 200);
 }
 
 void Service::ready(Exchange& exchange) {
-  if (loop_.state().failed)
+  if (!failure().empty())
     throw Refusal{.status = 503, .type = "server_error", .message = "the engine has failed"};
   exchange.answer(Json::Object{{"status", "ready"}});
 }

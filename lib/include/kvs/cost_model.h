@@ -34,7 +34,7 @@ KVS_API bool pays(const CostModel& costs, const ReusePlan& plan, std::span<const
 
 /// Times passes of several sizes, each more than once, and fits the model to their medians; about a
 /// second on a small model. Loading is from a file in the system's folder for temporary ones, and
-/// left at 0 where that cannot be written. Throws Error(device) where there is no memory for it.
+/// left at 0 where that cannot be written. Throws Error(memory) where there is no room for it.
 KVS_API CostModel measure_costs(Transformer& transformer, DType kv_type);
 
 /// {"ms_per_pass","ms_per_row","ms_per_key","ms_per_loaded_row"}.

@@ -180,7 +180,7 @@ class KVS_API DonorStore {
   /// To be called for each candidate of which `rows` are used: counts that where they are a tenth
   /// of it (all prompts may begin with the same token), brings them into the pool where they are
   /// not there yet, and sets its view. Throws Error(format) where the archive is damaged,
-  /// Error(device) where the pool is full.
+  /// Error(memory) where the pool is full.
   void load(ReuseDonor& donor, int64_t rows);
 
   /// Gives up donors until the pool has `blocks` free ones; false where giving up all was not

@@ -103,7 +103,9 @@ class KVS_API Engine {
   /// Runs one forward pass over all active tasks: chunks of their prompts, or one more token each.
   /// A task whose donors are in a tier (see DonorStore::open_tiers()) begins when their rows have
   /// come; others pass it meanwhile. Returns whether work is left. Where a task fails, its response
-  /// says so in finish_reason.
+  /// says so in finish_reason. Where memory runs out on the backend, donors make way for what is
+  /// worked on, then fewer rows are computed together; tasks fail where that does not help. Throws
+  /// Error(device) where the device fails: the engine can do nothing any more.
   bool step();
 
   /// Exactify: queues a text to be computed again from its first approximate row on, in order, so
@@ -127,7 +129,7 @@ class KVS_API Engine {
 
   /// The logits behind a prompt (all its rows computed, by this engine) and each token of a
   /// continuation, at most Transformer::kMaxLogitsRows of them, in one forward pass: as many rows
-  /// of [vocab]. The prompt's view stays as it is. Throws Error(device) where the pool is full.
+  /// of [vocab]. The prompt's view stays as it is. Throws Error(memory) where the pool is full.
   std::vector<std::vector<float>> continuation_logits(const LayeredView& prompt,
                                                       std::span<const int32_t> continuation);
 

@@ -63,6 +63,9 @@ class KVS_API HttpServer {
   /// Reads the key file again. Throws what the start does, and goes on with the keys there were.
   virtual void reload_keys() = 0;
 
+  /// Why nothing is answered any more, but by 503: a pass failed. "" where all is well.
+  virtual std::string failure() const = 0;
+
   /// From here on new requests are refused with 503. Returns when all others are answered, or after
   /// `timeout`; whether all were.
   virtual bool drain(std::chrono::milliseconds timeout) = 0;

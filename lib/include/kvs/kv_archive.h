@@ -62,7 +62,7 @@ class KVS_API ArchivedRows {
 
   /// The prompt's own rows (see own_rows()). `member` is the archive's member that holds the
   /// prompt. Throws Error(mismatch) where the member's layout is not the pool's, Error(format)
-  /// where the archive is damaged, Error(device) where the pool is full.
+  /// where the archive is damaged, Error(memory) where the pool is full.
   KvView load(const ArchiveFile& archive, size_t member, const PromptRecord& prompt);
 
   /// All rows that the archive has for the prompt, ascending. Throws what load() throws.

@@ -42,8 +42,16 @@ class KVS_API KvPool {
   KvPool(const KvPool&) = delete;
   KvPool& operator=(const KvPool&) = delete;
 
-  /// A block without rows. Throws Error(device) where all blocks are in use.
+  /// A block without rows. Throws Error(memory) where all blocks are in use.
   BlockRef allocate();
+
+  /// Takes memory for `blocks` free blocks, and says whether that many can be allocated. Where the
+  /// backend has no more, the pool is from here on as large as what it has.
+  bool reserve(int64_t blocks);
+
+  /// Gives the memory of free blocks back to the backend, where other things need it, and asks for
+  /// no more than half of it again.
+  void give_back();
 
   /// Hands out up to `count` rows of `block`, as many as are left, and says how many.
   /// `first` is set to the first of them.
@@ -55,7 +63,7 @@ class KVS_API KvPool {
   int64_t blocks_in_use() const { return in_use_; }
   int64_t max_blocks() const { return max_blocks_; }
   int64_t blocks_left() const { return max_blocks_ - in_use_; }
-  size_t bytes_held() const { return states_.size() * layout_.block_bytes(); }
+  size_t bytes_held() const { return (in_use_ + free_.size()) * layout_.block_bytes(); }
 
  private:
   friend class BlockRef;
@@ -64,6 +72,7 @@ class KVS_API KvPool {
     int32_t references = 0;
     int32_t rows = 0;
   };
+  void add_block();
   void retain(int32_t id) { ++states_[id].references; }
   void release(int32_t id) noexcept;
 
@@ -72,7 +81,8 @@ class KVS_API KvPool {
   int64_t max_blocks_;
   int64_t in_use_ = 0;
   std::vector<State> states_;
-  std::vector<int32_t> free_;
+  std::vector<int32_t> free_;    // with memory
+  std::vector<int32_t> vacant_;  // without
 };
 
 }  // namespace kvs

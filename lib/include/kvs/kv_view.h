@@ -37,7 +37,7 @@ class KVS_API KvView {
   void append_shared(const KvView& source, int64_t first, int64_t count, bool exact);
 
   /// Appends `count` rows to be computed here, with home = position: free rows of the last fresh
-  /// block, then of new ones. Throws Error(device) where the pool is full; the view is unchanged
+  /// block, then of new ones. Throws Error(memory) where the pool is full; the view is unchanged
   /// then.
   void append_fresh(KvPool& pool, int64_t count, bool exact);
 

@@ -145,7 +145,7 @@ KVS_API ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const Re
 KVS_API void mark_recomputed(ReusePlan& plan, std::span<const int64_t> positions);
 
 /// The view that the plan describes: kept rows share the donors' blocks, rows to compute are fresh.
-/// Throws Error(device) where the pool is full.
+/// Throws Error(memory) where the pool is full.
 KVS_API KvView build_view(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvPool& pool);
 
 }  // namespace kvs

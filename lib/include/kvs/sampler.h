@@ -7,6 +7,7 @@
 
 #include "kvs/export.h"
 #include "kvs/sampling.h"
+#include "kvs/top_logit.h"
 
 namespace kvs {
 
@@ -24,6 +25,18 @@ class KVS_API Sampler {
   /// penalty counts as seen; the other penalties count those behind the first `prompt_tokens`.
   int32_t sample(std::span<const float> logits, std::span<const int32_t> history,
                  size_t prompt_tokens = 0);
+
+  // Most ways to draw need few of the logits: the rest can stay where they were computed.
+
+  /// How many of the largest logits the next draw needs, beside those of own_tokens(); 0: all.
+  int needed() const;
+  /// Tokens whose logits do not count as they are, each once. history: as for sample().
+  std::vector<int32_t> own_tokens(std::span<const int32_t> history, size_t prompt_tokens,
+                                  int32_t vocab) const;
+  /// What sample() gives, from the logits of the own tokens and the largest of all others, at least
+  /// needed(), in any order.
+  int32_t sample_some(std::span<const TopLogit> logits, std::span<const int32_t> history,
+                      size_t prompt_tokens);
 
  private:
   bool is_plain() const;  ///< the logits count as they are

@@ -65,15 +65,32 @@ class KVS_API Transformer {
   int64_t layer_parameters() const;
   int64_t output_parameters() const;
 
+  /// Is called after each layer's attention.
+  using Observer = std::function<void(int layer, const Tensor& qkv, const BatchPlan& plan)>;
+  /// The same where a batch may go through the layers in parts: `first` is the row of the batch
+  /// that is row 0 of `qkv` and of the plan.
+  using BatchObserver =
+      std::function<void(int layer, int64_t first, const Tensor& qkv, const BatchPlan& plan)>;
+
   /// Runs the batch through all layers: writes each row's keys and values to its slot, then lets it
   /// attend. `logits` becomes [logits_rows.size(), vocab]. Throws Error(argument) where the batch
   /// is larger than kMaxRows or a token is outside the vocabulary.
-  /// `observer` is called after each layer's attention.
-  using Observer = std::function<void(int layer, const Tensor& qkv, const BatchPlan& plan)>;
   void forward(const Batch& batch, DType kv_type, std::vector<float>& logits,
-               const Observer& observer = {});
+               const BatchObserver& observer = {});
 
-  // The parts of a forward pass, for those that run it in stages (kvs/forward_pass.h).
+  // The parts of a forward pass, for those that do not want all logits.
+
+  /// forward() up to the logits, which stay on the backend. `rows_at_once`: how many rows go
+  /// through the layers together; fewer take less memory and more time.
+  void run(const Batch& batch, DType kv_type, const BatchObserver& observer = {},
+           int64_t rows_at_once = kMaxRows);
+  /// Those of the last run(): all of its `rows`, [rows, vocab].
+  void download_logits(int64_t rows, std::vector<float>& logits);
+  /// Backend::top_logits() of them.
+  void top_logits(int64_t rows, std::span<TopLogit> top, std::span<const LogitPlace> apart,
+                  std::span<float> values);
+
+  // For those that run it in stages (kvs/forward_pass.h).
 
   /// What the backend must know for a cache of the given type.
   AttentionConfig attention_config(DType kv_type) const;
@@ -91,6 +108,9 @@ class KVS_API Transformer {
  private:
   struct Weights;
   struct Activations;
+  void run_rows(const Batch& batch, int64_t first, int64_t count, DType kv_type,
+                const BatchObserver& observer);
+  void compute_logits(Tensor x, std::span<const int32_t> rows);
   void run_layer(int layer, const BatchPlan& plan, const Tensor& x, const Observer& observer);
 
   Backend& backend_;

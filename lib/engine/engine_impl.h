@@ -1,0 +1,72 @@
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <list>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/exactifier.h"
+#include "engine/publisher.h"
+#include "engine/sequence.h"
+#include "engine/step_batch.h"
+#include "kvs/engine.h"
+#include "kvs/selector.h"
+
+namespace kvs {
+
+/// A task that has not begun.
+struct Queued {
+  Task task;
+  std::function<void(Response)> done;
+  std::optional<Prefetch> prefetch{};  ///< what it waits for, from its turn on
+  std::chrono::steady_clock::time_point turn{};
+};
+
+/// Blocks that so many tokens take at most, wherever in a block they begin.
+inline int64_t blocks_for(int64_t tokens) {
+  return (tokens + kBlockTokens - 1) / kBlockTokens + 1;
+}
+
+struct Engine::Impl {
+  Impl(Transformer& t, const Tokenizer* k, const EngineOptions& o);
+
+  void check(const Task& task) const;
+  std::vector<ReuseDonor> candidates(const Task& task);
+  Prefetch prefetch(const Task& task);
+  bool ready(Queued& queued);
+  void admit();
+  void prepare(Sequence& sequence);
+  void begin_prompt(Sequence& sequence, const Selector& selector, ReusePlan& plan,
+                    std::span<const ReuseDonor> candidates);
+  void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
+                        std::span<const ReuseDonor> candidates, const KvView& kept);
+  bool make_room_beside_donors(const ReusePlan& plan, bool measures);
+  void add_rows(Sequence& sequence, StepBatch& batch);
+  void collect(StepBatch& step, std::vector<Sequence*>& working, std::vector<Sequence*>& owners);
+  void compute(StepBatch& step, const std::vector<Sequence*>& working,
+               const std::vector<Sequence*>& owners);
+  void run(const Batch& batch, const Transformer::BatchObserver& observer);
+  void consume_logits(const std::vector<Sequence*>& owners);
+  void consume_top_logits(const std::vector<Sequence*>& owners, int count);
+  void release_memory();
+  void make_room(const Sequence& sequence);
+  bool free_blocks(int64_t blocks, bool keep_candidates = false);
+  void keep_rows(const Sequence& sequence);
+  void retire();
+
+  Transformer& transformer;
+  const Tokenizer* tokenizer;
+  EngineOptions options;
+  KvPool pool;
+  DonorStore donors;
+  Exactifier exactifier;
+  Publisher publisher;
+  std::deque<Queued> queue;
+  std::list<Sequence> active;
+  std::vector<float> logits;
+};
+
+}  // namespace kvs

@@ -1,0 +1,174 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <utility>
+
+#include "engine/engine_impl.h"
+#include "kvs/error.h"
+
+// One forward pass over the active tasks.
+namespace kvs {
+namespace {
+
+constexpr std::chrono::milliseconds kTierWait{5};  // before others may have something to do
+
+// Sequences that repair look at the attention of their newest token: the row whose logits they
+// want.
+Transformer::BatchObserver repair_observer(const std::vector<Sequence*>& owners, StepBatch& step) {
+  const auto repairs = [](const Sequence* sequence) { return sequence->repairs(); };
+  if (std::none_of(owners.begin(), owners.end(), repairs)) return {};
+  return [&owners, &step](int layer, int64_t first, const Tensor& qkv, const BatchPlan& plan) {
+    for (size_t i = 0; i < owners.size(); ++i) {
+      const int64_t row = step.logits_row(i) - first;
+      if (row >= 0 && row < qkv.shape[0])
+        owners[i]->observe(layer, qkv, plan, static_cast<int32_t>(row));
+    }
+  };
+}
+
+}  // namespace
+
+void Engine::Impl::make_room(const Sequence& sequence) {
+  if (!sequence.decoding()) return;
+  const int64_t repair = sequence.task.reuse.repair_rows;
+  free_blocks(repair == 0 ? 1 : 3 + DecodeRepair::kBurst * repair / kBlockTokens);
+}
+
+void Engine::Impl::add_rows(Sequence& sequence, StepBatch& batch) {
+  const int64_t room = options.rows_per_step - batch.rows();
+  const std::vector<int64_t> positions = sequence.next_rows(room, pool);
+  if (positions.empty()) return;
+  std::vector<int32_t> tokens;
+  tokens.reserve(positions.size());
+  for (const int64_t position : positions) tokens.push_back(sequence.token_at(position));
+  batch.add(sequence.view, positions, tokens, sequence.needs_logits());
+}
+
+// The rows of a step: whose they are, and who gets logits.
+void Engine::Impl::collect(StepBatch& step, std::vector<Sequence*>& working,
+                           std::vector<Sequence*>& owners) {
+  for (Sequence& sequence : active) {
+    if (!sequence.proceeds()) continue;
+    try {
+      make_room(sequence);
+      const int64_t before = step.rows();
+      add_rows(sequence, step);
+      if (step.rows() > before) working.push_back(&sequence);
+      if (step.logits_rows() > owners.size()) owners.push_back(&sequence);
+    } catch (const Error& e) {
+      if (e.kind() == ErrorKind::device) throw;
+      sequence.fail(e.what());
+    }
+  }
+}
+
+void Engine::Impl::compute(StepBatch& step, const std::vector<Sequence*>& working,
+                           const std::vector<Sequence*>& owners) {
+  try {
+    run(step.finish(), repair_observer(owners, step));
+    for (Sequence* sequence : working) sequence->rows_computed();
+    consume_logits(owners);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::memory) throw;
+    for (Sequence* sequence : working) sequence->fail(e.what());
+  }
+}
+
+// Where memory runs out, donors make way, and fewer rows go through the layers together.
+void Engine::Impl::run(const Batch& batch, const Transformer::BatchObserver& observer) {
+  for (int rows = Transformer::kMaxRows;; rows /= 8) {
+    try {
+      return transformer.run(batch, options.kv_type, observer, rows);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::memory || rows == 1) throw;
+      release_memory();
+    }
+  }
+}
+
+// Only those that may be drawn are brought here, unless somebody wants all.
+void Engine::Impl::consume_logits(const std::vector<Sequence*>& owners) {
+  const int32_t vocab = transformer.config().vocab;
+  int count = 1;
+  bool all = owners.empty();  // waits for the rows
+  for (const Sequence* owner : owners) {
+    count = std::max(count, owner->needed_logits());
+    all = all || owner->needed_logits() == 0;
+  }
+  if (!all) return consume_top_logits(owners, std::min(count, vocab));
+  transformer.download_logits(std::ssize(owners), logits);
+  for (size_t row = 0; row < owners.size(); ++row)
+    owners[row]->accept(std::span(logits).subspan(row * vocab, vocab));
+}
+
+void Engine::Impl::consume_top_logits(const std::vector<Sequence*>& owners, int count) {
+  std::vector<LogitPlace> apart;
+  for (size_t row = 0; row < owners.size(); ++row)
+    for (const int32_t token : owners[row]->own_tokens(transformer.config().vocab))
+      apart.push_back({static_cast<int32_t>(row), token});
+  std::vector<float> values(apart.size());
+  std::vector<TopLogit> top(owners.size() * count);
+  transformer.top_logits(std::ssize(owners), top, apart, values);
+
+  size_t next = 0;
+  for (size_t row = 0; row < owners.size(); ++row) {
+    std::vector<TopLogit> some;
+    for (; next < apart.size() && apart[next].row == static_cast<int32_t>(row); ++next)
+      some.push_back({apart[next].token, values[next]});
+    const auto others = std::span(top).subspan(row * count, count);
+    for (const TopLogit& other : others)  // behind all others are those that stand apart
+      if (some.empty() || !std::isnan(other.logit)) some.push_back(other);
+    owners[row]->accept_some(some);
+  }
+}
+
+void Engine::Impl::keep_rows(const Sequence& sequence) {
+  const Task& task = sequence.task;
+  const KvView& view = sequence.view.top();
+  std::vector<int32_t> tokens = sequence.tokens_in_view();
+  const int depth = sequence.report.depth;
+  if (!task.conversation.empty())
+    donors.keep_conversation({.tokens = tokens,
+                              .tenant = task.tenant,
+                              .conversation = task.conversation,
+                              .owner = task.owner},
+                             view, depth);
+  if (task.exactify && view.exact_rows() < view.size())
+    exactifier.add({task.id, task.tenant, task.conversation, tokens, task.owner});
+  if (!task.store) return;
+  publisher.add(task);
+  donors.add_to_tiers(task.id, task.tenant, tokens, view);
+  donors.add(task.id, task.tenant, std::move(tokens), view, depth, task.owner);
+}
+
+// Stores what finished sequences computed, answers and forgets them.
+void Engine::Impl::retire() {
+  for (auto sequence = active.begin(); sequence != active.end();) {
+    if (!sequence->done()) {
+      ++sequence;
+      continue;
+    }
+    // Else rows of the prompt are missing.
+    if (!sequence->failed() && sequence->decoding()) keep_rows(*sequence);
+    const auto done = std::move(sequence->done_callback);
+    Response response = sequence->response();
+    sequence = active.erase(sequence);
+    done(std::move(response));
+  }
+}
+
+bool Engine::step() {
+  Impl& impl = *impl_;
+  impl.donors.work_on_tiers();
+  impl.admit();
+  if (impl.active.empty() && !impl.queue.empty()) impl.donors.wait_for_tiers(kTierWait);
+
+  StepBatch step;
+  std::vector<Sequence*> working, owners;
+  impl.collect(step, working, owners);
+  if (step.rows() > 0) impl.compute(step, working, owners);
+  impl.retire();
+  return !impl.queue.empty() || !impl.active.empty();
+}
+
+}  // namespace kvs
