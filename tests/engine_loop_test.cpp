@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <thread>
 
 #include "kvs/gguf.h"
 #include "kvs/tokenizer.h"
@@ -241,6 +242,30 @@ TEST_F(Loop, EndsEverythingWhenItGoes) {
 
   for (const auto& channel : channels) {
     EXPECT_EQ(wait(*channel).finish_reason, "cancelled");
+  }
+}
+
+TEST_F(Loop, MakesTextsExactWhenNobodyWaits) {
+  const std::string tail =
+      " Lily sat under a tree and ate three cakes with her mom, but the rain came down and they "
+      "ran home as fast as they could.";
+  for (const Exactify when : {Exactify::idle, Exactify::always, Exactify::off}) {
+    Engine own(model.transformer, tokenizer.get(), {.max_blocks = 64, .kv_type = DType::f32});
+    EngineLoop loop(own, {.exactify = when});
+    wait(*submit(loop, task("Ben: " + body + body)));
+    const Task edited = task("Sue and Ann: " + body + body + tail);
+    ASSERT_GT(wait(*submit(loop, edited)).reuse.shifted, 10);
+
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (when != Exactify::off && loop.state().background.texts == 0 &&
+           std::chrono::steady_clock::now() < patience)
+      std::this_thread::sleep_for(milliseconds(1));
+    const ReuseReport again = wait(*submit(loop, edited)).reuse;
+
+    if (when == Exactify::off)
+      EXPECT_GT(again.shifted, 10);
+    else
+      EXPECT_EQ(again.exact, again.prompt_tokens - 1);
   }
 }
 

@@ -161,6 +161,22 @@ TEST_F(Exactify, MakesWayForARequestAndGoesOnFromWhereItWas) {
   EXPECT_LE(small.background().rows, rows + 1);
 }
 
+TEST_F(Exactify, DropsWhatIsForgotten) {
+  engine.run(edited);
+  engine.exactify({.id = "of another", .tenant = "other", .tokens = edited.tokens});
+  engine.forget([](const KeptDonor& donor) { return donor.tenant != "other"; });
+  exactify();
+  EXPECT_EQ(engine.background().texts, 1);
+  EXPECT_EQ(engine.donors().size(), 1);
+
+  engine.exactify({.id = "long", .tokens = std::vector<int32_t>(300, 5)});
+  ASSERT_TRUE(engine.exactify_step());  // it is under way
+  engine.forget([](const KeptDonor&) { return true; });
+  exactify();
+  EXPECT_EQ(engine.background().texts, 1);
+  EXPECT_EQ(engine.donors().size(), 0);
+}
+
 TEST_F(Exactify, PassesOverWhatThePoolCannotHold) {
   EngineOptions narrow = options;
   narrow.max_blocks = 2;

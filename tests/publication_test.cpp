@@ -227,6 +227,15 @@ TEST_F(PublishingEngine, ComputesTheTextAsIfItStoodAlone) {
     ASSERT_NEAR(rows[i], expected[i], 1e-5 * (1 + std::abs(expected[i]))) << i;
 }
 
+TEST_F(PublishingEngine, PublishesNothingThatIsForgotten) {
+  for (const char* tenant : {"ann", "ben", "cat"})
+    engine.run(task(tenant, std::string(tenant) + " said." + shared));
+  engine.forget([](const KeptDonor& donor) { return donor.id == "cat/1"; });
+  work();
+
+  EXPECT_EQ(engine.donors().published(), 0);
+}
+
 TEST_F(PublishingEngine, PublishesATextOnce) {
   for (const char* tenant : {"ann", "ben", "cat", "dan", "eve"}) {
     engine.run(task(tenant, std::string(tenant) + " said." + shared));

@@ -23,7 +23,7 @@ class LocalPartner final : public ChatPartner {
                               .max_tokens = options_.max_tokens,
                               .sampling = options_.sampling,
                               .reuse = server_.reuse(),
-                              .exactify = options_.exactify != "off",
+                              .exactify = exactify_from_name(options_.exactify) != Exactify::off,
                               .wanted = [] { return interrupted() == 0; },
                               .on_text =
                                   [&](std::string_view text) {

@@ -86,6 +86,7 @@ int serve_http(const ServeOptions& serve, HttpOptions http) {
   http.max_tokens = serve.max_tokens;
   http.sampling = serve.sampling;
   http.schedule = serve.schedule == "fcfs" ? Schedule::fcfs : Schedule::work;
+  http.exactify = exactify_from_name(serve.exactify);
   http.log = [](std::string_view line) { log_line(line); };
   Server model(serve);
   check_interrupt();

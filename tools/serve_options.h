@@ -30,8 +30,8 @@ struct ServeOptions {
   SupportOptions support;
   std::string disk;  ///< folder of the disk tier; empty: none
   int64_t disk_memory_mb = 16384;
-  std::string store;  ///< URL of the Redis tier; empty: none
-  std::string exactify = "idle";
+  std::string store;              ///< URL of the Redis tier; empty: none
+  std::string exactify = "idle";  ///< an Exactify's name
   int donor_depth = 0;
   double donor_ttl_s = 0;
   bool pin_preloaded = false;

@@ -37,7 +37,10 @@ class InOrder {
 class Runner {
  public:
   Runner(Server& server, const ServeOptions& options, bool keep_going)
-      : server_(server), options_(options), keep_going_(keep_going) {}
+      : server_(server),
+        options_(options),
+        exactify_(exactify_from_name(options.exactify)),
+        keep_going_(keep_going) {}
 
   void read(const std::string& file) {
     Input input(file);
@@ -78,7 +81,7 @@ class Runner {
               .sampling = request->sampling,
               .stop = request->stop,
               .reuse = server_.reuse(),
-              .exactify = options_.exactify != "off"};
+              .exactify = exactify_ != Exactify::off};
     const int64_t place = out_.reserve();
     try {
       server_.engine().submit(std::move(task), [this, place](const Response& response) {
@@ -97,12 +100,12 @@ class Runner {
 
   // What can be done before the next line is read, without delaying it by more than a step.
   void work_before(const Input& input) {
-    while (options_.exactify == "always" && server_.engine().exactify_step()) check_interrupt();
+    while (exactify_ == Exactify::always && server_.engine().exactify_step()) check_interrupt();
     while (!input.ready()) {
       server_.engine().donors().work_on_tiers();
       if (in_flight_ > 0)
         step();
-      else if (options_.exactify != "idle" || !server_.engine().exactify_step())
+      else if (exactify_ != Exactify::idle || !server_.engine().exactify_step())
         return;
       check_interrupt();
     }
@@ -117,6 +120,7 @@ class Runner {
 
   Server& server_;
   const ServeOptions& options_;
+  const Exactify exactify_;
   bool keep_going_;
   InOrder out_;
   int in_flight_ = 0;

@@ -68,6 +68,13 @@ const EngineOptions& Engine::options() const {
   return impl_->options;
 }
 
+Exactify exactify_from_name(std::string_view name) {
+  if (name == "off") return Exactify::off;
+  if (name == "idle") return Exactify::idle;
+  if (name == "always") return Exactify::always;
+  fail(ErrorKind::argument, "when to exactify: expected off, idle or always, found {}", name);
+}
+
 void Engine::check(const Task& task) const {
   impl_->check(task);
 }
@@ -94,6 +101,12 @@ bool Engine::exactify_step() {
 
 const BackgroundWork& Engine::background() const {
   return impl_->exactifier.done();
+}
+
+std::vector<ForgottenDonors> Engine::forget(const DonorFilter& which) {
+  impl_->publisher.forget(which);
+  impl_->exactifier.forget(which);
+  return impl_->donors.forget(which);
 }
 
 Response Engine::run(Task task) {

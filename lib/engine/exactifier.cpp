@@ -109,6 +109,14 @@ void Exactifier::finish() {
               DonorStore::kUnknownDepth, text.owner);
 }
 
+void Exactifier::forget(const DonorFilter& which) {
+  const auto goes = [&](const InexactText& text) {
+    return which({.id = text.id, .tenant = text.tenant, .tokens = text.tokens});
+  };
+  std::erase_if(waiting_, goes);
+  if (running_ && goes(running_->text)) running_.reset();
+}
+
 void Exactifier::pause() {
   if (!running_) return;
   Running run = *std::exchange(running_, std::nullopt);

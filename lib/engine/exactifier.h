@@ -33,6 +33,9 @@ class Exactifier {
   /// Forgets the text that is being computed.
   void give_up() { running_.reset(); }
 
+  /// Drops the queued texts that `which` takes, and the one being computed.
+  void forget(const DonorFilter& which);
+
   const BackgroundWork& done() const { return done_; }
 
  private:

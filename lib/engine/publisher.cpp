@@ -19,8 +19,14 @@ std::string id_of(std::span<const int32_t> tokens) {
 
 void Publisher::add(const Task& task) {
   if (!donors_.may_publish(task.tenant)) return;
-  waiting_.push_back({task.tenant, task.owner, task.tokens});
+  waiting_.push_back({task.id, task.tenant, task.owner, task.tokens});
   if (waiting_.size() > kMaxWaiting) waiting_.pop_front();
+}
+
+void Publisher::forget(const DonorFilter& which) {
+  std::erase_if(waiting_, [&](const Text& text) {
+    return which({.id = text.id, .tenant = text.tenant, .tokens = text.tokens});
+  });
 }
 
 bool Publisher::step() {

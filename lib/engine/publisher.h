@@ -23,11 +23,15 @@ class Publisher {
   /// Queues the prompt of a task that is done, where its tenant takes part.
   void add(const Task& task);
 
+  /// Drops the queued prompts that `which` takes.
+  void forget(const DonorFilter& which);
+
   /// Looks at one prompt; false where none is left.
   bool step();
 
  private:
   struct Text {
+    std::string id;
     std::string tenant;
     std::string owner;
     std::vector<int32_t> tokens;

@@ -87,7 +87,7 @@ std::optional<std::vector<ForgottenDonors>> EngineLoop::forget(DonorFilter which
   using Work = std::packaged_task<std::vector<ForgottenDonors>()>;
   const auto work = std::make_shared<Work>([this, which = std::move(which)] {
     if (!failure_.empty()) fail(ErrorKind::device, "{}", kFailed);
-    std::vector<ForgottenDonors> forgotten = engine_.donors().forget(which);
+    std::vector<ForgottenDonors> forgotten = engine_.forget(which);
     publish();  // whoever looks next finds them gone
     return forgotten;
   });
@@ -178,6 +178,7 @@ void EngineLoop::drop_unwanted() {
 
 // Where the next one does not fit, nobody else is begun in its place: it would wait for ever.
 void EngineLoop::begin_jobs() {
+  if (computing_ && options_.exactify == Exactify::always) return;
   if (static_cast<int>(active_.size()) < engine_.options().parallel) estimate_some();
   while (static_cast<int>(active_.size()) < engine_.options().parallel) {
     const std::optional<Ticket> next = order_.next();
@@ -272,6 +273,7 @@ void EngineLoop::end(std::list<Active>::iterator active, Response response) {
 Task EngineLoop::task_of(std::list<Active>::iterator active) {
   const Job& job = active->job;
   Task task = job.task;
+  task.exactify = options_.exactify != Exactify::off && task.store;
   const std::shared_ptr<AnswerChannel> channel = job.channel;
   const int choice = job.choice;
   task.on_text = [channel, choice](std::string_view text) {
@@ -300,7 +302,8 @@ void EngineLoop::step() {
   if (!failure_.empty()) return give_up(kFailed);
   try {
     if (!active_.empty()) engine_.step();
-    computing_ = active_.empty() && waiting_.empty() && engine_.exactify_step();
+    const bool may = waiting_.empty() || options_.exactify == Exactify::always;
+    computing_ = active_.empty() && may && engine_.exactify_step();
     copying_ = engine_.donors().work_on_tiers();
     for (const std::string& warning : engine_.donors().take_warnings())
       if (options_.warn) options_.warn(warning);
@@ -334,6 +337,7 @@ void EngineLoop::publish() {
   state_.donors = engine_.donors().size();
   state_.published = engine_.donors().published();
   state_.evictions = engine_.donors().evictions();
+  state_.background = engine_.background();
   state_.tiers = engine_.donors().tiers();
   state_.failure = failure_;
 }

@@ -39,6 +39,7 @@ struct LoopState {
   int64_t donors = 0;
   int64_t published = 0;  ///< of the donors
   DonorEvictions evictions{};
+  BackgroundWork background{};
   std::vector<TierState> tiers{};
   std::string failure{};  ///< of a forward pass: nothing is answered any more
 };
@@ -52,6 +53,7 @@ class EngineLoop {
   struct Options {
     int64_t max_waiting = 256;
     Schedule schedule = Schedule::work;
+    Exactify exactify = Exactify::idle;
     // Both from the loop's thread; may be empty.
     std::function<void(std::string_view)> warn{};
     std::function<void(const Job&)> on_begin{};  ///< a job's turn has come
@@ -131,7 +133,7 @@ class EngineLoop {
   TurnOrder order_;
   Ticket estimated_ = 0;  // last
   std::list<Active> active_;
-  int64_t reserved_ = 0;  // blocks
+  int64_t reserved_ = 0;    // blocks
   std::string failure_;     // of the engine
   bool copying_ = false;    // rows wait to be copied to a tier
   bool computing_ = false;  // what nobody waits for

@@ -76,6 +76,10 @@ std::string of_state(const LoopState& state) {
                   {{"age", state.evictions.age},
                    {"quota", state.evictions.quota},
                    {"room", state.evictions.room}}) +
+         single("kvshare_background_texts_total", "Texts made exact behind the answers", "counter",
+                state.background.texts) +
+         single("kvshare_background_rows_total", "Tokens computed for them", "counter",
+                state.background.rows) +
          of_tiers(state.tiers);
 }
 

@@ -76,6 +76,7 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
       tenants_(options.keys),
       loop_(engine, {.max_waiting = options.max_waiting,
                      .schedule = options.schedule,
+                     .exactify = options.exactify,
                      .warn =
                          [this](std::string_view text) {
                            log(Json::Object{{"event", "warning"}, {"message", text}});

@@ -68,6 +68,15 @@ struct EngineOptions {
   TokenCosines cosines;                       ///< of the model's tokens; needed by fuzzy reuse only
 };
 
+/// When texts that were answered over approximate rows are computed again, to be donors.
+enum class Exactify {
+  off,
+  idle,    ///< while no request is waiting
+  always,  ///< while none is being answered, though others may wait
+};
+/// Throws Error(argument).
+KVS_API Exactify exactify_from_name(std::string_view name);
+
 /// Tokens some of whose rows were computed over approximate ones.
 struct InexactText {
   std::string id;
@@ -120,6 +129,10 @@ class KVS_API Engine {
   /// is left. Does nothing while there are tasks, and makes room for their rows.
   bool exactify_step();
   const BackgroundWork& background() const;
+
+  /// DonorStore::forget(), and none of the queued texts that `which` takes become donors. Prompts
+  /// under way may.
+  std::vector<ForgottenDonors> forget(const DonorFilter& which);
 
   /// Submits one task and runs until it is done.
   Response run(Task task);

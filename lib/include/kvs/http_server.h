@@ -34,6 +34,7 @@ struct HttpOptions {
   int connections = 256;      ///< served at the same time; others are told to come again
   int64_t max_waiting = 256;  ///< choices that wait for their turn
   Schedule schedule = Schedule::work;
+  Exactify exactify = Exactify::idle;
   size_t max_body_bytes = 4 << 20;     ///< of a request
   size_t max_header_bytes = 64 << 10;  ///< of a request, its first line included
   int request_timeout_ms = 60'000;     ///< for a request to arrive
