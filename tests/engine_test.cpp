@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "kvs/gguf.h"
 #include "support/errors.h"
 #include "support/tiny_model.h"
@@ -254,6 +256,76 @@ TEST_F(Stories, GivesUpOldDonorsWhenThePoolIsFull) {
   }
   EXPECT_LE(engine.pool().blocks_in_use(), 64);
   EXPECT_GE(engine.donors().size(), 5);
+}
+
+// Each answer ends in its third block, and there are five.
+TEST_F(Stories, NewerTasksMakeWayAndGoOnAsIfNothingHadHappened) {
+  std::vector<Task> tasks;
+  for (const char* name : {"Tim", "Sue", "Ben"}) {
+    Task more = task(std::string(name) + " had a red car.", name);
+    more.max_tokens = 150;
+    more.sampling = {.temperature = 0.8F, .seed = 7};
+    tasks.push_back(std::move(more));
+  }
+  std::vector<Response> alone;
+  for (const Task& one : tasks) alone.push_back(engine.run(one));
+
+  Engine narrow(model.transformer, tokenizer.get(),
+                {.max_blocks = 5, .kv_type = DType::f32, .parallel = 3});
+  std::map<std::string, std::string> text;  // as it was streamed
+  std::map<std::string, Response> responses;
+  int prompts = 0;
+  for (Task one : tasks) {
+    one.on_text = [&, id = one.id](std::string_view piece) {
+      text[id] += piece;
+      return true;
+    };
+    one.on_prompt = [&](const LayeredView&) { ++prompts; };
+    narrow.submit(one, [&](Response response) { responses[response.id] = std::move(response); });
+  }
+  while (narrow.step()) {
+  }
+
+  EXPECT_GT(narrow.preemptions(), 0);
+  EXPECT_EQ(engine.preemptions(), 0);
+  EXPECT_EQ(prompts, 3);
+  for (const Response& expected : alone) {
+    const Response& response = responses[expected.id];
+    EXPECT_EQ(response.error, "");
+    EXPECT_EQ(response.tokens, expected.tokens);
+    EXPECT_EQ(text[expected.id], expected.text);
+  }
+}
+
+TEST_F(Stories, ATaskThatMadeWayCanBeCancelled) {
+  Engine narrow(model.transformer, tokenizer.get(),
+                {.max_blocks = 5, .kv_type = DType::f32, .parallel = 2});
+  Task first = task("Tim had a red car.", "first"), second = task("Sue had a ball.", "second");
+  first.max_tokens = second.max_tokens = 200;
+  second.wanted = [&] { return narrow.preemptions() == 0; };
+  std::vector<std::string> reasons;
+  for (const Task& one : {first, second})
+    narrow.submit(one, [&](const Response& response) {
+      reasons.push_back(response.id + " " + response.finish_reason + response.error);
+    });
+  while (narrow.step()) {
+  }
+
+  EXPECT_EQ(reasons, (std::vector<std::string>{"second cancelled", "first length"}));
+}
+
+TEST_F(Stories, TasksWaitForRoomForTheirPrompts) {
+  Engine narrow(model.transformer, tokenizer.get(),
+                {.max_blocks = 4, .kv_type = DType::f32, .parallel = 4});
+  int answered = 0;
+  for (int i = 0; i < 6; ++i)
+    narrow.submit(task(std::to_string(i) + body + body), [&](const Response& response) {
+      answered += response.finish_reason == "length";
+    });
+  while (narrow.step()) {
+  }
+
+  EXPECT_EQ(answered, 6);
 }
 
 TEST_F(Stories, KeepsOneDonorForAPromptAndItsContinuation) {

@@ -18,6 +18,7 @@ TEST(Metrics, AreZeroFromTheStart) {
   EXPECT_TRUE(has_line(text, R"(kvshare_declined_total{reason="no_donor"} 0)"));
   EXPECT_TRUE(has_line(text, R"(kvshare_evicted_donors_total{reason="quota"} 0)"));
   EXPECT_TRUE(has_line(text, "kvshare_background_rows_total 0"));
+  EXPECT_TRUE(has_line(text, "kvshare_preemptions_total 0"));
   EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_count{reuse="no"} 0)"));
   EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_bucket{reuse="yes",le="+Inf"} 0)"));
 }

@@ -89,7 +89,7 @@ void Engine::exactify(InexactText text) {
 }
 
 bool Engine::exactify_step() {
-  if (!impl_->active.empty() || !impl_->queue.empty()) return false;
+  if (!impl_->active.empty() || !impl_->preempted.empty() || !impl_->queue.empty()) return false;
   try {
     return impl_->publisher.step() || impl_->exactifier.step();
   } catch (const Error& e) {
@@ -97,6 +97,10 @@ bool Engine::exactify_step() {
     impl_->exactifier.give_up();  // nobody waits for it
     return true;
   }
+}
+
+int64_t Engine::preemptions() const {
+  return impl_->preemptions;
 }
 
 const BackgroundWork& Engine::background() const {
@@ -183,12 +187,15 @@ bool Engine::Impl::ready(Queued& queued) {
 }
 
 void Engine::Impl::admit() {
+  resume_preempted();
+  if (!preempted.empty()) return;
   for (auto next = queue.begin();
        next != queue.end() && static_cast<int>(active.size()) < options.parallel;) {
     if (!ready(*next)) {
       ++next;
       continue;
     }
+    if (!has_room_for(std::ssize(next->task.tokens))) return;
     Queued queued = std::move(*next);
     next = queue.erase(next);
     Task& task = queued.task;

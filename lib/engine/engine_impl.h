@@ -52,7 +52,10 @@ struct Engine::Impl {
   void consume_logits(const std::vector<Sequence*>& owners);
   void consume_top_logits(const std::vector<Sequence*>& owners, int count);
   void release_memory();
-  void make_room(const Sequence& sequence);
+  bool make_room(std::list<Sequence>::iterator sequence);
+  void preempt(std::list<Sequence>::iterator sequence);
+  void resume_preempted();
+  bool has_room_for(int64_t tokens) const;
   bool free_blocks(int64_t blocks, bool keep_candidates = false);
   void keep_rows(const Sequence& sequence);
   void retire();
@@ -65,7 +68,9 @@ struct Engine::Impl {
   Exactifier exactifier;
   Publisher publisher;
   std::deque<Queued> queue;
-  std::list<Sequence> active;
+  std::list<Sequence> active;     // in the order in which they came
+  std::list<Sequence> preempted;  // so too; all came behind the active ones
+  int64_t preemptions = 0;
   std::vector<float> logits;
 };
 

@@ -28,12 +28,6 @@ Transformer::BatchObserver repair_observer(const std::vector<Sequence*>& owners,
 
 }  // namespace
 
-void Engine::Impl::make_room(const Sequence& sequence) {
-  if (!sequence.decoding()) return;
-  const int64_t repair = sequence.task.reuse.repair_rows;
-  free_blocks(repair == 0 ? 1 : 3 + DecodeRepair::kBurst * repair / kBlockTokens);
-}
-
 void Engine::Impl::add_rows(Sequence& sequence, StepBatch& batch) {
   const int64_t room = options.rows_per_step - batch.rows();
   const std::vector<int64_t> positions = sequence.next_rows(room, pool);
@@ -47,17 +41,17 @@ void Engine::Impl::add_rows(Sequence& sequence, StepBatch& batch) {
 // The rows of a step: whose they are, and who gets logits.
 void Engine::Impl::collect(StepBatch& step, std::vector<Sequence*>& working,
                            std::vector<Sequence*>& owners) {
-  for (Sequence& sequence : active) {
-    if (!sequence.proceeds()) continue;
+  for (auto sequence = active.begin(); sequence != active.end(); ++sequence) {
+    if (!sequence->proceeds()) continue;
     try {
-      make_room(sequence);
+      if (!make_room(sequence)) break;  // it was the last one
       const int64_t before = step.rows();
-      add_rows(sequence, step);
-      if (step.rows() > before) working.push_back(&sequence);
-      if (step.logits_rows() > owners.size()) owners.push_back(&sequence);
+      add_rows(*sequence, step);
+      if (step.rows() > before) working.push_back(&*sequence);
+      if (step.logits_rows() > owners.size()) owners.push_back(&*sequence);
     } catch (const Error& e) {
       if (e.kind() == ErrorKind::device) throw;
-      sequence.fail(e.what());
+      sequence->fail(e.what());
     }
   }
 }
@@ -168,7 +162,7 @@ bool Engine::step() {
   impl.collect(step, working, owners);
   if (step.rows() > 0) impl.compute(step, working, owners);
   impl.retire();
-  return !impl.queue.empty() || !impl.active.empty();
+  return !impl.queue.empty() || !impl.active.empty() || !impl.preempted.empty();
 }
 
 }  // namespace kvs

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "engine/exact_start.h"
 #include "engine/step_batch.h"
 #include "kvs/cover.h"
 #include "kvs/error.h"
@@ -47,18 +48,10 @@ int64_t Exactifier::new_tokens(const InexactText& text) {
 std::optional<Exactifier::Running> Exactifier::begin(InexactText text) {
   if (!worth_exactifying(new_tokens(text), static_cast<int64_t>(text.tokens.size())))
     return std::nullopt;
-  const ReuseOptions lossless{.mode = ReuseMode::exact, .policy = Policy::prefix};
-  std::vector<ReuseDonor> found = donors_.find({.tokens = text.tokens, .tenant = text.tenant});
-  const ReusePlan plan = plan_reuse(text.tokens, found, lossless);
-  for (size_t donor = 0; donor < found.size(); ++donor)
-    if (const int64_t rows = plan.tokens_of(static_cast<int32_t>(donor)); rows > 0)
-      donors_.load(found[donor], rows);
-
-  const std::vector<int64_t> rows = plan.rows_to_compute();
-  const auto blocks = static_cast<int64_t>(rows.size()) / kBlockTokens + 2;
-  if (blocks > pool_.max_blocks() || !donors_.make_room(blocks, /*keep_candidates=*/true))
-    return std::nullopt;
-  return Running{std::move(text), LayeredView(build_view(plan, found, pool_)), rows.front()};
+  std::optional<ExactStart> start = start_exact(text.tokens, text.tenant, donors_, pool_);
+  if (!start) return std::nullopt;
+  const int64_t first = start->rows.front();
+  return Running{std::move(text), LayeredView(std::move(start->view)), first};
 }
 
 bool Exactifier::step() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <numeric>
 #include <utility>
 
 namespace kvs {
@@ -63,6 +64,20 @@ void Sequence::start_computed(const ReusePlan& plan, std::span<const ReuseDonor>
   report.computed_share = computed_share;
 }
 
+void Sequence::drop_rows() {
+  view = {};
+  repair_.reset();
+  rows_.resize(history_.size());
+  std::iota(rows_.begin(), rows_.end(), int64_t{0});
+  next_row_ = 0;
+}
+
+void Sequence::start_again(ExactStart again) {
+  view = LayeredView(std::move(again.view));
+  rows_ = std::move(again.rows);
+  next_row_ = 0;
+}
+
 void Sequence::allow_repair(const ReusePlan& plan, Transformer& transformer) {
   std::vector<int64_t> kept;
   for (const PlanSpan& span : plan.spans)
@@ -85,12 +100,12 @@ std::vector<int64_t> Sequence::next_rows(int64_t room, KvPool& pool) {
     next_row_ += count;
     return positions;
   }
+  const bool exact = view.top().exact_rows() == view.size();
+  view.append_fresh(pool, 1, exact);
   // Repair is left out where the pool has no room for it.
   if (repair_ && pool.blocks_left() > 2 + repair_->most_rows() / kBlockTokens)
     positions = repair_->take(room - 1);
   for (const int64_t position : positions) view.replace_by_fresh(pool, position, 1, false);
-  const bool exact = view.top().exact_rows() == view.size();
-  view.append_fresh(pool, 1, exact);
   positions.push_back(view.size() - 1);
   return positions;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/decode_repair.h"
+#include "engine/exact_start.h"
 #include "engine/stop_matcher.h"
 #include "kvs/engine.h"
 #include "kvs/layered_view.h"
@@ -17,7 +18,8 @@
 namespace kvs {
 
 /// A task being worked on: its view, the rows of its prompt that are still to be computed, and the
-/// answer so far. First the prompt's rows are computed in chunks, then one row a step.
+/// answer so far. First the prompt's rows are computed in chunks, then one row a step. Where its
+/// rows were dropped, the prompt and the answer so far take the prompt's place.
 class Sequence {
  public:
   using Clock = std::chrono::steady_clock;
@@ -32,6 +34,11 @@ class Sequence {
   /// The same for a prompt whose rows are all computed, at the given cost.
   void start_computed(const ReusePlan& plan, std::span<const ReuseDonor> donors, LayeredView view,
                       double computed_share);
+
+  /// Gives up all rows, and repair with them; start_again() puts others in their place.
+  void drop_rows();
+  /// `again` covers all tokens so far.
+  void start_again(ExactStart again);
 
   /// From here on kept rows of the prompt are computed while decoding, as the task's options say.
   void allow_repair(const ReusePlan& plan, Transformer& transformer);
@@ -48,6 +55,8 @@ class Sequence {
   /// The rows given out last end with one whose logits say the next token.
   bool needs_logits() const { return decoding() && task.max_tokens > 0; }
   int32_t token_at(int64_t position) const;
+  /// The prompt and the answer so far.
+  std::span<const int32_t> tokens() const { return history_; }
 
   /// To be called when the rows given out last are computed.
   void rows_computed();

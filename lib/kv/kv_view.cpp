@@ -53,9 +53,13 @@ void KvView::append_fresh(KvPool& pool, int64_t count, bool exact) {
   append_loaded(pool, count, size_, exact);
 }
 
-void KvView::append_loaded(KvPool& pool, int64_t count, int64_t home, bool exact) {
+int64_t KvView::blocks_for(const KvPool& pool, int64_t count) const {
   const int64_t room = tail_ == BlockRef() ? 0 : kBlockTokens - pool.rows_taken(tail_);
-  const int64_t blocks = (std::max<int64_t>(0, count - room) + kBlockTokens - 1) / kBlockTokens;
+  return (std::max<int64_t>(0, count - room) + kBlockTokens - 1) / kBlockTokens;
+}
+
+void KvView::append_loaded(KvPool& pool, int64_t count, int64_t home, bool exact) {
+  const int64_t blocks = blocks_for(pool, count);
   if (!pool.reserve(blocks))
     fail(ErrorKind::memory, "kv pool: {} more tokens need {} blocks, {} of {} are free", count,
          blocks, pool.blocks_left(), pool.max_blocks());

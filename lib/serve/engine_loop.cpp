@@ -17,6 +17,7 @@ namespace {
 constexpr std::chrono::milliseconds kCopyPause{1};
 constexpr std::chrono::milliseconds kIdlePause{500};
 constexpr std::chrono::milliseconds kFinish{10'000};
+constexpr int64_t kLikelyTokens = 256;                    // of an answer
 constexpr const char* kFailed = "the engine has failed";  // why is the operator's to know
 
 size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
@@ -236,10 +237,11 @@ int64_t EngineLoop::rows_to_compute(const Task& task) {
   }
 }
 
-// With room for donors' blocks that are shared in part only.
+// With room for donors' blocks that are shared in part only. Few answers are as long as they may
+// be; where too many are, the engine lets some of them make way.
 int64_t EngineLoop::blocks_needed(const Task& task) const {
   const auto prompt = static_cast<int64_t>(task.tokens.size());
-  return blocks_for(prompt + task.max_tokens) + blocks_for(prompt);
+  return blocks_for(prompt + std::min(task.max_tokens, kLikelyTokens)) + blocks_for(prompt);
 }
 
 void EngineLoop::begin(Ticket ticket) {
@@ -336,6 +338,7 @@ void EngineLoop::publish() {
   state_.max_blocks = engine_.pool().max_blocks();
   state_.donors = engine_.donors().size();
   state_.published = engine_.donors().published();
+  state_.preemptions = engine_.preemptions();
   state_.evictions = engine_.donors().evictions();
   state_.background = engine_.background();
   state_.tiers = engine_.donors().tiers();

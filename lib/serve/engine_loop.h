@@ -38,6 +38,7 @@ struct LoopState {
   int64_t max_blocks = 0;
   int64_t donors = 0;
   int64_t published = 0;  ///< of the donors
+  int64_t preemptions = 0;
   DonorEvictions evictions{};
   BackgroundWork background{};
   std::vector<TierState> tiers{};

@@ -69,6 +69,8 @@ std::string of_state(const LoopState& state) {
          single("kvshare_kv_blocks_in_use", "Blocks of 64 tokens' KV in use", "gauge",
                 state.blocks_in_use) +
          single("kvshare_kv_blocks", "Blocks there may be", "gauge", state.max_blocks) +
+         single("kvshare_preemptions_total", "Choices that made way for others, and went on later",
+                "counter", state.preemptions) +
          single("kvshare_donors", "Prompts whose rows are kept", "gauge", state.donors) +
          single("kvshare_published_donors", "Those that hold published text", "gauge",
                 state.published) +

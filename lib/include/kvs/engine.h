@@ -112,10 +112,15 @@ class KVS_API Engine {
   /// Runs one forward pass over all active tasks: chunks of their prompts, or one more token each.
   /// A task whose donors are in a tier (see DonorStore::open_tiers()) begins when their rows have
   /// come; others pass it meanwhile. Returns whether work is left. Where a task fails, its response
-  /// says so in finish_reason. Where memory runs out on the backend, donors make way for what is
-  /// worked on, then fewer rows are computed together; tasks fail where that does not help. Throws
-  /// Error(device) where the device fails: the engine can do nothing any more.
+  /// says so in finish_reason. Where the pool is full and giving up donors does not help, the
+  /// newest tasks make way: their rows are computed again, exactly, when there is room. Where
+  /// memory runs out on the backend, donors make way for what is worked on, then fewer rows are
+  /// computed together; tasks fail where that does not help. Throws Error(device) where the device
+  /// fails: the engine can do nothing any more.
   bool step();
+
+  /// How often a task made way for others.
+  int64_t preemptions() const;
 
   /// Exactify: queues a text to be computed again from its first approximate row on, in order, so
   /// that its rows equal a cold run's and it becomes a donor; a conversation goes on over them.

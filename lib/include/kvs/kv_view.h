@@ -44,6 +44,9 @@ class KVS_API KvView {
   /// The same for rows that are filled from elsewhere (an archive) and were computed at `home`.
   void append_loaded(KvPool& pool, int64_t count, int64_t home, bool exact);
 
+  /// Blocks that append_fresh() takes from the pool for so many rows.
+  int64_t blocks_for(const KvPool& pool, int64_t count) const;
+
   /// Replaces rows [first, first + count) by fresh ones, which are approximate unless `exact`.
   void replace_by_fresh(KvPool& pool, int64_t first, int64_t count, bool exact);
 
