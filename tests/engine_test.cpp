@@ -98,6 +98,37 @@ TEST_F(Stories, AnswersTheSameAloneAndInABatch) {
 }
 
 // Rows serve other tokens of their tenant, and are counted apart.
+TEST_F(Stories, OthersGoOnWhileAPromptIsMeasured) {
+  Engine shared(model.transformer, tokenizer.get(),
+                {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 16, .parallel = 2});
+  shared.run(task(body, "donor"));
+  Task measured = task("Sue and Ann sat in the garden, and their mom said: " + body, "measured");
+  measured.reuse = {.policy = Policy::kvshare, .budget = 0.9};
+  measured.store = false;
+  const Response alone = shared.run(measured);
+  ASSERT_GT(alone.reuse.shifted, 0);
+
+  Task steady = task("Ben", "steady");
+  steady.max_tokens = 100;
+  int tokens = 0;
+  steady.on_token = [&](int32_t, auto) { ++tokens; };
+  bool begun = false;
+  measured.on_token = [&](int32_t, auto) { begun = true; };
+  Response of_measured;
+  shared.submit(steady, [](const Response&) {});
+  for (int i = 0; i < 4; ++i) shared.step();
+  shared.submit(measured, [&](Response response) { of_measured = std::move(response); });
+  const int before = tokens;
+  shared.step();
+
+  EXPECT_TRUE(begun);
+  EXPECT_GT(tokens, before + 3);
+  while (shared.step()) {
+  }
+  EXPECT_EQ(of_measured.tokens, alone.tokens);
+  EXPECT_EQ(tokens, 100);
+}
+
 TEST_F(Stories, CountsFuzzyRowsApartAndWithinTheTenant) {
   const auto all_alike = [](auto targets, auto donors) {
     return std::vector<float>(targets.size() * donors.size(), 1);

@@ -42,6 +42,20 @@ bool measures(const Selector& selector, const Task& task, const ReusePlan& plan)
   return plan.kept() > 0 && selector.measures({task.tokens, plan.spans, options});
 }
 
+// The donors with views of their own, where the plan uses them: the store may give them up.
+std::vector<ReuseDonor> held(const ReusePlan& plan, std::span<const ReuseDonor> donors,
+                             std::vector<KvView>& views) {
+  std::vector<ReuseDonor> own(donors.begin(), donors.end());
+  views.reserve(own.size());
+  for (size_t donor = 0; donor < own.size(); ++donor) {
+    const bool used = plan.tokens_of(static_cast<int32_t>(donor)) > 0;
+    if (used) views.push_back(*own[donor].view);
+    own[donor].view = used ? &views.back() : nullptr;
+    own[donor].tokens = {};
+  }
+  return own;
+}
+
 }  // namespace
 
 Engine::Impl::Impl(Transformer& t, const Tokenizer* k, const EngineOptions& o)
@@ -202,13 +216,14 @@ void Engine::Impl::admit() {
     const int64_t room = transformer.config().context - static_cast<int64_t>(task.tokens.size());
     task.max_tokens = std::min(task.max_tokens, room);
     Sequence& sequence =
-        active.emplace_back(std::move(task), std::move(queued.done), tokenizer, queued.turn);
+        beginning.emplace_back(std::move(task), std::move(queued.done), tokenizer, queued.turn);
     try {
       prepare(sequence);
     } catch (const Error& e) {
       if (e.kind() == ErrorKind::device) throw;  // others would fail like this one
       sequence.fail(e.what());
     }
+    active.splice(active.end(), beginning);
   }
 }
 
@@ -289,13 +304,16 @@ void Engine::Impl::release_memory() {
   pool.give_back();
 }
 
-// Rules that measure decide between passes over the whole prompt: it is computed at once, not in
-// the steps that it shares with others.
+// Rules that measure decide between passes over the whole prompt, which has none of the others'
+// steps: they go on between its chunks.
 void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                                     std::span<const ReuseDonor> candidates, const KvView& kept) {
   const Task& task = sequence.task;
   const ReuseOptions reuse = options_behind(task, plan);
-  PromptPass pass(transformer, pool, task.tokens, plan, candidates, kept);
+  std::vector<KvView> views;
+  const std::vector<ReuseDonor> used = held(plan, candidates, views);
+  PromptPass pass(transformer, pool, task.tokens, plan, used, kept,
+                  {.rows = options.rows_per_step, .between = [this] { advance(); }});
   pass.finish(selector.select_measured({task.tokens, plan.spans, reuse}, pass));
 
   const double all = static_cast<double>(task.tokens.size()) * transformer.config().layers;
@@ -304,7 +322,7 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
   mark_recomputed(plan, pass.mostly_computed());
   sequence.report.evidence = pass.evidence();
   if (reuse.guard) plan.budget = reuse.guard->budget_behind(pass.evidence());
-  sequence.start_computed(plan, candidates, pass.view(), share);
+  sequence.start_computed(plan, used, pass.view(), share);
   sequence.rows_computed();
   if (sequence.needs_logits()) sequence.accept(first_logits);
 }

@@ -45,6 +45,7 @@ struct Engine::Impl {
                         std::span<const ReuseDonor> candidates, const KvView& kept);
   bool make_room_beside_donors(const ReusePlan& plan, bool measures);
   void add_rows(Sequence& sequence, StepBatch& batch);
+  void advance();
   void collect(StepBatch& step, std::vector<Sequence*>& working, std::vector<Sequence*>& owners);
   void compute(StepBatch& step, const std::vector<Sequence*>& working,
                const std::vector<Sequence*>& owners);
@@ -68,6 +69,7 @@ struct Engine::Impl {
   Exactifier exactifier;
   Publisher publisher;
   std::deque<Queued> queue;
+  std::list<Sequence> beginning;  // one at most: the prompt that is being prepared
   std::list<Sequence> active;     // in the order in which they came
   std::list<Sequence> preempted;  // so too; all came behind the active ones
   int64_t preemptions = 0;

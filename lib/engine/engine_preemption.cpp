@@ -21,7 +21,8 @@ bool Engine::Impl::make_room(std::list<Sequence>::iterator sequence) {
     preempt(std::prev(active.end()));
     if (free_blocks(needed)) return true;
   }
-  if (active.size() == 1) return true;  // nobody has anything to give: appending says so
+  if (active.size() == 1 && beginning.empty())
+    return true;  // nobody has anything to give: appending says so
   preempt(sequence);
   return false;
 }

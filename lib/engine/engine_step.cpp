@@ -151,17 +151,21 @@ void Engine::Impl::retire() {
   }
 }
 
+// One pass over those under way.
+void Engine::Impl::advance() {
+  StepBatch step;
+  std::vector<Sequence*> working, owners;
+  collect(step, working, owners);
+  if (step.rows() > 0) compute(step, working, owners);
+  retire();
+}
+
 bool Engine::step() {
   Impl& impl = *impl_;
   impl.donors.work_on_tiers();
   impl.admit();
   if (impl.active.empty() && !impl.queue.empty()) impl.donors.wait_for_tiers(kTierWait);
-
-  StepBatch step;
-  std::vector<Sequence*> working, owners;
-  impl.collect(step, working, owners);
-  if (step.rows() > 0) impl.compute(step, working, owners);
-  impl.retire();
+  impl.advance();
   return !impl.queue.empty() || !impl.active.empty() || !impl.preempted.empty();
 }
 

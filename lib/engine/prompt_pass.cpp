@@ -88,13 +88,14 @@ std::vector<int64_t> halo_rows(const ReusePlan& plan, std::span<const int64_t> q
 
 PromptPass::PromptPass(Transformer& transformer, KvPool& pool, std::span<const int32_t> tokens,
                        const ReusePlan& plan, std::span<const ReuseDonor> donors,
-                       const KvView& kept)
+                       const KvView& kept, Pace pace)
     : transformer_(transformer),
       pool_(pool),
       tokens_(tokens),
       plan_(plan),
       donors_(donors),
       kept_(kept),
+      pace_(std::move(pace)),
       required_(plan.rows_to_compute()),
       layers_run_(tokens.size()),
       view_(kept),
@@ -102,11 +103,12 @@ PromptPass::PromptPass(Transformer& transformer, KvPool& pool, std::span<const i
 
 void PromptPass::start(std::vector<int64_t> positions) {
   if (pass_) rows_run_before_ += pass_->rows_run();
-  pass_.emplace(transformer_, pool_.layout().type, tokens_, std::move(positions));
+  pass_.emplace(transformer_, pool_.layout().type, tokens_, std::move(positions), pace_);
 }
 
 // The last row's attention in the last of the layers is noted: it costs one row.
 void PromptPass::run(int end, const ForwardPass::Observer& observer) {
+  if (rows_run() > 0 && pace_.between) pace_.between();
   MassSum last(transformer_.backend(), static_cast<int64_t>(tokens_.size()));
   const std::vector<int64_t> last_row{static_cast<int64_t>(tokens_.size()) - 1};
   pass_->run(end, view_, [&](const ForwardPass::Chunk& chunk) {

@@ -19,7 +19,8 @@ class PromptPass final : public PromptModel {
   /// `kept`: the view that the plan describes, whose required rows are still to be computed;
   /// `donors`: those of the plan, with their views. All must outlive the pass.
   PromptPass(Transformer& transformer, KvPool& pool, std::span<const int32_t> tokens,
-             const ReusePlan& plan, std::span<const ReuseDonor> donors, const KvView& kept);
+             const ReusePlan& plan, std::span<const ReuseDonor> donors, const KvView& kept,
+             Pace pace = {});
 
   int layers() const override { return transformer_.config().layers; }
   void compute_all(int end) override;
@@ -56,6 +57,7 @@ class PromptPass final : public PromptModel {
   const ReusePlan& plan_;
   std::span<const ReuseDonor> donors_;
   const KvView& kept_;
+  const Pace pace_;
   std::vector<int64_t> required_;
   std::vector<int> layers_run_;  // [tokens], of rows that were kept
   KvView fresh_;                 // every row but the exact ones; behind compute_all()

@@ -14,9 +14,10 @@ Buffer make_stream(Transformer& transformer, int64_t rows) {
 }  // namespace
 
 ForwardPass::ForwardPass(Transformer& transformer, DType kv_type, std::span<const int32_t> tokens,
-                         std::vector<int64_t> positions)
+                         std::vector<int64_t> positions, Pace pace)
     : transformer_(transformer),
       kv_type_(kv_type),
+      pace_(std::move(pace)),
       positions_(std::move(positions)),
       x_(make_stream(transformer, static_cast<int64_t>(positions_.size()))) {
   std::vector<int32_t> own;
@@ -27,8 +28,10 @@ ForwardPass::ForwardPass(Transformer& transformer, DType kv_type, std::span<cons
 
 void ForwardPass::run(int end, const LayeredView& view, const Observer& observer) {
   const auto rows = static_cast<int64_t>(positions_.size());
-  for (int64_t first = 0; first < rows; first += Transformer::kMaxRows)
-    run_chunk(first, std::min<int64_t>(Transformer::kMaxRows, rows - first), end, view, observer);
+  for (int64_t first = 0; first < rows; first += pace_.rows) {
+    if (first > 0 && pace_.between) pace_.between();
+    run_chunk(first, std::min(pace_.rows, rows - first), end, view, observer);
+  }
   rows_run_ += rows * (end - layer_);
   layer_ = end;
 }

@@ -11,6 +11,12 @@
 
 namespace kvs {
 
+/// How a pass shares the transformer with others.
+struct Pace {
+  int64_t rows = Transformer::kMaxRows;  ///< of a chunk, at most
+  std::function<void()> between{};       ///< called between two chunks; may use the transformer
+};
+
 /// Rows of one sequence on their way through the layers, in stages: between two stages the rows may
 /// become fewer. Any number of rows; a stage works on chunks of them in order of position. The
 /// transformer must outlive the pass.
@@ -28,7 +34,7 @@ class KVS_API ForwardPass {
   /// The rows at `positions`, ascending, of a sequence of `tokens`. Throws Error(argument) where a
   /// token is outside the vocabulary.
   ForwardPass(Transformer& transformer, DType kv_type, std::span<const int32_t> tokens,
-              std::vector<int64_t> positions);
+              std::vector<int64_t> positions, Pace pace = {});
 
   const std::vector<int64_t>& positions() const { return positions_; }
   int layer() const { return layer_; }            ///< the next to run
@@ -49,6 +55,7 @@ class KVS_API ForwardPass {
 
   Transformer& transformer_;
   DType kv_type_;
+  Pace pace_;
   std::vector<int64_t> positions_;
   Buffer x_;  // [rows, hidden]: the residual stream
   int layer_ = 0;
