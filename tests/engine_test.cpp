@@ -28,7 +28,10 @@ class Stories : public testing::Test {
   std::vector<int32_t> encode(const std::string& text) { return tokenizer->encode(text); }
 
   Task task(const std::string& text, const std::string& id = "a") {
-    return {.id = id, .tokens = encode(text), .max_tokens = 20, .reuse = {.sinks = 4}};
+    return {.id = id,
+            .tokens = encode(text),
+            .max_tokens = 20,
+            .reuse = {.policy = Policy::epic, .sinks = 4}};
   }
 
   // Longer than a fingerprint's reach, which finds spans of 31 tokens for certain.
@@ -135,7 +138,10 @@ TEST_F(Stories, CountsFuzzyRowsApartAndWithinTheTenant) {
   };
   Engine fuzzy(model.transformer, tokenizer.get(),
                {.max_blocks = 64, .kv_type = DType::f32, .cosines = all_alike});
-  Task first = task(body), own = task(body, "own"), foreign = task(body, "foreign");
+  const std::string text = body +
+                           " Lily sat under a tree and ate three cakes with her mom, but the rain "
+                           "came down and they ran home as fast as they could.";
+  Task first = task(text), own = task(text, "own"), foreign = task(text, "foreign");
   first.tenant = own.tenant = "a";
   foreign.tenant = "b";
   own.tokens[20] = foreign.tokens[20] = (own.tokens[20] + 1) % 512;

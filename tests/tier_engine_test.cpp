@@ -21,7 +21,10 @@ class TierEngine : public testing::Test {
   }
 
   Task task(const std::string& text, const std::string& id = "a") const {
-    return {.id = id, .tokens = tokenizer->encode(text), .max_tokens = 20, .reuse = {.sinks = 4}};
+    return {.id = id,
+            .tokens = tokenizer->encode(text),
+            .max_tokens = 20,
+            .reuse = {.policy = Policy::epic, .sinks = 4}};
   }
 
   static void finish(Engine& engine) {

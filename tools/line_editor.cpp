@@ -98,6 +98,7 @@ LineEditor::~LineEditor() {
 std::optional<std::string> LineEditor::read(const std::string& prompt) {
   State& state = *state_;
   state.prompt = prompt;
+  el_set(state.editor, EL_PREP_TERM, 1);  // before the prompt shows: keys typed earlier may be lost
   int count = 0;
   const char* text = el_gets(state.editor, &count);
   if (!text || count <= 0) return std::nullopt;
