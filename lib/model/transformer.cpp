@@ -114,6 +114,21 @@ LayerWeights load_layer(Loader& load, const ModelFiles& files, int layer) {
           .down = load.matrix({down}, layer)};
 }
 
+// The sequences up to the last of the rows: what stands behind it may not be there yet.
+std::vector<BatchSequence> as_far_as_seen(std::span<const BatchRow> rows,
+                                          std::span<const BatchSequence> sequences) {
+  std::vector<int32_t> ends(sequences.size());
+  for (const BatchRow& row : rows)
+    ends[row.sequence] = std::max(ends[row.sequence], row.position + 1);
+  std::vector<BatchSequence> seen(sequences.size());
+  for (size_t i = 0; i < sequences.size(); ++i)
+    for (KvRun run : sequences[i].runs) {
+      run.count = std::min(run.count, ends[i] - run.position);
+      if (run.count > 0) seen[i].runs.push_back(run);
+    }
+  return seen;
+}
+
 }  // namespace
 
 struct Transformer::Weights {
@@ -238,11 +253,12 @@ void Transformer::run_rows(const Batch& batch, int64_t first, int64_t count, DTy
       observer(layer, first, qkv, plan);
     };
   const auto begin = batch.layout.rows.begin() + first;
-  BatchLayout layout{.rows = {begin, begin + count}, .sequences = batch.layout.sequences};
+  BatchLayout layout{.rows = {begin, begin + count}, .sequences = {}};
+  layout.sequences = as_far_as_seen(layout.rows, batch.layout.sequences);
   int layer = 0;
   for (const Batch::LayerRange& later : batch.later) {
     run_layers(x, layout, {layer, later.first_layer}, kv_type, own);
-    layout.sequences = later.sequences;
+    layout.sequences = as_far_as_seen(layout.rows, later.sequences);
     layer = later.first_layer;
   }
   run_layers(x, layout, {layer, weights_->config.layers}, kv_type, own);
