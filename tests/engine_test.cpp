@@ -2,11 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
-
-#include "kvs/gguf.h"
 #include "support/errors.h"
-#include "support/tiny_model.h"
+#include "support/stories.h"
 
 namespace kvs::test {
 namespace {
@@ -22,27 +19,6 @@ constexpr const char* kStory =
     "do.\"\n"
     "Lily didn't want to help her mom, so she said, \"I'm sorry, mom. I didn't know what to do.\" "
     "Her mom said, \"Don't worry, Lily. We can help you.";
-
-class Stories : public testing::Test {
- protected:
-  std::vector<int32_t> encode(const std::string& text) { return tokenizer->encode(text); }
-
-  Task task(const std::string& text, const std::string& id = "a") {
-    return {.id = id,
-            .tokens = encode(text),
-            .max_tokens = 20,
-            .reuse = {.policy = Policy::epic, .sinks = 4}};
-  }
-
-  // Longer than a fingerprint's reach, which finds spans of 31 tokens for certain.
-  const std::string body =
-      "Once upon a time, Tim had a red car and a blue ball. One day Tim saw a big dog in the park. "
-      "The dog wanted to play with the ball.";
-  std::unique_ptr<Tokenizer> tokenizer =
-      Tokenizer::from_gguf(GgufFile(data_path("stories260K.gguf")));
-  TinyModel model{data_path("stories260K.gguf")};
-  Engine engine{model.transformer, tokenizer.get(), {.max_blocks = 64, .kv_type = DType::f32}};
-};
 
 TEST_F(Stories, TellsThePublishedStory) {
   const Response response =
@@ -82,66 +58,13 @@ TEST_F(Stories, DrawsTheSameWhetherAllLogitsAreLookedAtOrNot) {
   }
 }
 
-TEST_F(Stories, AnswersTheSameAloneAndInABatch) {
-  const char* prompts[] = {"One day, Tom found a box", "Lily and her mom went to", "The dog"};
-  std::vector<std::string> alone;
-  for (const char* prompt : prompts) {
-    Engine fresh(model.transformer, tokenizer.get(), {.max_blocks = 16, .kv_type = DType::f32});
-    alone.push_back(fresh.run(task(prompt)).text);
-  }
-  Engine batched(model.transformer, tokenizer.get(),
-                 {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 5, .parallel = 3});
-  std::vector<std::string> together(3);
-  for (size_t i = 0; i < 3; ++i)
-    batched.submit(task(prompts[i]), [&, i](Response response) { together[i] = response.text; });
-  while (batched.step()) {
-  }
-
-  EXPECT_EQ(together, alone);
-}
-
-// Rows serve other tokens of their tenant, and are counted apart.
-TEST_F(Stories, OthersGoOnWhileAPromptIsMeasured) {
-  Engine shared(model.transformer, tokenizer.get(),
-                {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 16, .parallel = 2});
-  shared.run(task(body, "donor"));
-  Task measured = task("Sue and Ann sat in the garden, and their mom said: " + body, "measured");
-  measured.reuse = {.policy = Policy::kvshare, .budget = 0.9};
-  measured.store = false;
-  const Response alone = shared.run(measured);
-  ASSERT_GT(alone.reuse.shifted, 0);
-
-  Task steady = task("Ben", "steady");
-  steady.max_tokens = 100;
-  int tokens = 0;
-  steady.on_token = [&](int32_t, auto) { ++tokens; };
-  bool begun = false;
-  measured.on_token = [&](int32_t, auto) { begun = true; };
-  Response of_measured;
-  shared.submit(steady, [](const Response&) {});
-  for (int i = 0; i < 4; ++i) shared.step();
-  shared.submit(measured, [&](Response response) { of_measured = std::move(response); });
-  const int before = tokens;
-  shared.step();
-
-  EXPECT_TRUE(begun);
-  EXPECT_GT(tokens, before + 3);
-  while (shared.step()) {
-  }
-  EXPECT_EQ(of_measured.tokens, alone.tokens);
-  EXPECT_EQ(tokens, 100);
-}
-
 TEST_F(Stories, CountsFuzzyRowsApartAndWithinTheTenant) {
   const auto all_alike = [](auto targets, auto donors) {
     return std::vector<float>(targets.size() * donors.size(), 1);
   };
   Engine fuzzy(model.transformer, tokenizer.get(),
                {.max_blocks = 64, .kv_type = DType::f32, .cosines = all_alike});
-  const std::string text = body +
-                           " Lily sat under a tree and ate three cakes with her mom, but the rain "
-                           "came down and they ran home as fast as they could.";
-  Task first = task(text), own = task(text, "own"), foreign = task(text, "foreign");
+  Task first = task(body), own = task(body, "own"), foreign = task(body, "foreign");
   first.tenant = own.tenant = "a";
   foreign.tenant = "b";
   own.tokens[20] = foreign.tokens[20] = (own.tokens[20] + 1) % 512;
@@ -225,8 +148,9 @@ TEST_F(Stories, OffersApproximateRowsOfTheDepthThatIsAllowed) {
                 {.max_blocks = 64, .kv_type = DType::f32, .donors = {.max_depth = allowed}});
     deep.run(task("Ben: " + body, "old"));
     const std::string tail =
-        " Lily sat under a tree and ate three cakes with her mom, but the rain came down and they "
-        "ran home as fast as they could.";
+        " A little bird sang in the garden every morning until the old cat came out of the house "
+        "and looked up at the sky. The boy gave his friend a yellow boat, and they went to the "
+        "lake.";
     const Response first = deep.run(task("Sue and Ann: " + body + tail, "first"));
     ASSERT_GT(first.reuse.shifted, 20);
     EXPECT_EQ(first.reuse.depth, 1);
@@ -293,76 +217,6 @@ TEST_F(Stories, GivesUpOldDonorsWhenThePoolIsFull) {
   }
   EXPECT_LE(engine.pool().blocks_in_use(), 64);
   EXPECT_GE(engine.donors().size(), 5);
-}
-
-// Each answer ends in its third block, and there are five.
-TEST_F(Stories, NewerTasksMakeWayAndGoOnAsIfNothingHadHappened) {
-  std::vector<Task> tasks;
-  for (const char* name : {"Tim", "Sue", "Ben"}) {
-    Task more = task(std::string(name) + " had a red car.", name);
-    more.max_tokens = 150;
-    more.sampling = {.temperature = 0.8F, .seed = 7};
-    tasks.push_back(std::move(more));
-  }
-  std::vector<Response> alone;
-  for (const Task& one : tasks) alone.push_back(engine.run(one));
-
-  Engine narrow(model.transformer, tokenizer.get(),
-                {.max_blocks = 5, .kv_type = DType::f32, .parallel = 3});
-  std::map<std::string, std::string> text;  // as it was streamed
-  std::map<std::string, Response> responses;
-  int prompts = 0;
-  for (Task one : tasks) {
-    one.on_text = [&, id = one.id](std::string_view piece) {
-      text[id] += piece;
-      return true;
-    };
-    one.on_prompt = [&](const LayeredView&) { ++prompts; };
-    narrow.submit(one, [&](Response response) { responses[response.id] = std::move(response); });
-  }
-  while (narrow.step()) {
-  }
-
-  EXPECT_GT(narrow.preemptions(), 0);
-  EXPECT_EQ(engine.preemptions(), 0);
-  EXPECT_EQ(prompts, 3);
-  for (const Response& expected : alone) {
-    const Response& response = responses[expected.id];
-    EXPECT_EQ(response.error, "");
-    EXPECT_EQ(response.tokens, expected.tokens);
-    EXPECT_EQ(text[expected.id], expected.text);
-  }
-}
-
-TEST_F(Stories, ATaskThatMadeWayCanBeCancelled) {
-  Engine narrow(model.transformer, tokenizer.get(),
-                {.max_blocks = 5, .kv_type = DType::f32, .parallel = 2});
-  Task first = task("Tim had a red car.", "first"), second = task("Sue had a ball.", "second");
-  first.max_tokens = second.max_tokens = 200;
-  second.wanted = [&] { return narrow.preemptions() == 0; };
-  std::vector<std::string> reasons;
-  for (const Task& one : {first, second})
-    narrow.submit(one, [&](const Response& response) {
-      reasons.push_back(response.id + " " + response.finish_reason + response.error);
-    });
-  while (narrow.step()) {
-  }
-
-  EXPECT_EQ(reasons, (std::vector<std::string>{"second cancelled", "first length"}));
-}
-
-TEST_F(Stories, TasksWaitForRoomForTheirPrompts) {
-  Engine narrow(model.transformer, tokenizer.get(),
-                {.max_blocks = 4, .kv_type = DType::f32, .parallel = 4});
-  int answered = 0;
-  for (int i = 0; i < 6; ++i)
-    narrow.submit(task(std::to_string(i) + body + body), [&](const Response& response) {
-      answered += response.finish_reason == "length";
-    });
-  while (narrow.step()) {
-  }
-
-  EXPECT_EQ(answered, 6);
 }
 
 TEST_F(Stories, KeepsOneDonorForAPromptAndItsContinuation) {

@@ -90,7 +90,7 @@ TEST_F(SmolLm2Reuse, KeepsTheGuardsPromise) {
   EXPECT_GT(kvshare.reused, 10);
   EXPECT_GT(2 * kvshare.tokens_reused, naive.tokens_reused);
   EXPECT_LE(20 * kvshare.broken, kvshare.reused);  // one in twenty
-  EXPECT_LT(kvshare.kl, naive.kl);
+  EXPECT_LT(kvshare.kl, naive.kl / 2);
 }
 
 }  // namespace

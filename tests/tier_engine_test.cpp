@@ -21,10 +21,7 @@ class TierEngine : public testing::Test {
   }
 
   Task task(const std::string& text, const std::string& id = "a") const {
-    return {.id = id,
-            .tokens = tokenizer->encode(text),
-            .max_tokens = 20,
-            .reuse = {.policy = Policy::epic, .sinks = 4}};
+    return {.id = id, .tokens = tokenizer->encode(text), .max_tokens = 20, .reuse = {.sinks = 4}};
   }
 
   static void finish(Engine& engine) {
@@ -33,7 +30,8 @@ class TierEngine : public testing::Test {
 
   const std::string body =
       "Once upon a time, Tim had a red car and a blue ball. One day Tim saw a big dog in the park. "
-      "The dog wanted to play with the ball.";
+      "The dog wanted to play with the ball. Lily sat under a tree and ate three cakes with her "
+      "mom, but the rain came down and they ran home as fast as they could.";
   TemporaryFolder folder;
   std::unique_ptr<Tokenizer> tokenizer =
       Tokenizer::from_gguf(GgufFile(data_path("stories260K.gguf")));
