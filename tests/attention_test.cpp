@@ -81,6 +81,20 @@ TEST_P(Attention, MatchesTheDefinitionOnQ8) {
   expect_every_shape(DType::q8);
 }
 
+// Rows of both kernels, and results that are merged.
+TEST_P(Attention, RoundsOnlyWhatItWritesForAMatrix) {
+  for (const DType kv : {DType::f32, DType::f16}) {
+    AttentionScene scene({.heads = 4, .head_dim = 64, .type = kv});
+    add_mixed_sequences(scene);
+    scene.add({.length = 1500, .rows = {1499}}, 5);
+    const DType type = input_type(4 * 64);
+
+    const auto got = run_attention(scene.batch(), type);
+
+    EXPECT_TRUE(equal_bits(got, narrowed_to(type, run_attention(scene.batch()))));
+  }
+}
+
 TEST_P(Attention, DoesNothingForNoRows) {
   AttentionScene scene({});
   scene.add({.length = 5, .rows = {}}, 1);

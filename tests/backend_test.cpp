@@ -65,6 +65,8 @@ TEST_P(AnyBackend, RefusesMatricesThatCannotBe) {
   const Error e = error_of([&] { backend->make_matrix(-1, 8, never, Compute::f32); });
 
   EXPECT_STREQ(e.what(), "make_matrix: a matrix cannot have -1 rows and 8 columns");
+  EXPECT_EQ(error_of([&] { backend->make_matrix(8, 0, never, Compute::f32); }).kind(),
+            ErrorKind::mismatch);
   EXPECT_EQ(error_of([&] {
               backend->make_matrix(int64_t{1} << 40, int64_t{1} << 40, never, Compute::f32);
             }).kind(),

@@ -28,6 +28,16 @@ class Matmul : public DeviceTest {
     }
   }
 
+  // Numbers that bf16 holds, as f32 or bf16.
+  static std::vector<std::byte> bytes_in(DType type, const std::vector<float>& values) {
+    const size_t wide = sizeof(float), kept = element_bytes(type);
+    std::vector<std::byte> bytes(values.size() * kept);
+    const auto* from = reinterpret_cast<const std::byte*>(values.data());
+    for (size_t i = 0; i < values.size(); ++i)
+      std::memcpy(&bytes[i * kept], from + (i + 1) * wide - kept, kept);
+    return bytes;
+  }
+
   std::vector<float> product(const Matrix& w, const std::vector<float>& x, const Extents& e) {
     Buffer out = poisoned({e.rows, e.n});
     backend->matmul(out.tensor(), activations(x, {e.rows, e.k}).tensor(), w);
@@ -114,6 +124,30 @@ TEST_P(Matmul, AddsBiasAndWhatWasThere) {
       for (size_t i = 0; i < want.size(); ++i) want[i].value += bias[i % e.n] + before[i];
       expect_product(on_host(out), want, 1e-6, e);
     }
+}
+
+TEST_P(Matmul, TakesRowsOfTheTypeThatTheMatrixAsksFor) {
+  for (const Compute compute : kComputes)
+    for (int64_t k : {8, 65, 576}) {
+      const auto x = bf16_noise(7 * k, 16);
+      const auto w = matrix(noise(40 * k, 17), 40, k, compute);
+      const Buffer narrow(*backend, w->input_type(), {7, k}), out = poisoned({7, 40});
+      const auto bytes = bytes_in(w->input_type(), x);
+      backend->upload(narrow.tensor().data, bytes.data(), bytes.size());
+
+      backend->matmul(out.tensor(), narrow.tensor(), *w);
+
+      EXPECT_EQ(on_host(out), product(*w, x, {7, 40, k})) << k;
+    }
+}
+
+TEST_P(Matmul, RefusesRowsOfAnotherType) {
+  const auto w = matrix(std::vector<float>(5 * 8), 5, 8, Compute::f32);
+  const Buffer out = poisoned({2, 5}), x(*backend, DType::f16, {2, 8});
+
+  const Error e = error_of([&] { backend->matmul(out.tensor(), x.tensor(), *w); });
+
+  EXPECT_STREQ(e.what(), "matmul: x has type f16, expected f32");
 }
 
 TEST_P(Matmul, KeepsInfinityAndNanInTheirRows) {

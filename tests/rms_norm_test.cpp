@@ -51,6 +51,19 @@ TEST_P(RmsNorm, MayWriteOverItsInput) {
     expect_normed(got.data() + row * 65, from.data() + row * 65, weight);
 }
 
+TEST_P(RmsNorm, RoundsOnlyWhatItWritesForAMatrix) {
+  for (int64_t dim : {8, 65, 576}) {
+    const DType type = input_type(dim);
+    const Buffer x = activations(noise(5 * dim, 5), {5, dim}), w = floats(noise(dim, 6), {dim});
+    const Buffer wide = poisoned({5, dim}), narrow(*backend, type, {5, dim});
+    backend->rms_norm(wide.tensor(), x.tensor(), w.tensor(), kEps);
+
+    backend->rms_norm(narrow.tensor(), x.tensor(), w.tensor(), kEps);
+
+    EXPECT_EQ(on_host(narrow), narrowed_to(type, on_host(wide))) << dim;
+  }
+}
+
 TEST_P(RmsNorm, KeepsAZeroRowZeroAndANanInItsRow) {
   std::vector<float> x(3 * 17, 1);
   std::fill_n(x.begin(), 17, 0.0F);

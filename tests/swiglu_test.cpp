@@ -45,6 +45,19 @@ TEST_P(Swiglu, SurvivesLargeGates) {
   EXPECT_TRUE(std::isnan(got[5]));
 }
 
+TEST_P(Swiglu, RoundsOnlyWhatItWritesForAMatrix) {
+  for (int64_t dim : {8, 65, 576}) {
+    const DType type = input_type(dim);
+    const Buffer gate_up = activations(noise(5 * 2 * dim, 2), {5, 2 * dim});
+    const Buffer wide = poisoned({5, dim}), narrow(*backend, type, {5, dim});
+    backend->swiglu(wide.tensor(), gate_up.tensor());
+
+    backend->swiglu(narrow.tensor(), gate_up.tensor());
+
+    EXPECT_EQ(on_host(narrow), narrowed_to(type, on_host(wide))) << dim;
+  }
+}
+
 TEST_P(Swiglu, RefusesShapesThatDoNotFit) {
   const Buffer gate_up = poisoned({2, 9}), out = poisoned({2, 5});
 

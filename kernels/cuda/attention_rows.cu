@@ -47,7 +47,7 @@ __device__ void add_values(float (&sums)[kRowPairs][kOutputs], FewRows& few, int
   }
 }
 
-__device__ void write_results(float* out, const float (&sums)[kRowPairs][kOutputs],
+__device__ void write_results(Result out, const float (&sums)[kRowPairs][kOutputs],
                               const FewRows& few, const AttentionTask& task,
                               const BatchView& batch) {
   const int dim = batch.head_dim;
@@ -59,18 +59,18 @@ __device__ void write_results(float* out, const float (&sums)[kRowPairs][kOutput
 #pragma unroll
     for (int part = 0; part < kOutputs; ++part) {
       const int d = static_cast<int>(threadIdx.x) + part * kFewThreads;
-      if (d < dim) to.out[d] = sums[pair][part] * factor;
+      if (d < dim) to.set(d, sums[pair][part] * factor);
     }
     if (to.partial && threadIdx.x == 0) {
-      to.out[dim] = few.largest[pair];
-      to.out[dim + 1] = few.weights[pair];
+      to.set(dim, few.largest[pair]);
+      to.set(dim + 1, few.weights[pair]);
     }
   }
 }
 
 template <KvType type>
 __global__ void __launch_bounds__(kFewThreads)
-    attention_rows_kernel(float* out, const float* qkv, BatchView batch,
+    attention_rows_kernel(Result out, const float* qkv, BatchView batch,
                           const AttentionTask* tasks) {
   extern __shared__ __align__(16) unsigned char memory[];
   FewRows& few = *reinterpret_cast<FewRows*>(memory);
@@ -107,7 +107,7 @@ __global__ void __launch_bounds__(kFewThreads)
 }
 
 template <KvType type>
-cudaError_t launch(float* out, const float* qkv, const BatchView& batch, const AttentionTask* tasks,
+cudaError_t launch(Result out, const float* qkv, const BatchView& batch, const AttentionTask* tasks,
                    int64_t count, cudaStream_t stream) {
   const int bytes = few_rows_bytes(batch.head_dim);
   const cudaError_t status = cudaFuncSetAttribute(
@@ -120,7 +120,7 @@ cudaError_t launch(float* out, const float* qkv, const BatchView& batch, const A
 
 }  // namespace
 
-cudaError_t attention_rows(float* out, const float* qkv, const BatchView& batch,
+cudaError_t attention_rows(Result out, const float* qkv, const BatchView& batch,
                            const AttentionTask* tasks, int64_t count, cudaStream_t stream) {
   if (count == 0) return cudaSuccess;
   switch (batch.planes.type) {

@@ -182,7 +182,7 @@ __device__ void add_values(WarpState<dim>& state, const float (&weights)[kKeyBlo
 }
 
 template <int dim>
-__device__ void write_results(float* out, const WarpState<dim>& state, const AttentionTask& task,
+__device__ void write_results(Result out, const WarpState<dim>& state, const AttentionTask& task,
                               const BatchView& batch) {
   const int lane = threadIdx.x % kWarp;
 #pragma unroll
@@ -196,12 +196,12 @@ __device__ void write_results(float* out, const WarpState<dim>& state, const Att
     const float factor = to.partial ? 1 : 1 / weights;
 #pragma unroll
     for (int block = 0; block < dim / 8; ++block) {
-      to.out[block * 8 + lane % 4 * 2] = state.sums[block][2 * row] * factor;
-      to.out[block * 8 + lane % 4 * 2 + 1] = state.sums[block][2 * row + 1] * factor;
+      to.set(block * 8 + lane % 4 * 2, state.sums[block][2 * row] * factor);
+      to.set(block * 8 + lane % 4 * 2 + 1, state.sums[block][2 * row + 1] * factor);
     }
     if (to.partial && lane % 4 == 0) {
-      to.out[dim] = state.largest[row];
-      to.out[dim + 1] = weights;
+      to.set(dim, state.largest[row]);
+      to.set(dim + 1, weights);
     }
   }
 }
@@ -220,7 +220,7 @@ __device__ void find_positions(WarpState<dim>& state, const AttentionTask& task,
 
 template <typename Half, int dim, bool q8>
 __global__ void __launch_bounds__(kBlock)
-    attention_tiles_kernel(float* out, const float* qkv, BatchView batch,
+    attention_tiles_kernel(Result out, const float* qkv, BatchView batch,
                            const AttentionTask* tasks) {
   extern __shared__ __align__(16) unsigned char memory[];
   auto& shared = *reinterpret_cast<Shared<Half, dim>*>(memory);
@@ -279,7 +279,7 @@ __global__ void __launch_bounds__(kBlock)
 }
 
 template <typename Half, int dim, bool q8>
-cudaError_t launch(float* out, const float* qkv, const BatchView& batch, const AttentionTask* tasks,
+cudaError_t launch(Result out, const float* qkv, const BatchView& batch, const AttentionTask* tasks,
                    int64_t count, cudaStream_t stream) {
   constexpr int kBytes = sizeof(Shared<Half, dim>);
   const auto kernel = attention_tiles_kernel<Half, dim, q8>;
@@ -292,7 +292,7 @@ cudaError_t launch(float* out, const float* qkv, const BatchView& batch, const A
 }
 
 template <typename Half, bool q8>
-cudaError_t launch_for(float* out, const float* qkv, const BatchView& batch,
+cudaError_t launch_for(Result out, const float* qkv, const BatchView& batch,
                        const AttentionTask* tasks, int64_t count, cudaStream_t stream) {
   switch (batch.head_dim) {
     case 64:
@@ -310,7 +310,7 @@ cudaError_t launch_for(float* out, const float* qkv, const BatchView& batch,
 
 }  // namespace
 
-cudaError_t attention_tiles(float* out, const float* qkv, const BatchView& batch,
+cudaError_t attention_tiles(Result out, const float* qkv, const BatchView& batch,
                             const AttentionTask* tasks, int64_t count, cudaStream_t stream) {
   if (count == 0) return cudaSuccess;
   switch (batch.planes.type) {

@@ -14,6 +14,12 @@ inline constexpr int kMaxHeadDim = 256;
 
 enum class KvType { f32, f16, bf16, q8 };
 
+/// Activations that a kernel writes: f32, or bf16 for a product that multiplies bf16.
+struct Result {
+  void* data;
+  bool bf16;
+};
+
 /// Where one layer's keys and values lie in a block, in bytes; [kv_heads][64 slots][D] each.
 struct KvPlanes {
   KvType type;

@@ -22,13 +22,9 @@ cudaError_t gather_rows(float* out, const float* x, const int32_t* rows, int64_t
 cudaError_t round_to_bf16(void* out, const float* x, int64_t rows, int64_t dim, int64_t stride,
                           cudaStream_t stream);
 
-/// out = bias, or out += bias. out: [rows, dim]; bias: [dim].
-cudaError_t add_bias(float* out, const float* bias, int64_t rows, int64_t dim, bool accumulate,
-                     cudaStream_t stream);
-
 /// out = x * weight / sqrt(mean(x^2) + eps) over each of `heads` vectors of `dim` in each row.
-/// x, out: [rows], `stride` elements from row to row, may alias; weight: [dim].
-cudaError_t rms_norm(float* out, const float* x, const float* weight, int64_t rows, int64_t heads,
+/// x, out: [rows], `stride` elements from row to row, may alias in f32; weight: [dim].
+cudaError_t rms_norm(Result out, const float* x, const float* weight, int64_t rows, int64_t heads,
                      int64_t dim, int64_t stride, float eps, cudaStream_t stream);
 
 /// out = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias per row. x, out: [rows, dim], may
@@ -40,7 +36,7 @@ cudaError_t layer_norm(float* out, const float* x, const float* weight, const fl
 cudaError_t gelu(float* out, const float* x, int64_t count, cudaStream_t stream);
 
 /// out = silu(gate) * up. gate_up: [rows, 2 dim], gate first; out: [rows, dim].
-cudaError_t swiglu(float* out, const float* gate_up, int64_t rows, int64_t dim,
+cudaError_t swiglu(Result out, const float* gate_up, int64_t rows, int64_t dim,
                    cudaStream_t stream);
 
 /// angles[i, f] = cosine and sine of multiples[i] * frequencies[f], computed in double.
@@ -54,15 +50,15 @@ cudaError_t write_kv(const float* qkv, const BatchView& batch, cudaStream_t stre
 
 /// Tasks of attention in f32 arithmetic, for every type of cache and head_dim.
 /// out: [T, H D]; qkv: [T, (H + 2 K) D].
-cudaError_t attention_rows(float* out, const float* qkv, const BatchView& batch,
+cudaError_t attention_rows(Result out, const float* qkv, const BatchView& batch,
                            const AttentionTask* tasks, int64_t count, cudaStream_t stream);
 
 /// The same by tensor cores: queries and weights are rounded to f16 (bf16 where the cache is).
-cudaError_t attention_tiles(float* out, const float* qkv, const BatchView& batch,
+cudaError_t attention_tiles(Result out, const float* qkv, const BatchView& batch,
                             const AttentionTask* tasks, int64_t count, cudaStream_t stream);
 
 /// Merges the partial results of the parts of each merge, in order.
-cudaError_t merge_partials(float* out, const BatchView& batch, const AttentionMerge* merges,
+cudaError_t merge_partials(Result out, const BatchView& batch, const AttentionMerge* merges,
                            int64_t count, cudaStream_t stream);
 
 /// mass[p] += the weights of position p in the queries of the task's rows, summed over them, mean

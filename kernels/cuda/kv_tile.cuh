@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cuda/batch.h"
+#include "kernels/cuda/result.cuh"
 
 namespace kvs::cuda {
 
@@ -57,18 +58,20 @@ __device__ inline bool sees(int32_t row, int32_t key, int window) {
 
 /// Where a task's pair leaves its result, and whether that is a partial one.
 struct PairTarget {
-  float* out;
   bool partial;
+  Result out;
+  int64_t first;  ///< element of `out`
 
-  __device__ PairTarget(float* all, const AttentionTask& task, const BatchView& batch, int kv_head,
+  __device__ PairTarget(Result all, const AttentionTask& task, const BatchView& batch, int kv_head,
                         int pair)
-      : partial(task.partial >= 0) {
+      : partial(task.partial >= 0), out(partial ? Result{batch.partials, false} : all) {
     const int group = batch.heads / batch.kv_heads, dim = batch.head_dim;
     const int64_t index = task.pair_begin + pair;
-    out = partial ? batch.partials + (int64_t{task.partial + pair} * batch.kv_heads + kv_head) *
-                                         (dim + kPartialExtras)
-                  : all + (index / group * batch.heads + kv_head * group + index % group) * dim;
+    first = partial
+                ? (int64_t{task.partial + pair} * batch.kv_heads + kv_head) * (dim + kPartialExtras)
+                : (index / group * batch.heads + kv_head * group + index % group) * dim;
   }
+  __device__ void set(int element, float value) const { store(out, first + element, value); }
 };
 
 }  // namespace kvs::cuda

@@ -1,4 +1,5 @@
 #include "kernels/cuda/kernels.h"
+#include "kernels/cuda/result.cuh"
 
 namespace kvs::cuda {
 namespace {
@@ -6,7 +7,7 @@ namespace {
 constexpr int kMergeThreads = 128;
 
 // A block merges one merge's pairs of one KV head, one after another.
-__global__ void merge_partials_kernel(float* out, BatchView batch, const AttentionMerge* merges) {
+__global__ void merge_partials_kernel(Result out, BatchView batch, const AttentionMerge* merges) {
   const AttentionMerge merge = merges[blockIdx.x];
   const int kv_head = blockIdx.y, dim = batch.head_dim;
   const int group = batch.heads / batch.kv_heads, pairs = merge.pair_end - merge.pair_begin;
@@ -23,21 +24,21 @@ __global__ void merge_partials_kernel(float* out, BatchView batch, const Attenti
       weights += exp2f(found[dim] - largest) * found[dim + 1];
     }
     const int row = (merge.pair_begin + pair) / group, head = (merge.pair_begin + pair) % group;
-    float* to = out + (int64_t{row} * batch.heads + kv_head * group + head) * dim;
+    const int64_t first = (int64_t{row} * batch.heads + kv_head * group + head) * dim;
     for (int d = threadIdx.x; d < dim; d += kMergeThreads) {
       float sum = 0;
       for (int part = 0; part < merge.parts; ++part) {
         const float* found = part_of(pair, part);
         sum += exp2f(found[dim] - largest) * found[d];
       }
-      to[d] = sum / weights;
+      store(out, first + d, sum / weights);
     }
   }
 }
 
 }  // namespace
 
-cudaError_t merge_partials(float* out, const BatchView& batch, const AttentionMerge* merges,
+cudaError_t merge_partials(Result out, const BatchView& batch, const AttentionMerge* merges,
                            int64_t count, cudaStream_t stream) {
   if (count == 0) return cudaSuccess;
   const dim3 grid(static_cast<unsigned>(count), batch.kv_heads);

@@ -41,10 +41,8 @@ void CudaBackend::attention(Tensor out, Tensor qkv, const BatchPlan& plan, int l
   const CudaBatchPlan& own = cuda_plan("attention", plan, qkv, layer);
   const AttentionConfig& config = own.config();
   expect_shape("attention", "out", out, {own.rows(), config.heads * int64_t{config.kv.head_dim}});
-  expect_type("attention", "out", out, DType::f32);
-  queued(own.attention(static_cast<float*>(out.data), static_cast<const float*>(qkv.data), layer,
-                       use()),
-         "attention");
+  expect_type("attention", "out", out, result_type(out));
+  queued(own.attention(result(out), floats(qkv), layer, use()), "attention");
 }
 
 void CudaBackend::attention_mass(Tensor mass, Tensor qkv, const BatchPlan& plan, int layer,

@@ -114,18 +114,18 @@ void CudaBackend::embed(Tensor out, const Matrix& table, std::span<const int32_t
 }
 
 void CudaBackend::rms_norm(Tensor out, Tensor x, Tensor weight, float eps) {
-  check_rms_norm(out, x, weight);
+  check_rms_norm(out, x, weight, result_type(out));
   const int64_t rows = x.shape[0], dim = x.shape[1];
-  queued(
-      cuda::rms_norm(mutable_floats(out), floats(x), floats(weight), rows, 1, dim, dim, eps, use()),
-      "rms_norm");
+  queued(cuda::rms_norm(result(out), floats(x), floats(weight), rows, 1, dim, dim, eps, use()),
+         "rms_norm");
 }
 
 void CudaBackend::head_norm(Tensor x, int64_t first, int64_t heads, Tensor weight, float eps) {
   check_head_norm(x, first, heads, weight);
   const int64_t width = x.shape[1], dim = weight.shape[0];
   float* start = mutable_floats(x) + first;
-  queued(cuda::rms_norm(start, start, floats(weight), x.shape[0], heads, dim, width, eps, use()),
+  queued(cuda::rms_norm({start, false}, start, floats(weight), x.shape[0], heads, dim, width, eps,
+                        use()),
          "head_norm");
 }
 
@@ -143,9 +143,9 @@ void CudaBackend::gelu(Tensor out, Tensor x) {
 }
 
 void CudaBackend::swiglu(Tensor out, Tensor gate_up) {
-  check_swiglu(out, gate_up);
+  check_swiglu(out, gate_up, result_type(out));
   const int64_t rows = out.shape[0], dim = out.shape[1];
-  queued(cuda::swiglu(mutable_floats(out), floats(gate_up), rows, dim, use()), "swiglu");
+  queued(cuda::swiglu(result(out), floats(gate_up), rows, dim, use()), "swiglu");
 }
 
 void CudaBackend::gather_rows(Tensor out, Tensor x, std::span<const int32_t> rows) {

@@ -11,8 +11,16 @@
 
 namespace kvs {
 
-/// One CUDA device. Everything is queued on one stream; activations are f32, and rounded to bf16
-/// where they meet bf16 weights.
+/// What an operation that may write bf16 writes to: f32 unless `out` is bf16.
+inline DType result_type(const Tensor& out) {
+  return out.type == DType::bf16 ? DType::bf16 : DType::f32;
+}
+inline cuda::Result result(const Tensor& out) {
+  return {out.data, out.type == DType::bf16};
+}
+
+/// One CUDA device. Everything is queued on one stream; activations are f32, but bf16 where they
+/// meet bf16 weights.
 class CudaBackend final : public Backend {
  public:
   /// Throws Error(device) where the device is absent or too old.
@@ -68,6 +76,8 @@ class CudaBackend final : public Backend {
   /// Throws where a launch failed; remembers it, since its kernel may fail later.
   void queued(cudaError_t status, std::string_view operation);
   const int32_t* upload_indices(std::span<const int32_t> indices);
+  /// The rows of `x` as the product with the matrix takes them.
+  const void* factors(const Tensor& x, const CudaMatrix& matrix);
   double gemm_gflops(bool bf16);
   double read_gigabytes_per_second();
   template <typename Work>

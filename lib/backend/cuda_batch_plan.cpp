@@ -71,7 +71,7 @@ cuda::BatchView CudaBatchPlan::view(int layer) const {
   return view;
 }
 
-cudaError_t CudaBatchPlan::attention(float* out, const float* qkv, int layer,
+cudaError_t CudaBatchPlan::attention(cuda::Result out, const float* qkv, int layer,
                                      cudaStream_t stream) const {
   const cuda::BatchView batch = view(layer);
   cudaError_t status =

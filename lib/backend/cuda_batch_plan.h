@@ -24,7 +24,7 @@ class CudaBatchPlan final : public BatchPlan {
 
   /// What the kernels of one layer take.
   cuda::BatchView view(int layer) const;
-  cudaError_t attention(float* out, const float* qkv, int layer, cudaStream_t stream) const;
+  cudaError_t attention(cuda::Result out, const float* qkv, int layer, cudaStream_t stream) const;
 
  private:
   AttentionConfig config_;

@@ -31,7 +31,7 @@ CudaHandle<cublasLtHandle_t> make_handle() {
   return CudaHandle<cublasLtHandle_t>(handle);
 }
 
-/// The power of two that all three pointers are multiples of.
+/// The power of two that the three matrices' pointers are multiples of.
 int common_alignment(const CudaProduct& product) {
   const auto bits = reinterpret_cast<uintptr_t>(product.out) |
                     reinterpret_cast<uintptr_t>(product.x) |
@@ -45,7 +45,7 @@ CudaGemm::CudaGemm(CudaMemory& memory)
     : stream_(memory.stream()), workspace_(memory, kWorkspace), handle_(make_handle()) {}
 
 // cuBLAS is column-major: it reads our row-major [a, b] as [b, a], so out^T = (w^T)^T x^T.
-CudaGemm::Plan CudaGemm::make_plan(const Key& key) const {
+CudaGemm::Plan CudaGemm::make_plan(const Key& key, const float* bias) const {
   const cudaDataType_t type = key.bf16 ? CUDA_R_16BF : CUDA_R_32F;
   Plan plan;
   cublasLtMatmulDesc_t operation = nullptr;
@@ -53,6 +53,10 @@ CudaGemm::Plan CudaGemm::make_plan(const Key& key) const {
   plan.operation.reset(operation);
   set(operation, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
   set(operation, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N);
+  if (key.bias) {
+    set(operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+  }
   plan.w = layout(type, key.stride, key.n);
   plan.x = layout(type, key.stride, key.rows);
   plan.out = layout(CUDA_R_32F, key.n, key.rows);
@@ -79,14 +83,21 @@ CudaGemm::Plan CudaGemm::make_plan(const Key& key) const {
 }
 
 const CudaGemm::Plan& CudaGemm::plan_for(const CudaProduct& product) {
-  const Key key{product.rows, product.n,         product.stride, common_alignment(product),
-                product.bf16, product.accumulate};
+  const Key key{.rows = product.rows,
+                .n = product.n,
+                .stride = product.stride,
+                .alignment = common_alignment(product),
+                .bf16 = product.bf16,
+                .accumulate = product.accumulate,
+                .bias = product.bias != nullptr};
   const auto found = plans_.find(key);
-  return found != plans_.end() ? found->second : plans_.emplace(key, make_plan(key)).first->second;
+  if (found != plans_.end()) return found->second;
+  return plans_.emplace(key, make_plan(key, product.bias)).first->second;
 }
 
 void CudaGemm::multiply(const CudaProduct& product) {
   const Plan& plan = plan_for(product);
+  if (product.bias) set(plan.operation.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, product.bias);
   const float one = 1, added = product.accumulate ? 1 : 0;
   check(cublasLtMatmul(handle_.get(), plan.operation.get(), &one, product.w, plan.w.get(),
                        product.x, plan.x.get(), &added, product.out, plan.out.get(), product.out,

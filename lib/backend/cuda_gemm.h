@@ -8,12 +8,14 @@
 
 namespace kvs {
 
-/// out = x w^T (+ out). Row-major: x [rows, k], w [n, k], out [rows, n] in f32. x and w are both
-/// bf16, with k and their rows padded to `stride` elements by zeros, or both f32.
+/// out = x w^T (+ bias) (+ out). Row-major: x [rows, k], w [n, k], out [rows, n] and bias [n] in
+/// f32. x and w are both bf16, with k and their rows padded to `stride` elements by zeros, or both
+/// f32.
 struct CudaProduct {
   float* out;
   const void* x;
   const void* w;
+  const float* bias;  ///< null: none
   int64_t rows, n, stride;
   bool bf16;
   bool accumulate;
@@ -30,7 +32,7 @@ class CudaGemm {
   struct Key {
     int64_t rows, n, stride;
     int alignment;
-    bool bf16, accumulate;
+    bool bf16, accumulate, bias;
     // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means a 0 that the compiler writes
     auto operator<=>(const Key&) const = default;
   };
@@ -42,7 +44,7 @@ class CudaGemm {
   };
 
   const Plan& plan_for(const CudaProduct& product);
-  Plan make_plan(const Key& key) const;
+  Plan make_plan(const Key& key, const float* bias) const;
 
   cudaStream_t stream_;
   CudaBuffer workspace_;

@@ -49,6 +49,7 @@ double CudaBackend::gemm_gflops(bool bf16) {
     gemm_.multiply({.out = reinterpret_cast<float*>(out.data()),
                     .x = a.data(),
                     .w = b.data(),
+                    .bias = nullptr,
                     .rows = extent,
                     .n = extent,
                     .stride = extent,

@@ -23,7 +23,6 @@ std::unique_ptr<Matrix> CudaBackend::make_matrix(int64_t rows, int64_t cols, con
   check_make_matrix(rows, cols);
   use();
   auto matrix = std::make_unique<CudaMatrix>(memory_, rows, cols, compute);
-  if (cols == 0) return matrix;
   const int64_t piece = std::max<int64_t>(1, kPieceBytes / (cols * int64_t{sizeof(float)}));
   for (int64_t first = 0; first < rows; first += piece) {
     const int64_t count = std::min(piece, rows - first);
@@ -64,41 +63,32 @@ std::unique_ptr<Matrix> CudaBackend::make_random_matrix(std::span<const RandomRo
   return matrix;
 }
 
+const void* CudaBackend::factors(const Tensor& x, const CudaMatrix& matrix) {
+  if (!matrix.bf16() || x.type == DType::bf16) return x.data;
+  const int64_t rows = x.shape[0];
+  auto* rounded = grown<uint16_t>(rounded_, memory_, rows * matrix.stride());
+  queued(cuda::round_to_bf16(rounded, floats(x), rows, matrix.cols(), matrix.stride(), use()),
+         "matmul");
+  return rounded;
+}
+
 void CudaBackend::matmul(Tensor out, Tensor x, const Matrix& w, const MatmulOptions& options) {
   const CudaMatrix& matrix = cuda_matrix("matmul", "w", w);
   check_matmul(out, x, matrix, options.bias);
   const int64_t rows = x.shape[0];
   if (rows == 0 || matrix.rows() == 0) return;
 
-  auto* sums = static_cast<float*>(out.data);
-  bool accumulate = options.accumulate;
-  if (options.bias.data) {
-    queued(cuda::add_bias(sums, static_cast<const float*>(options.bias.data), rows, matrix.rows(),
-                          accumulate, use()),
-           "matmul");
-    accumulate = true;
-  }
-  if (matrix.cols() == 0) {
-    if (!accumulate) zero(sums, static_cast<size_t>(rows * matrix.rows()) * sizeof(float));
-    return;
-  }
-  const void* factors = x.data;
-  if (matrix.bf16()) {
-    auto* rounded = grown<uint16_t>(rounded_, memory_, rows * matrix.stride());
-    queued(cuda::round_to_bf16(rounded, static_cast<const float*>(x.data), rows, matrix.cols(),
-                               matrix.stride(), use()),
-           "matmul");
-    factors = rounded;
-  }
+  const CudaProduct product{.out = mutable_floats(out),
+                            .x = factors(x, matrix),
+                            .w = matrix.data(),
+                            .bias = floats(options.bias),
+                            .rows = rows,
+                            .n = matrix.rows(),
+                            .stride = matrix.stride(),
+                            .bf16 = matrix.bf16(),
+                            .accumulate = options.accumulate};
   use();
-  gemm_.multiply({.out = sums,
-                  .x = factors,
-                  .w = matrix.data(),
-                  .rows = rows,
-                  .n = matrix.rows(),
-                  .stride = matrix.stride(),
-                  .bf16 = matrix.bf16(),
-                  .accumulate = accumulate});
+  gemm_.multiply(product);
   last_queued_ = "matmul";
 }
 

@@ -24,6 +24,11 @@ class CudaMatrix final : public Matrix {
     return static_cast<size_t>(rows_ * stride_) * element_bytes(type());
   }
 
+  /// Rows that are padded are rounded where they are padded.
+  DType input_type() const override {
+    return bf16() && stride_ == cols_ ? DType::bf16 : DType::f32;
+  }
+
   int64_t stride() const { return stride_; }  ///< elements from row to row
   bool bf16() const { return compute_ == Compute::bf16; }
   const void* data() const { return memory_.data(); }

@@ -15,9 +15,10 @@ void expect_floats(std::string_view op, std::string_view name, const Tensor& ten
   expect_type(op, name, tensor, DType::f32);
 }
 
-void expect_result(std::string_view op, const Tensor& out, const Shape& shape) {
+void expect_result(std::string_view op, const Tensor& out, const Shape& shape,
+                   DType type = DType::f32) {
   expect_shape(op, "out", out, shape);
-  expect_type(op, "out", out, DType::f32);
+  expect_type(op, "out", out, type);
 }
 
 std::vector<int32_t> distinct(std::vector<int32_t> numbers) {
@@ -30,7 +31,7 @@ std::vector<int32_t> distinct(std::vector<int32_t> numbers) {
 
 void check_make_matrix(int64_t rows, int64_t cols) {
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / 64;
-  if (rows < 0 || cols < 0 || (cols > 0 && rows > kMost / cols))
+  if (rows < 0 || cols < 1 || rows > kMost / cols)
     fail(ErrorKind::mismatch, "make_matrix: a matrix cannot have {} rows and {} columns", rows,
          cols);
 }
@@ -50,7 +51,8 @@ void check_embed(const Tensor& out, const Matrix& table, std::span<const int32_t
 }
 
 void check_matmul(const Tensor& out, const Tensor& x, const Matrix& w, const Tensor& bias) {
-  expect_floats("matmul", "x", x, 2);
+  expect_rank("matmul", "x", x, 2);
+  if (x.type != w.input_type()) expect_type("matmul", "x", x, DType::f32);
   expect_type("matmul", "out", out, DType::f32);
   expect_shape("matmul", "x", x, {x.shape[0], w.cols()});
   expect_shape("matmul", "out", out, {x.shape[0], w.rows()});
@@ -59,10 +61,10 @@ void check_matmul(const Tensor& out, const Tensor& x, const Matrix& w, const Ten
   expect_type("matmul", "bias", bias, DType::f32);
 }
 
-void check_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight) {
+void check_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, DType type) {
   expect_floats("rms_norm", "x", x, 2);
   expect_floats("rms_norm", "weight", weight, 1);
-  expect_result("rms_norm", out, x.shape);
+  expect_result("rms_norm", out, x.shape, type);
   expect_shape("rms_norm", "weight", weight, {x.shape[1]});
 }
 
@@ -75,8 +77,9 @@ void check_head_norm(const Tensor& x, int64_t first, int64_t heads, const Tensor
          dim, first, width);
 }
 
-void check_swiglu(const Tensor& out, const Tensor& gate_up) {
-  expect_floats("swiglu", "out", out, 2);
+void check_swiglu(const Tensor& out, const Tensor& gate_up, DType type) {
+  expect_rank("swiglu", "out", out, 2);
+  expect_type("swiglu", "out", out, type);
   expect_shape("swiglu", "gate_up", gate_up, {out.shape[0], 2 * out.shape[1]});
   expect_type("swiglu", "gate_up", gate_up, DType::f32);
 }

@@ -23,9 +23,11 @@ void check_make_matrix(int64_t rows, int64_t cols);
 int64_t row_count(std::span<const RandomRows> parts);
 void check_embed(const Tensor& out, const Matrix& table, std::span<const int32_t> tokens);
 void check_matmul(const Tensor& out, const Tensor& x, const Matrix& w, const Tensor& bias);
-void check_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight);
+/// `type`: that `out` has.
+void check_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight,
+                    DType type = DType::f32);
 void check_head_norm(const Tensor& x, int64_t first, int64_t heads, const Tensor& weight);
-void check_swiglu(const Tensor& out, const Tensor& gate_up);
+void check_swiglu(const Tensor& out, const Tensor& gate_up, DType type = DType::f32);
 void check_gather_rows(const Tensor& out, const Tensor& x, std::span<const int32_t> rows);
 void check_layer_norm(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias);
 void check_gelu(const Tensor& out, const Tensor& x);

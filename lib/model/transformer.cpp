@@ -157,29 +157,34 @@ struct Transformer::Weights {
   size_t bytes = 0;
 };
 
-// What a forward pass writes, for kMaxRows rows.
+// What a forward pass writes, for kMaxRows rows. What only a matrix reads is of the type that the
+// matrix takes; those of one width take the same.
 struct Transformer::Activations {
-  Activations(Backend& backend, const ModelConfig& config)
-      : x(make(backend, config.hidden)),
-        normed(make(backend, config.hidden)),
-        qkv(make(backend, int64_t{config.heads + 2 * config.kv_heads} * config.head_dim)),
-        attended(make(backend, int64_t{config.heads} * config.head_dim)),
-        gate_up(make(backend, 2 * config.ffn)),
-        gated(make(backend, config.ffn)),
-        logits(backend, backend.activation_type(), {kMaxLogitsRows, config.vocab}) {}
+  Activations(Backend& backend, const Weights& weights)
+      : x(make(backend, weights.config.hidden)),
+        normed(make_input(backend, *weights.layers.front().qkv)),
+        qkv(make(backend, weights.layers.front().qkv->rows())),
+        attended(make_input(backend, *weights.layers.front().o)),
+        gate_up(make(backend, 2 * weights.config.ffn)),
+        gated(make_input(backend, *weights.layers.front().down)),
+        picked(backend, backend.activation_type(), {kMaxLogitsRows, weights.config.hidden}),
+        logits(backend, backend.activation_type(), {kMaxLogitsRows, weights.config.vocab}) {}
 
   static Buffer make(Backend& backend, int64_t width) {
     return {backend, backend.activation_type(), {kMaxRows, width}};
   }
+  static Buffer make_input(Backend& backend, const Matrix& matrix) {
+    return {backend, matrix.input_type(), {kMaxRows, matrix.cols()}};
+  }
 
-  Buffer x, normed, qkv, attended, gate_up, gated, logits;
+  Buffer x, normed, qkv, attended, gate_up, gated, picked, logits;
 };
 
 Transformer::Transformer(Backend& backend, const ModelFiles& files, Compute compute,
                          const Progress& progress)
     : backend_(backend),
       weights_(std::make_unique<Weights>(backend, files, compute, progress)),
-      activations_(std::make_unique<Activations>(backend, weights_->config)) {}
+      activations_(std::make_unique<Activations>(backend, *weights_)) {}
 
 Transformer::~Transformer() = default;
 
@@ -320,11 +325,12 @@ void Transformer::compute_logits(Tensor x, std::span<const int32_t> rows) {
     fail(ErrorKind::argument, "forward: {} logits rows, at most {} are possible", count,
          kMaxLogitsRows);
   if (count == 0) return;
-  const Tensor picked = activations_->normed.tensor().rows(0, count);
+  const Tensor picked = activations_->picked.tensor().rows(0, count);
+  const Tensor normed = activations_->normed.tensor().rows(0, count);
   const Tensor out = activations_->logits.tensor().rows(0, count);
   backend_.gather_rows(picked, x, rows);
-  backend_.rms_norm(picked, picked, weights_->final_norm.tensor(), weights_->config.norm_eps);
-  backend_.matmul(out, picked, weights_->output());
+  backend_.rms_norm(normed, picked, weights_->final_norm.tensor(), weights_->config.norm_eps);
+  backend_.matmul(out, normed, weights_->output());
 }
 
 void Transformer::download_logits(int64_t rows, std::vector<float>& logits) {

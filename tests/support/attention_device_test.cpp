@@ -72,12 +72,12 @@ void AttentionDeviceTest::run_write_kv(const SceneBatch& batch) {
   blocks.download();
 }
 
-std::vector<float> AttentionDeviceTest::run_attention(const SceneBatch& batch) {
+std::vector<float> AttentionDeviceTest::run_attention(const SceneBatch& batch, DType type) {
   run_write_kv(batch);
   DeviceBlocks blocks(*backend, batch);
   const auto rows = static_cast<int64_t>(batch.layout.rows.size());
   const Buffer qkv = activations(batch.qkv, {rows, static_cast<int64_t>(batch.qkv_width())});
-  const Buffer out = poisoned({rows, static_cast<int64_t>(batch.width())});
+  const Buffer out(*backend, type, {rows, static_cast<int64_t>(batch.width())});
   const auto plan = backend->plan_batch(blocks.layout(), batch.config);
 
   backend->attention(out.tensor(), qkv.tensor(), *plan, AttentionScene::kLayer);

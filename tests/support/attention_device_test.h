@@ -14,8 +14,8 @@ class AttentionDeviceTest : public DeviceTest {
   /// back to the host.
   void run_write_kv(const SceneBatch& batch);
 
-  /// Does that, then attends. [T, H D]
-  std::vector<float> run_attention(const SceneBatch& batch);
+  /// Does that, then attends; the results are written in a type. [T, H D]
+  std::vector<float> run_attention(const SceneBatch& batch, DType type = DType::f32);
 
   /// Does that, then weighs: the attention mass of the rows with these indices, added to 1. [P]
   std::vector<float> run_attention_mass(const SceneBatch& batch, const std::vector<int32_t>& rows);

@@ -107,6 +107,18 @@ class DeviceTest : public testing::TestWithParam<TestDevice> {
     return backend->make_matrix(rows, cols, read, compute);
   }
 
+  /// The type that a matrix of bf16 with so many columns takes.
+  DType input_type(int64_t cols) {
+    return matrix(std::vector<float>(cols), 1, cols, Compute::bf16)->input_type();
+  }
+
+  /// What is left of results that are written in a type.
+  static std::vector<float> narrowed_to(DType type, std::vector<float> values) {
+    if (type == DType::bf16)
+      for (float& value : values) value = rounded_to_bf16(value);
+    return values;
+  }
+
   std::unique_ptr<Backend> backend;
 
  private:

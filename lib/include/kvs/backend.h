@@ -32,6 +32,10 @@ class KVS_API Matrix {
   virtual int64_t rows() const = 0;
   virtual int64_t cols() const = 0;
   virtual size_t bytes() const = 0;
+
+  /// The type of rows that matmul() multiplies as they are: that of activations, or a narrower one
+  /// to which it else rounds them in a pass of its own.
+  virtual DType input_type() const { return DType::f32; }
 };
 
 /// One token's cached row in two places: as computed here, and as kept from elsewhere. `home` is
@@ -74,6 +78,8 @@ struct MatmulOptions {
 ///
 /// Activations are tensors of activation_type(), row-major; T is the number of rows in the batch, H
 /// query heads, K KV heads, D head_dim. A `qkv` tensor is [T, (H + 2 K) D]: queries, keys, values.
+/// Where a matrix takes a narrower input_type(), matmul's x may be of it, and so may what rms_norm,
+/// swiglu and attention write.
 /// Operations are queued: results are valid after synchronize() or download(), which also report
 /// faults of operations queued before. Not thread-safe.
 /// Every operation throws Error(mismatch) where shapes do not fit, Error(memory) where there is no

@@ -196,7 +196,8 @@ void CudaGemm::multiply(const CudaProduct& p) {
   };
   for (int64_t row = 0; row < p.rows; ++row)
     for (int64_t column = 0; column < p.n; ++column) {
-      double sum = p.accumulate ? p.out[row * p.n + column] : 0.0;
+      double sum = p.bias ? p.bias[column] : 0.0;
+      if (p.accumulate) sum += p.out[row * p.n + column];
       for (int64_t k = 0; k < p.stride; ++k)
         sum += double{element(p.x, row * p.stride + k)} * element(p.w, column * p.stride + k);
       p.out[row * p.n + column] = static_cast<float>(sum);
