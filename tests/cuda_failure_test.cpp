@@ -23,7 +23,7 @@ class CudaFailure : public testing::Test {
   ~CudaFailure() override { emulated::heal(); }
 
   static Error refusal(int device = 0) {
-    return error_of([&] { std::unique_ptr<Backend>(kvs_new_cuda_backend(device)); });
+    return error_of([&] { std::unique_ptr<Backend>(kvs_new_cuda_backend(device, {})); });
   }
 };
 

@@ -177,6 +177,33 @@ TEST(CudaTables, AreEmptyForNoRows) {
   EXPECT_EQ(tables.partials, 0);
 }
 
+TEST(CudaTableRoom, GrowsWithTheTablesAndKeepsTheirSizes) {
+  AttentionScene few({.heads = 4, .head_dim = 64}), many({.heads = 4, .head_dim = 64});
+  few.add({.length = 150, .rows = {149}}, 1);
+  many.add({.length = 3000, .rows = {2999}, .shifts = {0, 2, 3, 5}}, 1);
+  CudaTables small = tables_of(few), large = tables_of(many);
+  const CudaTables before = small;
+  CudaTableRoom room;
+
+  room.fill_up(small);
+  const CudaTableRoom first = room;
+  room.fill_up(large);
+  const CudaTableRoom second = room;
+  CudaTables again = before;
+  room.fill_up(again);
+
+  EXPECT_NE(first, second);
+  EXPECT_EQ(room, second);
+  EXPECT_EQ(small.tiles.size(), 4U);  // for three
+  EXPECT_EQ(again.tiles.size(), large.tiles.size());
+  EXPECT_EQ(again.row_tasks.size(), large.row_tasks.size());
+  EXPECT_EQ(again.merges.size(), large.merges.size());
+  EXPECT_EQ(again.partials, large.partials);
+  EXPECT_TRUE(again.tile_tasks.empty());
+  for (size_t i = before.row_tasks.size(); i < again.row_tasks.size(); ++i)
+    EXPECT_EQ(again.row_tasks[i].pair_begin, again.row_tasks[i].pair_end);
+}
+
 TEST(PackedArrays, AlignTheirParts) {
   PackedArrays packed;
 

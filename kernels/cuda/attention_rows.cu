@@ -76,6 +76,7 @@ __global__ void __launch_bounds__(kFewThreads)
   FewRows& few = *reinterpret_cast<FewRows*>(memory);
   const int dim = batch.head_dim, kv_head = blockIdx.y;
   const AttentionTask task = tasks[blockIdx.x];
+  if (task.pair_begin == task.pair_end) return;
   const KvPlanes& planes = batch.planes;
   const size_t head = kv_head * planes.head_bytes, head_scale = kv_head * planes.head_scale_bytes;
   const Reach reach(task, batch, batch.heads / batch.kv_heads);

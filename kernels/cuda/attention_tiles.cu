@@ -225,6 +225,7 @@ __global__ void __launch_bounds__(kBlock)
   extern __shared__ __align__(16) unsigned char memory[];
   auto& shared = *reinterpret_cast<Shared<Half, dim>*>(memory);
   const AttentionTask task = tasks[blockIdx.x];
+  if (task.pair_begin == task.pair_end) return;
   const KvPlanes& planes = batch.planes;
   const size_t head = blockIdx.y * planes.head_bytes;
   const size_t head_scale = blockIdx.y * planes.head_scale_bytes;

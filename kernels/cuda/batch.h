@@ -53,7 +53,7 @@ struct KvTile {
 
 /// Pairs of a row and one of the `group` query heads that share a KV head: pair p is row p / group,
 /// head p % group. A task attends with the pairs [pair_begin, pair_end) of one sequence over the
-/// tiles [tile_begin, tile_end), once for each KV head.
+/// tiles [tile_begin, tile_end), once for each KV head. Without pairs it does nothing.
 struct AttentionTask {
   int32_t pair_begin, pair_end;
   int32_t tile_begin, tile_end;

@@ -47,12 +47,12 @@ const CudaModule& cuda_module() {
   return module;
 }
 
-std::unique_ptr<Backend> make_cuda_backend(int device, bool deterministic) {
-  if (deterministic)
+std::unique_ptr<Backend> make_cuda_backend(int device, const BackendOptions& options) {
+  if (options.deterministic)
     fail(ErrorKind::device, "no deterministic kernels for CUDA yet: those of the CPU are");
   const CudaModule& cuda = cuda_module();
   if (!cuda.new_backend) fail(ErrorKind::device, "{}", cuda.missing);
-  return std::unique_ptr<Backend>(cuda.new_backend(device));
+  return std::unique_ptr<Backend>(cuda.new_backend(device, options.note));
 }
 
 // The number in "cuda" (0) and "cuda:N"; none where the text is neither.
@@ -69,7 +69,7 @@ std::optional<int> find_cuda_number(std::string_view device) {
 // What "auto" takes where it can; null, after a word on why, where it cannot.
 std::unique_ptr<Backend> find_cuda_backend(const BackendOptions& options) {
   try {
-    return make_cuda_backend(0, options.deterministic);
+    return make_cuda_backend(0, options);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::device && error.kind() != ErrorKind::memory) throw;
     if (options.note) options.note(error.what());
@@ -93,8 +93,7 @@ std::unique_ptr<Backend> make_backend(const BackendOptions& options) {
     if (auto found = find_cuda_backend(options)) return found;
   if (device == "cpu" || device == "auto")
     return make_cpu_backend(options.cpu_level, options.threads);
-  if (const auto number = find_cuda_number(device))
-    return make_cuda_backend(*number, options.deterministic);
+  if (const auto number = find_cuda_number(device)) return make_cuda_backend(*number, options);
   fail(ErrorKind::argument, "unknown device '{}', expected auto, cpu, cuda or cuda:N", device);
 }
 

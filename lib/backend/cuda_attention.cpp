@@ -26,15 +26,18 @@ const CudaTables::Sequence& sequence_of(const CudaBatchPlan& plan, std::span<con
 std::unique_ptr<BatchPlan> CudaBackend::plan_batch(const BatchLayout& layout,
                                                    const AttentionConfig& config) {
   use();
-  auto plan = std::make_unique<CudaBatchPlan>(make_cuda_tables(layout, config, multiprocessors_),
-                                              config, memory_, staging_);
-  last_queued_ = "plan_batch";
+  CudaTables tables = make_cuda_tables(layout, config, multiprocessors_);
+  if (step_) step_->fill_up(tables);
+  auto plan = std::make_unique<CudaBatchPlan>(tables, config, memory_, step_);
+  send(plan->data(), plan->tables().data(), plan->tables().size());
+  queue("plan_batch", [&](cudaStream_t stream) { return plan->make_angles(stream); });
   return plan;
 }
 
 void CudaBackend::write_kv(Tensor qkv, const BatchPlan& plan, int layer) {
   const CudaBatchPlan& own = cuda_plan("write_kv", plan, qkv, layer);
-  queued(cuda::write_kv(static_cast<const float*>(qkv.data), own.view(layer), use()), "write_kv");
+  queue("write_kv",
+        [&](cudaStream_t stream) { return cuda::write_kv(floats(qkv), own.view(layer), stream); });
 }
 
 void CudaBackend::attention(Tensor out, Tensor qkv, const BatchPlan& plan, int layer) {
@@ -42,7 +45,9 @@ void CudaBackend::attention(Tensor out, Tensor qkv, const BatchPlan& plan, int l
   const AttentionConfig& config = own.config();
   expect_shape("attention", "out", out, {own.rows(), config.heads * int64_t{config.kv.head_dim}});
   expect_type("attention", "out", out, result_type(out));
-  queued(own.attention(result(out), floats(qkv), layer, use()), "attention");
+  queue("attention", [&](cudaStream_t stream) {
+    return own.attention(result(out), floats(qkv), layer, stream);
+  });
 }
 
 void CudaBackend::attention_mass(Tensor mass, Tensor qkv, const BatchPlan& plan, int layer,
@@ -64,9 +69,10 @@ void CudaBackend::attention_mass(Tensor mass, Tensor qkv, const BatchPlan& plan,
     const cuda::MassTask task{device_rows + first, static_cast<int32_t>(count), sequence.tile_begin,
                               sequence.tile_end, own.position(rows[first + count - 1]) + 1};
     float* scratch = grown<float>(work_, memory_, count * per_row);
-    queued(cuda::attention_mass(static_cast<float*>(mass.data), static_cast<const float*>(qkv.data),
-                                own.view(layer), task, scratch, use()),
-           "attention_mass");
+    queue("attention_mass", [&](cudaStream_t stream) {
+      return cuda::attention_mass(mutable_floats(mass), floats(qkv), own.view(layer), task, scratch,
+                                  stream);
+    });
   }
 }
 
@@ -93,14 +99,16 @@ void CudaBackend::kv_deviation(Tensor out, std::span<const KvPair> pairs,
   auto* base = grown<std::byte>(work_, memory_, static_cast<int64_t>(packed_bytes + angle_bytes));
   auto* angles = reinterpret_cast<float*>(base + packed_bytes);
   staging_.upload(base, packed.bytes().data(), packed.bytes().size());
-  queued(cuda::angle_table(angles, reinterpret_cast<const int32_t*>(base + turns_at),
-                           reinterpret_cast<const double*>(base + frequencies_at),
-                           static_cast<int64_t>(turns.size()), kv.head_dim / 2, use()),
-         "kv_deviation");
-  queued(cuda::kv_deviation(static_cast<float*>(out.data),
-                            reinterpret_cast<const cuda::KvRowPair*>(base + pairs_at), angles,
-                            cuda_planes(kv, layer), count, kv.kv_heads, kv.head_dim, use()),
-         "kv_deviation");
+  queue("kv_deviation", [&](cudaStream_t stream) {
+    return cuda::angle_table(angles, reinterpret_cast<const int32_t*>(base + turns_at),
+                             reinterpret_cast<const double*>(base + frequencies_at),
+                             static_cast<int64_t>(turns.size()), kv.head_dim / 2, stream);
+  });
+  queue("kv_deviation", [&](cudaStream_t stream) {
+    return cuda::kv_deviation(mutable_floats(out),
+                              reinterpret_cast<const cuda::KvRowPair*>(base + pairs_at), angles,
+                              cuda_planes(kv, layer), count, kv.kv_heads, kv.head_dim, stream);
+  });
 }
 
 }  // namespace kvs

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "backend/operation_rules.h"
 #include "base/cpu_count.h"
 #include "kernels/cuda/kernels.h"
@@ -29,14 +31,15 @@ CudaHandle<cudaStream_t> make_stream() {
 
 }  // namespace
 
-CudaBackend::CudaBackend(int device)
+CudaBackend::CudaBackend(int device, Note note)
     : device_(device),
       multiprocessors_(device_properties(device).multiProcessorCount),
       stream_(make_stream()),
       memory_(device, stream_.get()),
       staging_(stream_.get()),
       gemm_(memory_),
-      pool_(usable_cpus()) {
+      pool_(usable_cpus()),
+      note_(std::move(note)) {
   const cudaDeviceProp properties = device_properties(device);
   description_ = fmt::format("cuda:{}, {}, compute capability {}.{}, {:.1f} GB", device,
                              properties.name, properties.major, properties.minor,
@@ -96,11 +99,20 @@ void CudaBackend::synchronize() {
          last_queued_, cudaGetErrorString(status));
 }
 
-const int32_t* CudaBackend::upload_indices(std::span<const int32_t> indices) {
+std::byte* CudaBackend::room(CudaBuffer& own, size_t bytes) {
   use();
-  auto* device = grown<int32_t>(indices_, memory_, static_cast<int64_t>(indices.size()));
-  staging_.upload(device, indices.data(), indices.size_bytes());
-  return device;
+  if (step_) return step_->next_piece(bytes);
+  return grown<std::byte>(own, memory_, static_cast<int64_t>(bytes));
+}
+
+void CudaBackend::send(std::byte* device, const void* host, size_t bytes) {
+  if (phase_ != Phase::launches) staging_.upload(device, host, bytes);
+}
+
+const int32_t* CudaBackend::upload_indices(std::span<const int32_t> indices) {
+  std::byte* device = room(indices_, indices.size_bytes());
+  send(device, indices.data(), indices.size_bytes());
+  return reinterpret_cast<const int32_t*>(device);
 }
 
 void CudaBackend::embed(Tensor out, const Matrix& table, std::span<const int32_t> tokens) {
@@ -108,44 +120,53 @@ void CudaBackend::embed(Tensor out, const Matrix& table, std::span<const int32_t
   const auto count = static_cast<int64_t>(tokens.size());
   check_embed(out, matrix, tokens);
   if (count == 0) return;
-  queued(cuda::embed(mutable_floats(out), matrix.data(), matrix.bf16(), upload_indices(tokens),
-                     count, matrix.cols(), matrix.stride(), use()),
-         "embed");
+  const int32_t* device_tokens = upload_indices(tokens);
+  queue("embed", [&](cudaStream_t stream) {
+    return cuda::embed(mutable_floats(out), matrix.data(), matrix.bf16(), device_tokens, count,
+                       matrix.cols(), matrix.stride(), stream);
+  });
 }
 
 void CudaBackend::rms_norm(Tensor out, Tensor x, Tensor weight, float eps) {
   check_rms_norm(out, x, weight, result_type(out));
   const int64_t rows = x.shape[0], dim = x.shape[1];
-  queued(cuda::rms_norm(result(out), floats(x), floats(weight), rows, 1, dim, dim, eps, use()),
-         "rms_norm");
+  queue("rms_norm", [&](cudaStream_t stream) {
+    return cuda::rms_norm(result(out), floats(x), floats(weight), rows, 1, dim, dim, eps, stream);
+  });
 }
 
 void CudaBackend::head_norm(Tensor x, int64_t first, int64_t heads, Tensor weight, float eps) {
   check_head_norm(x, first, heads, weight);
   const int64_t width = x.shape[1], dim = weight.shape[0];
   float* start = mutable_floats(x) + first;
-  queued(cuda::rms_norm({start, false}, start, floats(weight), x.shape[0], heads, dim, width, eps,
-                        use()),
-         "head_norm");
+  queue("head_norm", [&](cudaStream_t stream) {
+    return cuda::rms_norm({start, false}, start, floats(weight), x.shape[0], heads, dim, width, eps,
+                          stream);
+  });
 }
 
 void CudaBackend::layer_norm(Tensor out, Tensor x, Tensor weight, Tensor bias, float eps) {
   check_layer_norm(out, x, weight, bias);
   const int64_t rows = x.shape[0], dim = x.shape[1];
-  queued(cuda::layer_norm(mutable_floats(out), floats(x), floats(weight), floats(bias), rows, dim,
-                          eps, use()),
-         "layer_norm");
+  queue("layer_norm", [&](cudaStream_t stream) {
+    return cuda::layer_norm(mutable_floats(out), floats(x), floats(weight), floats(bias), rows, dim,
+                            eps, stream);
+  });
 }
 
 void CudaBackend::gelu(Tensor out, Tensor x) {
   check_gelu(out, x);
-  queued(cuda::gelu(mutable_floats(out), floats(x), x.shape[0] * x.shape[1], use()), "gelu");
+  queue("gelu", [&](cudaStream_t stream) {
+    return cuda::gelu(mutable_floats(out), floats(x), x.shape[0] * x.shape[1], stream);
+  });
 }
 
 void CudaBackend::swiglu(Tensor out, Tensor gate_up) {
   check_swiglu(out, gate_up, result_type(out));
   const int64_t rows = out.shape[0], dim = out.shape[1];
-  queued(cuda::swiglu(result(out), floats(gate_up), rows, dim, use()), "swiglu");
+  queue("swiglu", [&](cudaStream_t stream) {
+    return cuda::swiglu(result(out), floats(gate_up), rows, dim, stream);
+  });
 }
 
 void CudaBackend::gather_rows(Tensor out, Tensor x, std::span<const int32_t> rows) {
@@ -153,8 +174,10 @@ void CudaBackend::gather_rows(Tensor out, Tensor x, std::span<const int32_t> row
   const auto count = static_cast<int64_t>(rows.size());
   const int64_t dim = x.shape[1];
   if (count == 0) return;
-  queued(cuda::gather_rows(mutable_floats(out), floats(x), upload_indices(rows), count, dim, use()),
-         "gather_rows");
+  const int32_t* device_rows = upload_indices(rows);
+  queue("gather_rows", [&](cudaStream_t stream) {
+    return cuda::gather_rows(mutable_floats(out), floats(x), device_rows, count, dim, stream);
+  });
 }
 
 }  // namespace kvs

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "backend/cuda_batch_plan.h"
 #include "backend/cuda_gemm.h"
 #include "backend/cuda_matrix.h"
 #include "backend/cuda_memory.h"
+#include "backend/cuda_step.h"
 #include "base/thread_pool.h"
 #include "kvs/backend.h"
 
@@ -23,8 +26,9 @@ inline cuda::Result result(const Tensor& out) {
 /// meet bf16 weights.
 class CudaBackend final : public Backend {
  public:
-  /// Throws Error(device) where the device is absent or too old.
-  explicit CudaBackend(int device);
+  using Note = std::function<void(std::string_view reason)>;
+  /// `note`: told what it does without. Throws Error(device) where the device is absent or too old.
+  CudaBackend(int device, Note note);
   ~CudaBackend() override;
 
   std::string_view name() const override { return "cuda"; }
@@ -70,11 +74,44 @@ class CudaBackend final : public Backend {
 
   MachineLimits measure_limits(Compute compute) override;
 
+  std::unique_ptr<StepRunner> make_step_runner() override;
+  /// Queues a step: its values, then its launches, which are recorded when they come again.
+  void run_step(CudaStep& step, const std::function<void()>& queue_all);
+
  private:
+  /// Of a step. Outside of steps everything is queued as it comes.
+  enum class Phase { all, values, launches };
+
+  /// While it lives, operations are those of a step.
+  class InStep {
+   public:
+    InStep(CudaBackend& backend, CudaStep& step) : backend_(backend) { backend.step_ = &step; }
+    InStep(const InStep&) = delete;
+    InStep& operator=(const InStep&) = delete;
+    ~InStep() {
+      backend_.step_ = nullptr;
+      backend_.phase_ = Phase::all;
+    }
+
+   private:
+    CudaBackend& backend_;
+  };
+
   /// Makes the device the current one of this thread, and its stream ready for a launch.
   cudaStream_t use();
+  /// Queues a launch, unless only the values of a step are wanted.
+  template <typename Launch>
+  void queue(std::string_view operation, const Launch& launch) {
+    if (phase_ != Phase::values) queued(launch(use()), operation);
+  }
   /// Throws where a launch failed; remembers it, since its kernel may fail later.
   void queued(cudaError_t status, std::string_view operation);
+  void record(CudaStep& step, const std::function<void()>& queue_launches);
+
+  /// Memory that an operation works in: `own`, or a piece of the step.
+  std::byte* room(CudaBuffer& own, size_t bytes);
+  /// Queues a copy of values, unless only the launches of a step are wanted.
+  void send(std::byte* device, const void* host, size_t bytes);
   const int32_t* upload_indices(std::span<const int32_t> indices);
   /// The rows of `x` as the product with the matrix takes them.
   const void* factors(const Tensor& x, const CudaMatrix& matrix);
@@ -93,6 +130,10 @@ class CudaBackend final : public Backend {
   ThreadPool pool_;  ///< for reading weights
   CudaBuffer rounded_, indices_, work_;
   std::string_view last_queued_ = "nothing";
+  Note note_;
+  bool records_ = true;  ///< until that fails
+  CudaStep* step_ = nullptr;
+  Phase phase_ = Phase::all;
 };
 
 }  // namespace kvs

@@ -1,43 +1,45 @@
 #include "backend/cuda_batch_plan.h"
 
 #include "backend/check_shape.h"
+#include "backend/cuda_step.h"
 #include "kernels/cuda/kernels.h"
 
 namespace kvs {
 
 CudaBatchPlan::CudaBatchPlan(const CudaTables& tables, const AttentionConfig& config,
-                             CudaMemory& memory, CudaStaging& staging)
+                             CudaMemory& memory, CudaStep* step)
     : config_(config),
       positions_(tables.positions),
       sequences_(tables.sequences),
+      shift_count_(static_cast<int64_t>(tables.shifts.size())),
       row_task_count_(static_cast<int64_t>(tables.row_tasks.size())),
       tile_task_count_(static_cast<int64_t>(tables.tile_tasks.size())),
       merge_count_(static_cast<int64_t>(tables.merges.size())) {
-  PackedArrays packed;
-  const size_t positions = packed.add(tables.positions), places = packed.add(tables.places);
-  const size_t shifts = packed.add(tables.shifts), pieces = packed.add(tables.pieces);
-  const size_t tiles = packed.add(tables.tiles), row_tasks = packed.add(tables.row_tasks);
-  const size_t tile_tasks = packed.add(tables.tile_tasks), merges = packed.add(tables.merges);
-  const size_t frequencies = packed.add(config.inverse_frequencies);
+  const size_t positions = packed_.add(tables.positions), places = packed_.add(tables.places);
+  const size_t shifts = packed_.add(tables.shifts), pieces = packed_.add(tables.pieces);
+  const size_t tiles = packed_.add(tables.tiles), row_tasks = packed_.add(tables.row_tasks);
+  const size_t tile_tasks = packed_.add(tables.tile_tasks), merges = packed_.add(tables.merges);
+  const size_t frequencies = packed_.add(config.inverse_frequencies);
 
   const KvLayout& kv = config.kv;
-  const auto shift_count = static_cast<int64_t>(tables.shifts.size());
-  const size_t packed_bytes = (packed.bytes().size() + 15) / 16 * 16;
-  const int64_t row_floats = rows() * kv.head_dim, shift_floats = shift_count * kv.head_dim;
+  const size_t packed_bytes = (packed_.bytes().size() + 15) / 16 * 16;
+  const int64_t row_floats = rows() * kv.head_dim, shift_floats = shift_count_ * kv.head_dim;
   const int64_t partial_floats =
       tables.partials * kv.kv_heads * (kv.head_dim + cuda::kPartialExtras);
   const int64_t floats = row_floats + shift_floats + partial_floats;
-  memory_ = CudaBuffer(memory, packed_bytes + static_cast<size_t>(floats) * sizeof(float));
-  std::byte* base = memory_.data();
-  auto* row_angles = reinterpret_cast<float*>(base + packed_bytes);
+  const size_t bytes = packed_bytes + static_cast<size_t>(floats) * sizeof(float);
+  if (!step) memory_ = CudaBuffer(memory, bytes);
+  data_ = step ? step->next_piece(bytes) : memory_.data();
+  std::byte* base = data_;
+  angles_ = reinterpret_cast<float*>(base + packed_bytes);
 
   view_ = {.positions = reinterpret_cast<const int32_t*>(base + positions),
            .places = reinterpret_cast<const cuda::KvPlace*>(base + places),
-           .row_angles = row_angles,
-           .shift_angles = row_angles + row_floats,
+           .row_angles = angles_,
+           .shift_angles = angles_ + row_floats,
            .pieces = reinterpret_cast<const cuda::KvPiece*>(base + pieces),
            .tiles = reinterpret_cast<const cuda::KvTile*>(base + tiles),
-           .partials = row_angles + row_floats + shift_floats,
+           .partials = angles_ + row_floats + shift_floats,
            .rows = rows(),
            .heads = config.heads,
            .kv_heads = kv.kv_heads,
@@ -47,16 +49,17 @@ CudaBatchPlan::CudaBatchPlan(const CudaTables& tables, const AttentionConfig& co
   row_tasks_ = reinterpret_cast<const cuda::AttentionTask*>(base + row_tasks);
   tile_tasks_ = reinterpret_cast<const cuda::AttentionTask*>(base + tile_tasks);
   merges_ = reinterpret_cast<const cuda::AttentionMerge*>(base + merges);
+  frequencies_ = reinterpret_cast<const double*>(base + frequencies);
+  shifts_ = reinterpret_cast<const int32_t*>(base + shifts);
+}
 
-  staging.upload(base, packed.bytes().data(), packed.bytes().size());
-  const auto* device_frequencies = reinterpret_cast<const double*>(base + frequencies);
-  const auto* device_shifts = reinterpret_cast<const int32_t*>(base + shifts);
-  check(cuda::angle_table(row_angles, view_.positions, device_frequencies, rows(), kv.head_dim / 2,
-                          memory.stream()),
-        "plan_batch");
-  check(cuda::angle_table(row_angles + row_floats, device_shifts, device_frequencies, shift_count,
-                          kv.head_dim / 2, memory.stream()),
-        "plan_batch");
+cudaError_t CudaBatchPlan::make_angles(cudaStream_t stream) const {
+  const int half = view_.head_dim / 2;
+  const cudaError_t status =
+      cuda::angle_table(angles_, view_.positions, frequencies_, rows(), half, stream);
+  if (status != cudaSuccess) return status;
+  float* of_shifts = angles_ + rows() * view_.head_dim;
+  return cuda::angle_table(of_shifts, shifts_, frequencies_, shift_count_, half, stream);
 }
 
 const CudaTables::Sequence* CudaBatchPlan::find_sequence(int32_t first, int32_t last) const {

@@ -9,12 +9,21 @@
 
 namespace kvs {
 
+class CudaStep;
+
 /// A BatchLayout on a CUDA device: its tables, brought there by one copy, and the angles of every
 /// row and shift, computed there in double. It serves all layers.
 class CudaBatchPlan final : public BatchPlan {
  public:
+  /// In memory of its own, or of the step that it is part of.
   CudaBatchPlan(const CudaTables& tables, const AttentionConfig& config, CudaMemory& memory,
-                CudaStaging& staging);
+                CudaStep* step);
+
+  /// Where its tables are to be copied, and what.
+  std::byte* data() const { return data_; }
+  const std::vector<std::byte>& tables() const { return packed_.bytes(); }
+  /// Once they are there, before any kernel of a layer.
+  cudaError_t make_angles(cudaStream_t stream) const;
 
   const AttentionConfig& config() const { return config_; }
   int64_t rows() const { return static_cast<int64_t>(positions_.size()); }
@@ -30,12 +39,17 @@ class CudaBatchPlan final : public BatchPlan {
   AttentionConfig config_;
   std::vector<int32_t> positions_;
   std::vector<CudaTables::Sequence> sequences_;
+  PackedArrays packed_;
   CudaBuffer memory_;
+  std::byte* data_ = nullptr;
   cuda::BatchView view_{};
+  float* angles_ = nullptr;  ///< of the rows, then of the shifts
+  const double* frequencies_ = nullptr;
+  const int32_t* shifts_ = nullptr;
   const cuda::AttentionTask* row_tasks_ = nullptr;
   const cuda::AttentionTask* tile_tasks_ = nullptr;
   const cuda::AttentionMerge* merges_ = nullptr;
-  int64_t row_task_count_, tile_task_count_, merge_count_;
+  int64_t shift_count_, row_task_count_, tile_task_count_, merge_count_;
 };
 
 /// CUDA's plan, for a `qkv` and a layer that fit it. Throws Error(mismatch) where they do not.

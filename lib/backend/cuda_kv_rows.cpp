@@ -67,13 +67,15 @@ void CudaBackend::move_kv(std::span<const KvMove> moves, const AttentionConfig& 
   auto* base = grown<std::byte>(work_, memory_, static_cast<int64_t>(packed_bytes + angle_bytes));
   auto* angles = reinterpret_cast<float*>(base + packed_bytes);
   staging_.upload(base, packed.bytes().data(), packed.bytes().size());
-  queued(cuda::angle_table(angles, reinterpret_cast<const int32_t*>(base + turns_at),
-                           reinterpret_cast<const double*>(base + frequencies_at),
-                           static_cast<int64_t>(turns.size()), config.kv.head_dim / 2, use()),
-         "move_kv");
-  queued(cuda::move_kv(reinterpret_cast<const cuda::KvRowMove*>(base + rows_at), angles,
-                       blocks_of(config.kv), static_cast<int64_t>(rows.size()), use()),
-         "move_kv");
+  queue("move_kv", [&](cudaStream_t stream) {
+    return cuda::angle_table(angles, reinterpret_cast<const int32_t*>(base + turns_at),
+                             reinterpret_cast<const double*>(base + frequencies_at),
+                             static_cast<int64_t>(turns.size()), config.kv.head_dim / 2, stream);
+  });
+  queue("move_kv", [&](cudaStream_t stream) {
+    return cuda::move_kv(reinterpret_cast<const cuda::KvRowMove*>(base + rows_at), angles,
+                         blocks_of(config.kv), static_cast<int64_t>(rows.size()), stream);
+  });
 }
 
 void CudaBackend::pack_kv(void* record, std::span<const KvRun> runs, const KvLayout& layout) {
@@ -85,9 +87,10 @@ void CudaBackend::pack_kv(void* record, std::span<const KvRun> runs, const KvLay
   const size_t bytes = static_cast<size_t>(rows) * layout.token_bytes();
   auto* base = grown<std::byte>(work_, memory_, static_cast<int64_t>(place_bytes + bytes));
   staging_.upload(base, places.data(), places.size() * sizeof(cuda::KvPlace));
-  queued(cuda::pack_kv(base + place_bytes, reinterpret_cast<const cuda::KvPlace*>(base),
-                       blocks_of(layout), rows, use()),
-         "pack_kv");
+  queue("pack_kv", [&](cudaStream_t stream) {
+    return cuda::pack_kv(base + place_bytes, reinterpret_cast<const cuda::KvPlace*>(base),
+                         blocks_of(layout), rows, stream);
+  });
   download(record, base + place_bytes, bytes);
 }
 
@@ -105,9 +108,10 @@ void CudaBackend::unpack_kv(std::span<const KvRun> runs, std::span<const std::by
   std::memcpy(staged, places.data(), places.size() * sizeof(cuda::KvPlace));
   gather_parts(staged + place_bytes, parts, layout, rows);
   staging_.send(base, bytes);
-  queued(cuda::unpack_kv(base + place_bytes, reinterpret_cast<const cuda::KvPlace*>(base),
-                         blocks_of(layout), rows, use()),
-         "unpack_kv");
+  queue("unpack_kv", [&](cudaStream_t stream) {
+    return cuda::unpack_kv(base + place_bytes, reinterpret_cast<const cuda::KvPlace*>(base),
+                           blocks_of(layout), rows, stream);
+  });
 }
 
 }  // namespace kvs

@@ -43,8 +43,10 @@ double CudaBackend::gemm_gflops(bool bf16) {
   const size_t bytes = static_cast<size_t>(count) * (bf16 ? 2 : 4);
   const CudaBuffer a(memory_, bytes), b(memory_, bytes);
   const CudaBuffer out(memory_, static_cast<size_t>(count) * sizeof(float));
-  queued(cuda::fill_noise(a.data(), bf16, count, 1, use()), "measure_limits");
-  queued(cuda::fill_noise(b.data(), bf16, count, 2, use()), "measure_limits");
+  queue("measure_limits",
+        [&](cudaStream_t stream) { return cuda::fill_noise(a.data(), bf16, count, 1, stream); });
+  queue("measure_limits",
+        [&](cudaStream_t stream) { return cuda::fill_noise(b.data(), bf16, count, 2, stream); });
   const double seconds = median_seconds([&] {
     gemm_.multiply({.out = reinterpret_cast<float*>(out.data()),
                     .x = a.data(),
@@ -65,10 +67,14 @@ double CudaBackend::read_gigabytes_per_second() {
   const CudaBuffer data(memory_, static_cast<size_t>(kBytes)), sum(memory_, sizeof(float));
   auto* values = reinterpret_cast<float*>(data.data());
   auto* total = reinterpret_cast<float*>(sum.data());
-  queued(cuda::fill_noise(values, false, kReadFloats, 3, use()), "measure_limits");
+  queue("measure_limits", [&](cudaStream_t stream) {
+    return cuda::fill_noise(values, false, kReadFloats, 3, stream);
+  });
   zero(total, sizeof(float));
-  const double seconds = median_seconds(
-      [&] { queued(cuda::add_up(total, values, kReadFloats, use()), "measure_limits"); });
+  const double seconds = median_seconds([&] {
+    queue("measure_limits",
+          [&](cudaStream_t stream) { return cuda::add_up(total, values, kReadFloats, stream); });
+  });
   return kBytes / seconds * 1e-9;
 }
 

@@ -37,8 +37,9 @@ std::unique_ptr<Matrix> CudaBackend::make_matrix(int64_t rows, int64_t cols, con
     }
     auto* wide = grown<float>(work_, memory_, count * cols);
     staging_.send(wide, bytes);
-    queued(cuda::round_to_bf16(matrix->row(first), wide, count, cols, matrix->stride(), use()),
-           "make_matrix");
+    queue("make_matrix", [&](cudaStream_t stream) {
+      return cuda::round_to_bf16(matrix->row(first), wide, count, cols, matrix->stride(), stream);
+    });
   }
   return matrix;
 }
@@ -56,8 +57,9 @@ std::unique_ptr<Matrix> CudaBackend::make_random_matrix(std::span<const RandomRo
                                 .cols = cols,
                                 .stride = matrix->stride(),
                                 .scale = part.limit * 0x1p-31F};
-    queued(cuda::random_rows(matrix->row(first), matrix->bf16(), noise, use()),
-           "make_random_matrix");
+    queue("make_random_matrix", [&](cudaStream_t stream) {
+      return cuda::random_rows(matrix->row(first), matrix->bf16(), noise, stream);
+    });
     first += part.rows;
   }
   return matrix;
@@ -65,10 +67,11 @@ std::unique_ptr<Matrix> CudaBackend::make_random_matrix(std::span<const RandomRo
 
 const void* CudaBackend::factors(const Tensor& x, const CudaMatrix& matrix) {
   if (!matrix.bf16() || x.type == DType::bf16) return x.data;
-  const int64_t rows = x.shape[0];
-  auto* rounded = grown<uint16_t>(rounded_, memory_, rows * matrix.stride());
-  queued(cuda::round_to_bf16(rounded, floats(x), rows, matrix.cols(), matrix.stride(), use()),
-         "matmul");
+  const int64_t rows = x.shape[0], cols = matrix.cols(), stride = matrix.stride();
+  std::byte* rounded = room(rounded_, static_cast<size_t>(rows * stride) * sizeof(uint16_t));
+  queue("matmul", [&](cudaStream_t stream) {
+    return cuda::round_to_bf16(rounded, floats(x), rows, cols, stride, stream);
+  });
   return rounded;
 }
 
@@ -87,9 +90,10 @@ void CudaBackend::matmul(Tensor out, Tensor x, const Matrix& w, const MatmulOpti
                             .stride = matrix.stride(),
                             .bf16 = matrix.bf16(),
                             .accumulate = options.accumulate};
-  use();
-  gemm_.multiply(product);
-  last_queued_ = "matmul";
+  queue("matmul", [&](cudaStream_t) {
+    gemm_.multiply(product);
+    return cudaSuccess;
+  });
 }
 
 }  // namespace kvs

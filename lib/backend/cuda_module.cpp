@@ -1,5 +1,7 @@
 #include "backend/cuda_module.h"
 
+#include <utility>
+
 #include "backend/cuda_backend.h"
 
 namespace kvs {
@@ -30,7 +32,7 @@ int kvs_cuda_device_count() {
   return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
 }
 
-kvs::Backend* kvs_new_cuda_backend(int device) {
+kvs::Backend* kvs_new_cuda_backend(int device, std::function<void(std::string_view reason)> note) {
   kvs::expect_device(device);
-  return new kvs::CudaBackend(device);
+  return new kvs::CudaBackend(device, std::move(note));
 }

@@ -1,6 +1,7 @@
 #include "backend/cuda_tables.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <unordered_map>
 
@@ -176,12 +177,30 @@ class Maker {
   std::vector<Group> row_groups_, tile_groups_;
 };
 
+template <typename T>
+void fill_table(std::vector<T>& table, size_t& room) {
+  if (table.size() > room) room = std::bit_ceil(table.size());
+  table.resize(room);
+}
+
 }  // namespace
 
 CudaTables make_cuda_tables(const BatchLayout& layout, const AttentionConfig& config,
                             int multiprocessors) {
   check_batch(layout, config);
   return Maker(layout, config, multiprocessors).make();
+}
+
+void CudaTableRoom::fill_up(CudaTables& tables) {
+  fill_table(tables.shifts, shifts);
+  fill_table(tables.pieces, pieces);
+  fill_table(tables.tiles, tiles);
+  fill_table(tables.row_tasks, row_tasks);
+  fill_table(tables.tile_tasks, tile_tasks);
+  fill_table(tables.merges, merges);
+  if (tables.partials > partials)
+    partials = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(tables.partials)));
+  tables.partials = partials;
 }
 
 size_t PackedArrays::add_bytes(const void* data, size_t count) {

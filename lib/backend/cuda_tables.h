@@ -34,6 +34,18 @@ struct CudaTables {
 CudaTables make_cuda_tables(const BatchLayout& layout, const AttentionConfig& config,
                             int multiprocessors);
 
+/// How many elements of each table there is memory for. Launches and addresses stay the same while
+/// what rows see grows.
+struct CudaTableRoom {
+  size_t shifts = 0, pieces = 0, tiles = 0, row_tasks = 0, tile_tasks = 0, merges = 0;
+  int64_t partials = 0;
+
+  /// Makes the tables as large as the room, and the room the next power of two where they exceed
+  /// it. Tasks and merges that are added have no pairs and do nothing.
+  void fill_up(CudaTables& tables);
+  bool operator==(const CudaTableRoom&) const = default;
+};
+
 /// Several arrays in one piece of memory, each aligned to 16 bytes: one copy brings all.
 class PackedArrays {
  public:

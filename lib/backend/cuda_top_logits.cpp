@@ -23,10 +23,13 @@ void CudaBackend::top_logits(std::span<TopLogit> top, Tensor logits,
   auto* device_places = reinterpret_cast<cuda::LogitPlace*>(base + key_bytes);
   auto* device_values = reinterpret_cast<float*>(device_places + taken);
   staging_.upload(device_places, places.data(), places.size() * sizeof(cuda::LogitPlace));
-  queued(
-      cuda::take_logits(device_values, mutable_floats(logits), device_places, taken, vocab, use()),
-      "top_logits");
-  queued(cuda::top_logits(device_keys, floats(logits), rows, vocab, count, use()), "top_logits");
+  queue("top_logits", [&](cudaStream_t stream) {
+    return cuda::take_logits(device_values, mutable_floats(logits), device_places, taken, vocab,
+                             stream);
+  });
+  queue("top_logits", [&](cudaStream_t stream) {
+    return cuda::top_logits(device_keys, floats(logits), rows, vocab, count, stream);
+  });
 
   std::vector<uint64_t> keys(top.size());
   if (taken > 0) download(values.data(), device_values, values.size_bytes());

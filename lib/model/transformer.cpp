@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <optional>
 
 #include "kvs/error.h"
@@ -114,6 +115,17 @@ LayerWeights load_layer(Loader& load, const ModelFiles& files, int layer) {
           .down = load.matrix({down}, layer)};
 }
 
+// A step of decoding at most: more rows are a prompt's, which does not come again.
+constexpr int64_t kMostStepRows = 64;
+
+// All that the operations of a pass depend on but their values.
+std::vector<int64_t> shape_of(const Batch& batch, DType kv_type) {
+  std::vector<int64_t> shape{std::ssize(batch.tokens), std::ssize(batch.logits_rows),
+                             static_cast<int64_t>(kv_type)};
+  for (const Batch::LayerRange& later : batch.later) shape.push_back(later.first_layer);
+  return shape;
+}
+
 // The sequences up to the last of the rows: what stands behind it may not be there yet.
 std::vector<BatchSequence> as_far_as_seen(std::span<const BatchRow> rows,
                                           std::span<const BatchSequence> sequences) {
@@ -168,7 +180,8 @@ struct Transformer::Activations {
         gate_up(make(backend, 2 * weights.config.ffn)),
         gated(make_input(backend, *weights.layers.front().down)),
         picked(backend, backend.activation_type(), {kMaxLogitsRows, weights.config.hidden}),
-        logits(backend, backend.activation_type(), {kMaxLogitsRows, weights.config.vocab}) {}
+        logits(backend, backend.activation_type(), {kMaxLogitsRows, weights.config.vocab}),
+        steps(backend.make_step_runner()) {}
 
   static Buffer make(Backend& backend, int64_t width) {
     return {backend, backend.activation_type(), {kMaxRows, width}};
@@ -178,6 +191,7 @@ struct Transformer::Activations {
   }
 
   Buffer x, normed, qkv, attended, gate_up, gated, picked, logits;
+  std::unique_ptr<StepRunner> steps;  ///< which write all of these
 };
 
 Transformer::Transformer(Backend& backend, const ModelFiles& files, Compute compute,
@@ -242,9 +256,17 @@ void Transformer::run(const Batch& batch, DType kv_type, const BatchObserver& ob
   const auto rows = static_cast<int64_t>(batch.tokens.size());
   if (rows > kMaxRows)
     fail(ErrorKind::argument, "forward: {} rows, at most {} are possible", rows, kMaxRows);
-  for (int64_t first = 0; first < rows; first += rows_at_once)
-    run_rows(batch, first, std::min(rows_at_once, rows - first), kv_type, observer);
-  compute_logits(activations_->x.tensor().rows(0, rows), batch.logits_rows);
+  const auto pass = [&] {
+    for (int64_t first = 0; first < rows; first += rows_at_once)
+      run_rows(batch, first, std::min(rows_at_once, rows - first), kv_type, observer);
+    compute_logits(activations_->x.tensor().rows(0, rows), batch.logits_rows);
+  };
+  // An observer looks at rows while they are on their way.
+  const bool repeats = !observer && rows > 0 && rows <= std::min(kMostStepRows, rows_at_once);
+  if (repeats && activations_->steps)
+    activations_->steps->run(shape_of(batch, kv_type), pass);
+  else
+    pass();
 }
 
 // Rows see only what stands before them, so that later ones may come later.

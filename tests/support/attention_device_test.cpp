@@ -84,6 +84,19 @@ std::vector<float> AttentionDeviceTest::run_attention(const SceneBatch& batch, D
   return on_host(out);
 }
 
+std::vector<float> AttentionDeviceTest::run_step(StepRunner& steps, const SceneBatch& batch,
+                                                 const Buffer& qkv, const Buffer& out) {
+  DeviceBlocks blocks(*backend, batch);
+  backend->upload(qkv.tensor().data, batch.qkv.data(), batch.qkv.size() * sizeof(float));
+
+  steps.run({qkv.tensor().shape[0]}, [&] {
+    const auto plan = backend->plan_batch(blocks.layout(), batch.config);
+    backend->write_kv(qkv.tensor(), *plan, AttentionScene::kLayer);
+    backend->attention(out.tensor(), qkv.tensor(), *plan, AttentionScene::kLayer);
+  });
+  return on_host(out);
+}
+
 std::vector<float> AttentionDeviceTest::run_attention_mass(const SceneBatch& batch,
                                                            const std::vector<int32_t>& rows) {
   run_write_kv(batch);

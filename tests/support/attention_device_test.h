@@ -17,6 +17,10 @@ class AttentionDeviceTest : public DeviceTest {
   /// Does that, then attends; the results are written in a type. [T, H D]
   std::vector<float> run_attention(const SceneBatch& batch, DType type = DType::f32);
 
+  /// The same in one step of a runner, all of whose steps have the same tensors.
+  std::vector<float> run_step(StepRunner& steps, const SceneBatch& batch, const Buffer& qkv,
+                              const Buffer& out);
+
   /// Does that, then weighs: the attention mass of the rows with these indices, added to 1. [P]
   std::vector<float> run_attention_mass(const SceneBatch& batch, const std::vector<int32_t>& rows);
 

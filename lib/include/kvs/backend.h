@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kvs/batch.h"
 #include "kvs/export.h"
@@ -66,6 +67,18 @@ class KVS_API BatchPlan {
 struct MachineLimits {
   double gemm_gflops = 0;    ///< best of a register-only multiply-add loop and a large library GEMM
   double read_gb_per_s = 0;  ///< a read of 1 GB
+};
+
+/// Runs steps that come again and again with other values: those of decoding. What a step of one
+/// shape queued may be recorded, and queued again at once.
+class KVS_API StepRunner {
+ public:
+  virtual ~StepRunner() = default;
+
+  /// Runs a step, which queues operations and reads nothing back. Steps of one `shape` queue the
+  /// same operations on the same tensors and matrices; they differ in the tokens, rows and layouts
+  /// that they name. `step` may be called twice.
+  virtual void run(const std::vector<int64_t>& shape, const std::function<void()>& step) = 0;
 };
 
 struct MatmulOptions {
@@ -195,6 +208,10 @@ class KVS_API Backend {
                           std::span<float> values) = 0;
 
   virtual MachineLimits measure_limits(Compute compute) = 0;
+
+  /// For the steps of one owner, who keeps what they use for as long as the runner is there; null
+  /// where nothing is gained by it.
+  virtual std::unique_ptr<StepRunner> make_step_runner() { return nullptr; }
 };
 
 struct BackendOptions {
@@ -204,7 +221,7 @@ struct BackendOptions {
   /// Only kernels whose result for a row does not depend on what else is in the batch. Those of the
   /// CPU are all so; CUDA's are not yet.
   bool deterministic = false;
-  /// Told why "auto" takes the CPU and not a CUDA device.
+  /// Told why "auto" takes the CPU and not a CUDA device, and what a device has to do without.
   std::function<void(std::string_view reason)> note{};
 };
 

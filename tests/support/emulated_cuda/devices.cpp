@@ -4,8 +4,8 @@
 // The CUDA backend over emulated kernels stands in for the device of every test.
 namespace kvs {
 
-std::unique_ptr<Backend> make_backend(const BackendOptions&) {
-  return std::unique_ptr<Backend>(kvs_new_cuda_backend(0));
+std::unique_ptr<Backend> make_backend(const BackendOptions& options) {
+  return std::unique_ptr<Backend>(kvs_new_cuda_backend(0, options.note));
 }
 
 namespace test {

@@ -14,6 +14,8 @@
 #include <functional>
 #include <utility>
 
+#include "support/emulated_cuda/capture.h"
+
 // CUDA's kernels on the CPU, slowly: the threads of a block are fibers that take turns at barriers
 // and at the exchanges of a warp; blocks run one after another. It checks what kernels compute, not
 // how they race: a missing barrier shows only where the order of the fibers happens to tell.
@@ -57,7 +59,9 @@ struct Launch {
 
   template <typename... Args>
   void operator()(Args... args) const {
-    run(grid, block, shared_bytes, [&] { kernel(args...); });
+    submit([own = *this, args...] {
+      run(own.grid, own.block, own.shared_bytes, [&] { own.kernel(args...); });
+    });
   }
 };
 template <typename Kernel>

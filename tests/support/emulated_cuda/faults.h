@@ -14,6 +14,7 @@ struct Faults {
   int major = 8;  ///< compute capability
   size_t memory_bytes = size_t{1} << 40;
   int64_t launches_left = -1;  ///< until a kernel faults; below 0: none does
+  bool captures = true;        ///< whether launches can be captured
 };
 extern Faults faults;
 

@@ -5,9 +5,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "backend/cuda_gemm.h"
 #include "base/half.h"
+#include "support/emulated_cuda/capture.h"
 #include "support/emulated_cuda/faults.h"
 
 namespace kvs::emulated {
@@ -17,10 +20,28 @@ std::map<void*, size_t> blocks;  // of the device's memory
 size_t taken;
 cudaError_t pending = cudaSuccess, sticky = cudaSuccess;
 
+using Graph = std::vector<std::function<void()>>;
+Graph* captured = nullptr;  // what is being captured, if anything is
+bool broken = false;        // by something that cannot be captured
+
+/// What the calls return that a capture does not allow.
+cudaError_t outside_capture() {
+  if (!captured) return surfaced();
+  broken = true;
+  return cudaErrorStreamCaptureUnsupported;
+}
+
 }  // namespace
 
 Faults faults;
-int64_t refusals;
+int64_t refusals, replays;
+
+void submit(std::function<void()> work) {
+  if (captured)
+    captured->push_back(std::move(work));
+  else
+    work();
+}
 
 void fault() {
   pending = cudaErrorIllegalAddress;
@@ -33,7 +54,7 @@ cudaError_t surfaced() {
 void heal() {
   faults = {};
   pending = sticky = cudaSuccess;
-  refusals = 0;
+  refusals = replays = 0;
 }
 
 size_t bytes_in_use() {
@@ -87,7 +108,7 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) {
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** memory, size_t bytes) {
-  if (surfaced() != cudaSuccess) return surfaced();
+  if (const cudaError_t status = outside_capture(); status != cudaSuccess) return status;
   *memory =
       bytes > faults.memory_bytes - std::min(taken, faults.memory_bytes) ? nullptr : aligned(bytes);
   refusals += !*memory;
@@ -100,6 +121,7 @@ cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
   return cudaMalloc(memory, bytes);
 }
 cudaError_t cudaFree(void* memory) {
+  outside_capture();
   taken -= blocks[memory];
   blocks.erase(memory);
   std::free(memory);
@@ -123,11 +145,12 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* all) {
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t) {
-  if (surfaced() == cudaSuccess) std::memcpy(to, from, bytes);
-  return surfaced();
+  const cudaError_t status = outside_capture();
+  if (status == cudaSuccess) std::memcpy(to, from, bytes);
+  return status;
 }
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t) {
-  std::memset(memory, value, bytes);
+  submit([=] { std::memset(memory, value, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
@@ -135,7 +158,35 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  return surfaced();
+  return outside_capture();
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+  if (!faults.captures || captured) return cudaErrorStreamCaptureUnsupported;
+  captured = new Graph;
+  broken = false;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
+  *graph = reinterpret_cast<cudaGraph_t>(std::exchange(captured, nullptr));
+  return broken ? cudaErrorStreamCaptureInvalidated : cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* launches, cudaGraph_t graph, unsigned long long) {
+  *launches = reinterpret_cast<cudaGraphExec_t>(new Graph(*reinterpret_cast<Graph*>(graph)));
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t launches, cudaStream_t) {
+  if (const cudaError_t status = outside_capture(); status != cudaSuccess) return status;
+  ++replays;
+  for (const auto& work : *reinterpret_cast<Graph*>(launches)) work();
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete reinterpret_cast<Graph*>(graph);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t launches) {
+  delete reinterpret_cast<Graph*>(launches);
+  return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t) {
   return cudaSuccess;
@@ -189,7 +240,9 @@ namespace kvs {
 
 CudaGemm::CudaGemm(CudaMemory& memory) : stream_(memory.stream()) {}
 
-void CudaGemm::multiply(const CudaProduct& p) {
+namespace {
+
+void multiply_now(const CudaProduct& p) {
   const auto element = [&](const void* matrix, int64_t index) {
     return p.bf16 ? bf16_to_f32(static_cast<const uint16_t*>(matrix)[index])
                   : static_cast<const float*>(matrix)[index];
@@ -202,6 +255,12 @@ void CudaGemm::multiply(const CudaProduct& p) {
         sum += double{element(p.x, row * p.stride + k)} * element(p.w, column * p.stride + k);
       p.out[row * p.n + column] = static_cast<float>(sum);
     }
+}
+
+}  // namespace
+
+void CudaGemm::multiply(const CudaProduct& product) {
+  emulated::submit([=] { multiply_now(product); });
 }
 
 }  // namespace kvs
