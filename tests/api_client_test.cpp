@@ -123,6 +123,76 @@ TEST(ApiClient, TellsASilentServerFromOneThatHangsUp) {
   thread.join();
 }
 
+// Reads a request from each of its connections, and answers those that it says; then hangs up.
+class HangingUp {
+ public:
+  /// Requests that each connection in turn answers before it hangs up on the next one.
+  explicit HangingUp(std::vector<int> answers) : answers_(std::move(answers)) {
+    sockaddr_in address{.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(address);
+    auto* any = reinterpret_cast<sockaddr*>(&address);
+    if (bind(listening_, any, size) != 0 || listen(listening_, 8) != 0) std::abort();
+    getsockname(listening_, any, &size);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~HangingUp() {
+    thread_.join();
+    close(listening_);
+  }
+  HangingUp(const HangingUp&) = delete;
+  HangingUp& operator=(const HangingUp&) = delete;
+
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  void serve() const {
+    const std::string body = R"(data: {"choices":[{"text":"hello","finish_reason":"stop"}]})"
+                             "\n\ndata: [DONE]\n\n";
+    const std::string answer =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body;
+    for (const int count : answers_) {
+      const int connection = accept(listening_, nullptr, nullptr);
+      for (int number = 0; number < count && read_request(connection); ++number)
+        if (write(connection, answer.data(), answer.size()) < 0) std::abort();
+      read_request(connection);
+      close(connection);
+    }
+  }
+
+  static bool read_request(int connection) {
+    std::string text, piece(1 << 16, '\0');
+    while (text.find("hello") == std::string::npos) {
+      const ssize_t size = read(connection, piece.data(), piece.size());
+      if (size <= 0) return false;
+      text.append(piece, 0, size);
+    }
+    return true;
+  }
+
+  int listening_ = socket(AF_INET, SOCK_STREAM, 0), port_ = 0;
+  std::vector<int> answers_;
+  std::thread thread_;
+};
+
+TEST(ApiClient, AsksAgainWhereAConnectionWasClosedBetweenRequests) {
+  const HangingUp server({1, 0, 1});
+  const auto client = open_api_client({.url = server.url(), .timeout_ms = 5000});
+  std::string text;
+  const auto ask = [&] {
+    return client->generate(Json::Object{{"prompt", "hello"}}, "", [&](std::string_view piece) {
+      text += piece;
+      return true;
+    });
+  };
+
+  EXPECT_EQ(ask().error, "");
+  EXPECT_EQ(ask().error, "cut_off") << "the second connection hung up too";
+  EXPECT_EQ(ask().error, "");
+  EXPECT_EQ(text, "hellohello");
+}
+
 TEST(ApiClient, RefusesWhatIsNoUrl) {
   for (const char* url : {"", "localhost:8080", "ftp://host", "http://", "http:///v1", "http://a b",
                           "http://host?x=1", "http://user@host"}) {

@@ -68,6 +68,8 @@ class HttpClient final : public ApiClient {
   }
 
  private:
+  ApiReply ask(const Json& body, const std::string& key,
+               const std::function<bool(std::string_view)>& on_text);
   // Why there was no answer, or not all of one: for programs and for people.
   std::pair<std::string, std::string> trouble(httplib::Error error) const;
   std::string url(const std::string& route) const { return address_.server + path(route); }
@@ -106,6 +108,15 @@ std::vector<std::string> HttpClient::models(const std::string& key) {
 
 ApiReply HttpClient::generate(const Json& body, const std::string& key,
                               const std::function<bool(std::string_view)>& on_text) {
+  const bool connected = client_.is_socket_open() != 0;
+  ApiReply reply = ask(body, key, on_text);
+  // A server may close a connection just when it is used again; it has not seen the request then.
+  const bool unseen = reply.status == 0 && reply.error != "timeout" && !stopped_;
+  return connected && unseen ? ask(body, key, on_text) : reply;
+}
+
+ApiReply HttpClient::ask(const Json& body, const std::string& key,
+                         const std::function<bool(std::string_view)>& on_text) {
   Json asked = body;
   asked.set("stream", true);
   asked.set("stream_options", Json::Object{{"include_usage", true}});
