@@ -69,6 +69,11 @@ void add_reuse(CLI::App& app, ServeOptions& options) {
       ->type_name("SECONDS")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1e9));
+  app.add_option("--host-memory", options.host_memory_mb,
+                 "Of the host, for donors that --kv-memory has no room for")
+      ->type_name("MIB")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 30));
   app.add_option("--disk", options.disk, "Folder that keeps donors beyond memory and restarts")
       ->type_name("DIR");
   app.add_option("--disk-memory", options.disk_memory_mb, "For the model's donors there at most")
@@ -165,8 +170,9 @@ void Server::open_donors(const ServeOptions& options, const ArchiveHeader& heade
   for (const std::string& archive : options.preload)
     donors.preload(archive, header, options.pin_preloaded);
   if (!options.index.empty()) donors.open_index(options.index, header, embed);
-  if (options.disk.empty() && options.store.empty()) return;
-  donors.open_tiers({.disk = options.disk,
+  if (options.host_memory_mb == 0 && options.disk.empty() && options.store.empty()) return;
+  donors.open_tiers({.host_bytes = options.host_memory_mb << 20,
+                     .disk = options.disk,
                      .disk_bytes = options.disk_memory_mb << 20,
                      .store = options.store,
                      .embedder = embed ? (*embedder_)->name() : std::string()},

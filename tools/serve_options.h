@@ -28,6 +28,7 @@ struct ServeOptions {
   std::string policy = policy_name(ReuseOptions{}.policy);
   ReuseOptions rule;  ///< its numbers
   SupportOptions support;
+  int64_t host_memory_mb = 0;
   std::string disk;  ///< folder of the disk tier; empty: none
   int64_t disk_memory_mb = 16384;
   std::string store;              ///< URL of the Redis tier; empty: none

@@ -30,7 +30,7 @@ struct Blob {
   int64_t bytes = 0;  ///< that it takes; 0 where unknown
 };
 
-/// Named bytes that outlive the process. Every call may take its time and throws Error(io), naming
+/// Named bytes. Every call may take its time and throws Error(io), naming
 /// the store, where that fails. May be used by several threads at a time.
 class BlobStore {
  public:
@@ -51,6 +51,9 @@ class BlobStore {
   /// exclusive, pieces of rows too. Some may be gone by now, and some may be named twice.
   virtual std::vector<Blob> news() = 0;
 };
+
+/// Memory of the host: it ends with the process.
+std::unique_ptr<BlobStore> make_memory_blobs();
 
 /// A folder of files, this process's own until the end; made where it is missing. Throws Error(io)
 /// where it cannot be used or another process uses it.

@@ -39,6 +39,7 @@ DonorTiers::DonorTiers(KvPool& pool, const TierOptions& options, const ArchiveHe
                                                        .time_to_live_s = time_to_live_s,
                                                        .embedder = options.embedder}));
   };
+  if (options.host_bytes > 0) open("host", make_memory_blobs(), options.host_bytes);
   if (!options.disk.empty()) {
     const auto folder = std::filesystem::path(options.disk) / to_hex(model);
     open("disk", open_folder_blobs(folder.string()), options.disk_bytes);

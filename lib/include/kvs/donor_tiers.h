@@ -10,6 +10,7 @@ namespace kvs {
 /// Where donors are kept beyond memory. They are written there when their rows are there to stay,
 /// and brought back where a prompt has more of its tokens there than in memory.
 struct TierOptions {
+  int64_t host_bytes = 0;                  ///< of host memory beside the pool's; 0: none
   std::string disk;                        ///< a folder, made where it is missing; empty: none
   int64_t disk_bytes = int64_t{16} << 30;  ///< of one model's files at most
   std::string store;                       ///< redis://HOST[:PORT][/DB]; empty: none
@@ -20,7 +21,7 @@ struct TierOptions {
 
 /// What a tier has done since the start.
 struct TierState {
-  std::string name;           ///< "disk" or "redis"
+  std::string name;           ///< "host", "disk" or "redis"
   bool reachable = true;      ///< it answered when it was last asked
   int64_t donors = 0;         ///< that can be found there
   int64_t bytes = 0;          ///< that they take, as far as this process knows
