@@ -30,8 +30,8 @@ struct Blob {
   int64_t bytes = 0;  ///< that it takes; 0 where unknown
 };
 
-/// Named bytes. Every call may take its time and throws Error(io), naming
-/// the store, where that fails. May be used by several threads at a time.
+/// Named bytes. Every call may take its time and throws Error(io), naming the store, where that
+/// fails. May be used by several threads at a time.
 class BlobStore {
  public:
   virtual ~BlobStore() = default;

@@ -110,9 +110,10 @@ ApiReply HttpClient::generate(const Json& body, const std::string& key,
                               const std::function<bool(std::string_view)>& on_text) {
   const bool connected = client_.is_socket_open() != 0;
   ApiReply reply = ask(body, key, on_text);
-  // A server may close a connection just when it is used again; it has not seen the request then.
-  const bool unseen = reply.status == 0 && reply.error != "timeout" && !stopped_;
-  return connected && unseen ? ask(body, key, on_text) : reply;
+  // A server may close a connection just when it is used again. Nothing came back, and whoever
+  // generates a text twice loses no more than time.
+  const bool nothing_came = reply.status == 0 && reply.error != "timeout" && !stopped_;
+  return connected && nothing_came ? ask(body, key, on_text) : reply;
 }
 
 ApiReply HttpClient::ask(const Json& body, const std::string& key,
