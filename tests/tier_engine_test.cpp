@@ -4,6 +4,7 @@
 #include "kvs/gguf.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_model.h"
+#include "support/token_texts.h"
 
 namespace kvs::test {
 namespace {
@@ -77,6 +78,26 @@ TEST_F(TierEngine, BringsBackWhatMemoryHadToGiveUp) {
   EXPECT_EQ(again.reuse.exact, again.reuse.prompt_tokens - 1);
   EXPECT_EQ(first->donors().tiers().at(0).hits, 1);
   EXPECT_LE(first->pool().blocks_in_use(), 8);
+}
+
+TEST_F(TierEngine, KeepsWhatAPromptWaitedForUntilItIsUsed) {
+  constexpr int64_t kPrompts = 6;
+  const auto some = engine(8);  // room for a prompt, its donor and little else
+  const auto prompt = [&](int64_t number) {
+    std::mt19937_64 random(number);
+    return Task{.id = "p",
+                .tokens = random_tokens(random, 150, 500),
+                .max_tokens = 20,
+                .reuse = {.mode = ReuseMode::exact}};
+  };
+  for (int64_t number = 0; number < kPrompts; ++number) {
+    some->run(prompt(number));
+    finish(*some);
+  }
+  ASSERT_LT(some->donors().size(), kPrompts);
+
+  for (int64_t number = 0; number < kPrompts; ++number)
+    EXPECT_EQ(some->run(prompt(number)).reuse.exact, 149) << number;
 }
 
 TEST_F(TierEngine, WritesExactRowsOnly) {

@@ -46,16 +46,17 @@ bool is_edited(const PromptRecord& prompt, int64_t own) {
 
 }  // namespace
 
-void DonorStore::Impl::insert(const std::string* tenant, ResidentDonor donor, bool pinned) {
-  if (donor.tokens.empty()) return;
+std::optional<EvictionOrder::Item> DonorStore::Impl::insert(const std::string* tenant,
+                                                            ResidentDonor donor, bool pinned) {
+  if (donor.tokens.empty()) return std::nullopt;
   DonorPartition* const known = find_partition(tenant);
   if (const auto holder = known ? known->find_holder(donor) : std::nullopt) {
     if (pinned) pin(known->get(*holder));
-    return;
+    return known->get(*holder).item;
   }
   const std::string* owner = tenant && !donor.owner.empty() ? &donor.owner : tenant;
   EvictionOrder::Terms terms = held.terms(owner, donor.view, 1);
-  if (!pinned && !held.order.may_hold(terms.owner, terms.blocks)) return;
+  if (!pinned && !held.order.may_hold(terms.owner, terms.blocks)) return std::nullopt;
   while (const auto needless = known ? known->find_needless(donor) : std::nullopt) {
     const EvictionOrder::Item item = known->get(*needless).item;
     terms.uses = std::max(terms.uses, held.order.uses(item));
@@ -71,7 +72,7 @@ void DonorStore::Impl::insert(const std::string* tenant, ResidentDonor donor, bo
   terms.drop = [this, name = tenant ? std::optional(*tenant) : std::nullopt, key] {
     drop(name ? &*name : nullptr, key);
   };
-  partition.get(key).item = held.order.add(std::move(terms));
+  return partition.get(key).item = held.order.add(std::move(terms));
 }
 
 DonorPartition* DonorStore::Impl::find_partition(const std::string* tenant) {
@@ -261,12 +262,17 @@ void DonorStore::load(ReuseDonor& donor, int64_t rows) {
 }
 
 bool DonorStore::make_room(int64_t blocks, bool keep_candidates) {
-  const int64_t lookup = impl_->held.lookup + (keep_candidates ? 0 : 1);
   if (impl_->pool.blocks_left() < blocks && impl_->tiers) impl_->tiers->release_copies();
   while (impl_->pool.blocks_left() < blocks)
-    if (!impl_->held.order.evict(lookup) && !(impl_->tiers && impl_->tiers->release_fetches()))
-      return false;
+    if (!impl_->evict(keep_candidates)) return false;
   return true;
+}
+
+// Last of all what a prompt waits for, which the next look-up will find.
+bool DonorStore::Impl::evict(bool keep_candidates) {
+  const int64_t next = held.lookup + 1;
+  return held.order.evict(keep_candidates ? held.lookup : next) ||
+         (tiers && tiers->release_fetches()) || (!keep_candidates && held.order.evict(next + 1));
 }
 
 void DonorStore::set_quotas(const std::map<std::string, int64_t>& bytes) {

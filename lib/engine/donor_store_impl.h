@@ -32,7 +32,10 @@ struct DonorStore::Impl {
   std::map<std::string, std::vector<std::span<const int32_t>>> texts_of_others(
       const DonorLookup& lookup);
   std::vector<float> embedding_of(std::string_view tenant, std::span<const int32_t> tokens);
-  void insert(const std::string* tenant, ResidentDonor donor, bool pinned);
+  /// The item of what is held then; none where there is no room for it in the owner's quota.
+  std::optional<EvictionOrder::Item> insert(const std::string* tenant, ResidentDonor donor,
+                                            bool pinned);
+  bool evict(bool keep_candidates);
   void pin(const ResidentDonor& donor);
   void remove(DonorPartition& partition, DonorPartition::Key key);
   void drop(const std::string* tenant, DonorPartition::Key key);

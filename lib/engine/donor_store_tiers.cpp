@@ -12,10 +12,12 @@ void DonorStore::open_tiers(const TierOptions& options, const ArchiveHeader& exp
   Impl& impl = *impl_;
   impl.tiers = std::make_unique<DonorTiers>(
       impl.pool, options, expected, impl.held.options.time_to_live_s,
-      DonorTiers::Memory{
-          .keep = [&impl](const std::string& tenant,
-                          ResidentDonor donor) { impl.insert(&tenant, std::move(donor), false); },
-          .make_room = [this](int64_t blocks) { return make_room(blocks, true); }});
+      DonorTiers::Memory{.keep =
+                             [&impl](const std::string& tenant, ResidentDonor donor) {
+                               if (const auto item = impl.insert(&tenant, std::move(donor), false))
+                                 impl.held.order.see(*item, impl.held.lookup + 1);
+                             },
+                         .make_room = [this](int64_t blocks) { return make_room(blocks, true); }});
 }
 
 void DonorStore::add_to_tiers(std::string_view id, std::string_view tenant,

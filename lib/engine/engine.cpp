@@ -238,7 +238,6 @@ void Engine::Impl::prepare(Sequence& sequence) {
   const Task& task = sequence.task;
   ReuseReport& report = sequence.report;
   report.load_ms = sequence.ms_since_start();  // that rows took to come from a tier
-  free_blocks(blocks_for(task.tokens.size()));
 
   auto start = Clock::now();
   std::vector<ReuseDonor> candidates = this->candidates(task);
