@@ -28,10 +28,22 @@ std::unique_ptr<BatchPlan> CudaBackend::plan_batch(const BatchLayout& layout,
   use();
   CudaTables tables = make_cuda_tables(layout, config, multiprocessors_);
   if (step_) step_->fill_up(tables);
-  auto plan = std::make_unique<CudaBatchPlan>(tables, config, memory_, step_);
+  CudaLoads::Number awaited = last_load(layout);
+  if (step_) {  // what is recorded cannot wait for what is not
+    if (phase_ == Phase::values) loads_.await(awaited, use());
+    awaited = CudaLoads::kNone;
+  }
+  auto plan = std::make_unique<CudaBatchPlan>(tables, config, memory_, step_, awaited);
   send(plan->data(), plan->tables().data(), plan->tables().size());
   queue("plan_batch", [&](cudaStream_t stream) { return plan->make_angles(stream); });
   return plan;
+}
+
+CudaLoads::Number CudaBackend::last_load(const BatchLayout& layout) const {
+  CudaLoads::Number last = CudaLoads::kNone;
+  for (const BatchSequence& sequence : layout.sequences)
+    for (const KvRun& run : sequence.runs) last = std::max(last, loads_.last_into(run.block));
+  return last;
 }
 
 void CudaBackend::write_kv(Tensor qkv, const BatchPlan& plan, int layer) {
@@ -45,6 +57,7 @@ void CudaBackend::attention(Tensor out, Tensor qkv, const BatchPlan& plan, int l
   const AttentionConfig& config = own.config();
   expect_shape("attention", "out", out, {own.rows(), config.heads * int64_t{config.kv.head_dim}});
   expect_type("attention", "out", out, result_type(out));
+  loads_.await(own.awaited(), layer, use());
   queue("attention", [&](cudaStream_t stream) {
     return own.attention(result(out), floats(qkv), layer, stream);
   });
@@ -59,6 +72,7 @@ void CudaBackend::attention_mass(Tensor mass, Tensor qkv, const BatchPlan& plan,
   const int32_t positions = own.position(rows.back()) + 1;
   check_mass_positions(mass, positions);
 
+  loads_.await(own.awaited(), layer, use());
   const int heads = own.config().heads;
   const int32_t* device_rows = upload_indices(rows);
   const int64_t per_row = cuda::mass_scratch_floats(1, heads, positions);
@@ -85,10 +99,13 @@ void CudaBackend::kv_deviation(Tensor out, std::span<const KvPair> pairs,
   const std::vector<int32_t> turns = distinct_turns(pairs);
   std::vector<cuda::KvRowPair> own;
   own.reserve(pairs.size());
-  for (const KvPair& pair : pairs)
+  for (const KvPair& pair : pairs) {
+    await_rows(pair.block, 1);
+    await_rows(pair.kept_block, 1);
     own.push_back({static_cast<const std::byte*>(pair.block),
                    static_cast<const std::byte*>(pair.kept_block), pair.row, pair.kept_row,
                    static_cast<int32_t>(turn_index(turns, turn_of(pair)))});
+  }
 
   use();
   PackedArrays packed;

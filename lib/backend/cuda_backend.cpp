@@ -23,12 +23,6 @@ cudaDeviceProp device_properties(int device) {
   return properties;
 }
 
-CudaHandle<cudaStream_t> make_stream() {
-  cudaStream_t stream = nullptr;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "create stream");
-  return CudaHandle<cudaStream_t>(stream);
-}
-
 }  // namespace
 
 CudaBackend::CudaBackend(int device, Note note)
@@ -37,6 +31,7 @@ CudaBackend::CudaBackend(int device, Note note)
       stream_(make_stream()),
       memory_(device, stream_.get()),
       staging_(stream_.get()),
+      loads_(device),
       gemm_(memory_),
       pool_(usable_cpus()),
       note_(std::move(note)) {
@@ -71,16 +66,23 @@ void* CudaBackend::allocate(size_t bytes) {
 
 void CudaBackend::release(void* memory) noexcept {
   cudaSetDevice(device_);
+  await_rows(memory, 1);
   memory_.release(memory);
+}
+
+void CudaBackend::await_rows(const void* memory, size_t bytes) noexcept {
+  loads_.await(loads_.last_into(memory, bytes), stream_.get());
 }
 
 void CudaBackend::upload(void* device, const void* host, size_t bytes) {
   if (bytes == 0) return;
+  await_rows(device, bytes);
   check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, use()), "upload");
   synchronize();  // the caller may free `host` on return
 }
 
 void CudaBackend::download(void* host, const void* device, size_t bytes) {
+  await_rows(device, bytes);
   if (bytes > 0)
     check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, use()), "download");
   synchronize();
@@ -89,7 +91,9 @@ void CudaBackend::download(void* host, const void* device, size_t bytes) {
 // Called where pools give blocks back, also while an error unwinds: a fault is left to the next
 // operation, which reports it.
 void CudaBackend::zero(void* device, size_t bytes) {
-  if (bytes > 0) cudaMemsetAsync(device, 0, bytes, stream_.get());
+  if (bytes == 0) return;
+  await_rows(device, bytes);
+  cudaMemsetAsync(device, 0, bytes, stream_.get());
 }
 
 void CudaBackend::synchronize() {

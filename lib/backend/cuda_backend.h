@@ -6,6 +6,7 @@
 
 #include "backend/cuda_batch_plan.h"
 #include "backend/cuda_gemm.h"
+#include "backend/cuda_loads.h"
 #include "backend/cuda_matrix.h"
 #include "backend/cuda_memory.h"
 #include "backend/cuda_step.h"
@@ -22,8 +23,8 @@ inline cuda::Result result(const Tensor& out) {
   return {out.data, out.type == DType::bf16};
 }
 
-/// One CUDA device. Everything is queued on one stream; activations are f32, but bf16 where they
-/// meet bf16 weights.
+/// One CUDA device. Everything is queued on one stream, but for rows that are loaded; activations
+/// are f32, but bf16 where they meet bf16 weights.
 class CudaBackend final : public Backend {
  public:
   using Note = std::function<void(std::string_view reason)>;
@@ -110,6 +111,11 @@ class CudaBackend final : public Backend {
 
   /// Memory that an operation works in: `own`, or a piece of the step.
   std::byte* room(CudaBuffer& own, size_t bytes);
+  /// Lets what is queued from here on wait for rows that are loaded into a piece of memory.
+  void await_rows(const void* memory, size_t bytes) noexcept;
+  /// The last load into what the rows of a batch see.
+  CudaLoads::Number last_load(const BatchLayout& layout) const;
+
   /// Queues a copy of values, unless only the launches of a step are wanted.
   void send(std::byte* device, const void* host, size_t bytes);
   const int32_t* upload_indices(std::span<const int32_t> indices);
@@ -126,6 +132,7 @@ class CudaBackend final : public Backend {
   CudaHandle<cudaStream_t> stream_;
   CudaMemory memory_;
   CudaStaging staging_;
+  CudaLoads loads_;
   CudaGemm gemm_;
   ThreadPool pool_;  ///< for reading weights
   CudaBuffer rounded_, indices_, work_;

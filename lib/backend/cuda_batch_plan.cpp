@@ -7,10 +7,11 @@
 namespace kvs {
 
 CudaBatchPlan::CudaBatchPlan(const CudaTables& tables, const AttentionConfig& config,
-                             CudaMemory& memory, CudaStep* step)
+                             CudaMemory& memory, CudaStep* step, CudaLoads::Number awaited)
     : config_(config),
       positions_(tables.positions),
       sequences_(tables.sequences),
+      awaited_(awaited),
       shift_count_(static_cast<int64_t>(tables.shifts.size())),
       row_task_count_(static_cast<int64_t>(tables.row_tasks.size())),
       tile_task_count_(static_cast<int64_t>(tables.tile_tasks.size())),

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/cuda_loads.h"
 #include "backend/cuda_memory.h"
 #include "backend/cuda_tables.h"
 #include "kvs/backend.h"
@@ -15,9 +16,10 @@ class CudaStep;
 /// row and shift, computed there in double. It serves all layers.
 class CudaBatchPlan final : public BatchPlan {
  public:
-  /// In memory of its own, or of the step that it is part of.
+  /// In memory of its own, or of the step that it is part of. `awaited`: the last load whose rows
+  /// it reads.
   CudaBatchPlan(const CudaTables& tables, const AttentionConfig& config, CudaMemory& memory,
-                CudaStep* step);
+                CudaStep* step, CudaLoads::Number awaited);
 
   /// Where its tables are to be copied, and what.
   std::byte* data() const { return data_; }
@@ -26,6 +28,7 @@ class CudaBatchPlan final : public BatchPlan {
   cudaError_t make_angles(cudaStream_t stream) const;
 
   const AttentionConfig& config() const { return config_; }
+  CudaLoads::Number awaited() const { return awaited_; }
   int64_t rows() const { return static_cast<int64_t>(positions_.size()); }
   int32_t position(int32_t row) const { return positions_[static_cast<size_t>(row)]; }
   /// The sequence that rows [first, last] are of; null where they are not of one.
@@ -40,6 +43,7 @@ class CudaBatchPlan final : public BatchPlan {
   std::vector<int32_t> positions_;
   std::vector<CudaTables::Sequence> sequences_;
   PackedArrays packed_;
+  CudaLoads::Number awaited_;
   CudaBuffer memory_;
   std::byte* data_ = nullptr;
   cuda::BatchView view_{};

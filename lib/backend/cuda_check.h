@@ -43,4 +43,17 @@ struct DestroyCuda {
 template <typename Handle>
 using CudaHandle = std::unique_ptr<std::remove_pointer_t<Handle>, DestroyCuda>;
 
+inline CudaHandle<cudaStream_t> make_stream() {
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "create stream");
+  return CudaHandle<cudaStream_t>(stream);
+}
+
+/// For order; with cudaEventDefault for time, too.
+inline CudaHandle<cudaEvent_t> make_event(unsigned flags = cudaEventDisableTiming) {
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, flags), "create event");
+  return CudaHandle<cudaEvent_t>(event);
+}
+
 }  // namespace kvs

@@ -24,27 +24,6 @@ cuda::KvBlocks blocks_of(const KvLayout& kv) {
           .head_dim = kv.head_dim};
 }
 
-/// Where each row of a record is in the pool.
-std::vector<cuda::KvPlace> places_of(std::span<const KvRun> runs) {
-  std::vector<cuda::KvPlace> places;
-  for (const KvRun& run : runs)
-    for (int32_t i = 0; i < run.count; ++i)
-      places.push_back({static_cast<std::byte*>(const_cast<void*>(run.block)), run.first + i});
-  return places;
-}
-
-/// The parts of a record, one behind the other.
-void gather_parts(std::byte* record, std::span<const std::byte* const> parts, const KvLayout& kv,
-                  int64_t rows) {
-  const auto vectors = static_cast<size_t>(rows * kv.kv_heads);
-  for (size_t part = 0; part < parts.size(); ++part) {
-    const bool scales = kv.type == DType::q8 && part % 4 >= 2;
-    const size_t bytes = vectors * (scales ? sizeof(float) : kv.row_bytes());
-    std::memcpy(record, parts[part], bytes);
-    record += bytes;
-  }
-}
-
 }  // namespace
 
 void CudaBackend::move_kv(std::span<const KvMove> moves, const AttentionConfig& config) {
@@ -59,6 +38,7 @@ void CudaBackend::move_kv(std::span<const KvMove> moves, const AttentionConfig& 
                       move.turn == 0 ? -1 : static_cast<int32_t>(turn_index(turns, move.turn))});
 
   use();
+  for (const KvMove& move : moves) await_rows(move.block, 1);
   PackedArrays packed;
   const size_t rows_at = packed.add(rows), turns_at = packed.add(turns);
   const size_t frequencies_at = packed.add(config.inverse_frequencies);
@@ -82,7 +62,8 @@ void CudaBackend::pack_kv(void* record, std::span<const KvRun> runs, const KvLay
   const int64_t rows = check_kv_rows("pack_kv", runs, layout);
   if (rows == 0) return;
   use();
-  const std::vector<cuda::KvPlace> places = places_of(runs);
+  for (const KvRun& run : runs) await_rows(run.block, 1);
+  const std::vector<cuda::KvPlace> places = cuda_places(runs);
   const size_t place_bytes = aligned(places.size() * sizeof(cuda::KvPlace));
   const size_t bytes = static_cast<size_t>(rows) * layout.token_bytes();
   auto* base = grown<std::byte>(work_, memory_, static_cast<int64_t>(place_bytes + bytes));
@@ -99,19 +80,7 @@ void CudaBackend::unpack_kv(std::span<const KvRun> runs, std::span<const std::by
   const int64_t rows = check_kv_rows("unpack_kv", runs, layout);
   check_kv_parts(parts, layout);
   if (rows == 0) return;
-  use();
-  const std::vector<cuda::KvPlace> places = places_of(runs);
-  const size_t place_bytes = aligned(places.size() * sizeof(cuda::KvPlace));
-  const size_t bytes = place_bytes + static_cast<size_t>(rows) * layout.token_bytes();
-  auto* base = grown<std::byte>(work_, memory_, static_cast<int64_t>(bytes));
-  auto* staged = static_cast<std::byte*>(staging_.take(bytes));
-  std::memcpy(staged, places.data(), places.size() * sizeof(cuda::KvPlace));
-  gather_parts(staged + place_bytes, parts, layout, rows);
-  staging_.send(base, bytes);
-  queue("unpack_kv", [&](cudaStream_t stream) {
-    return cuda::unpack_kv(base + place_bytes, reinterpret_cast<const cuda::KvPlace*>(base),
-                           blocks_of(layout), rows, stream);
-  });
+  loads_.add(runs, parts, layout, use());
 }
 
 }  // namespace kvs

@@ -12,18 +12,12 @@ constexpr int64_t kExtent = 8192;                  // of all three sides in bf16
 constexpr int64_t kF32Extent = 4096;               // f32 takes ten times as long
 constexpr int64_t kReadFloats = int64_t{1} << 28;  // 1 GB: many times any cache
 
-CudaHandle<cudaEvent_t> make_event() {
-  cudaEvent_t event = nullptr;
-  check(cudaEventCreate(&event), "measure_limits");
-  return CudaHandle<cudaEvent_t>(event);
-}
-
 }  // namespace
 
 // The first run, which loads code and finds algorithms, does not count.
 template <typename Work>
 double CudaBackend::median_seconds(Work work) {
-  const auto start = make_event(), stop = make_event();
+  const auto start = make_event(cudaEventDefault), stop = make_event(cudaEventDefault);
   std::array<float, kRepeats> times{};
   work();
   for (float& milliseconds : times) {

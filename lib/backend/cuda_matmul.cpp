@@ -32,11 +32,11 @@ std::unique_ptr<Matrix> CudaBackend::make_matrix(int64_t rows, int64_t cols, con
       read(first + begin, end - begin, values + begin * cols);
     });
     if (!matrix->bf16()) {
-      staging_.send(matrix->row(first), bytes);
+      staging_.send(matrix->row(first), 0, bytes);
       continue;
     }
     auto* wide = grown<float>(work_, memory_, count * cols);
-    staging_.send(wide, bytes);
+    staging_.send(wide, 0, bytes);
     queue("make_matrix", [&](cudaStream_t stream) {
       return cuda::round_to_bf16(matrix->row(first), wide, count, cols, matrix->stride(), stream);
     });

@@ -51,11 +51,7 @@ void CudaMemory::release(void* memory) noexcept {
 }
 
 CudaStaging::CudaStaging(cudaStream_t stream) : stream_(stream) {
-  for (Slot& slot : slots_) {
-    cudaEvent_t event = nullptr;
-    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "staging");
-    slot.sent.reset(event);
-  }
+  for (Slot& slot : slots_) slot.sent = make_event();
 }
 
 CudaStaging::~CudaStaging() {
@@ -77,16 +73,19 @@ void* CudaStaging::take(size_t bytes) {
   return slot.memory;
 }
 
-void CudaStaging::send(void* device, size_t bytes) {
+void CudaStaging::send(void* device, size_t first, size_t bytes) {
   const Slot& slot = slots_[current_];
-  check(cudaMemcpyAsync(device, slot.memory, bytes, cudaMemcpyHostToDevice, stream_), "upload");
+  check(cudaMemcpyAsync(static_cast<std::byte*>(device) + first,
+                        static_cast<const std::byte*>(slot.memory) + first, bytes,
+                        cudaMemcpyHostToDevice, stream_),
+        "upload");
   check(cudaEventRecord(slot.sent.get(), stream_), "upload");
 }
 
 void CudaStaging::upload(void* device, const void* host, size_t bytes) {
   if (bytes == 0) return;
   std::memcpy(take(bytes), host, bytes);
-  send(device, bytes);
+  send(device, 0, bytes);
 }
 
 }  // namespace kvs

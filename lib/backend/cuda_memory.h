@@ -77,8 +77,9 @@ class CudaStaging {
 
   /// Room for `bytes`, to be filled and then sent; valid until the second call from here.
   void* take(size_t bytes);
-  /// Queues a copy of what the last take() gave.
-  void send(void* device, size_t bytes);
+  /// Queues a copy of bytes [first, first + bytes) of what the last take() gave, to the same place
+  /// behind `device`.
+  void send(void* device, size_t first, size_t bytes);
 
   void upload(void* device, const void* host, size_t bytes);
 

@@ -221,4 +221,12 @@ cuda::KvPlanes cuda_planes(const KvLayout& kv, int layer) {
           .row_bytes = kv.row_bytes()};
 }
 
+std::vector<cuda::KvPlace> cuda_places(std::span<const KvRun> runs) {
+  std::vector<cuda::KvPlace> places;
+  for (const KvRun& run : runs)
+    for (int32_t i = 0; i < run.count; ++i)
+      places.push_back({static_cast<std::byte*>(const_cast<void*>(run.block)), run.first + i});
+  return places;
+}
+
 }  // namespace kvs

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/cuda/batch.h"
@@ -66,5 +67,7 @@ class PackedArrays {
 
 /// A layer's planes. Offsets in bytes, as in KvLayout.
 cuda::KvPlanes cuda_planes(const KvLayout& kv, int layer);
+/// Where each row of some runs is.
+std::vector<cuda::KvPlace> cuda_places(std::span<const KvRun> runs);
 
 }  // namespace kvs

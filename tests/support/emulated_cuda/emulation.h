@@ -56,17 +56,19 @@ struct Launch {
   Kernel kernel;
   dim3 grid, block;
   size_t shared_bytes;
+  cudaStream_t stream;
 
   template <typename... Args>
   void operator()(Args... args) const {
-    submit([own = *this, args...] {
+    submit(stream, [own = *this, args...] {
       run(own.grid, own.block, own.shared_bytes, [&] { own.kernel(args...); });
     });
   }
 };
 template <typename Kernel>
-Launch<Kernel> launch(Kernel kernel, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t) {
-  return {kernel, grid, block, shared_bytes};
+Launch<Kernel> launch(Kernel kernel, dim3 grid, dim3 block, size_t shared_bytes,
+                      cudaStream_t stream) {
+  return {kernel, grid, block, shared_bytes, stream};
 }
 
 }  // namespace kvs::emulated

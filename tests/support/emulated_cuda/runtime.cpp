@@ -2,8 +2,12 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <functional>
+#include <iterator>
 #include <map>
 #include <utility>
 #include <vector>
@@ -22,7 +26,54 @@ cudaError_t pending = cudaSuccess, sticky = cudaSuccess;
 
 using Graph = std::vector<std::function<void()>>;
 Graph* captured = nullptr;  // what is being captured, if anything is
-bool broken = false;        // by something that cannot be captured
+cudaStream_t captured_on;
+bool broken = false;  // by something that cannot be captured
+
+int64_t streams = 0, undone = 0;
+
+/// Work in order, done at once or as late as possible.
+struct Stream {
+  bool lazy;
+  int64_t submitted = 0, done = 0;
+  std::deque<std::function<void()>> waiting;
+
+  void submit(std::function<void()> work) {
+    ++submitted;
+    ++undone;
+    waiting.push_back(std::move(work));
+    if (!lazy) finish(submitted);
+  }
+  void finish(int64_t until) {
+    while (done < until) {
+      const std::function<void()> work = std::move(waiting.front());
+      waiting.pop_front();
+      ++done;
+      --undone;
+      work();
+    }
+  }
+};
+
+Stream& stream_of(cudaStream_t stream) {
+  return *reinterpret_cast<Stream*>(stream);
+}
+
+/// A place in a stream's work; none before it is recorded.
+struct Event {
+  Stream* stream = nullptr;
+  int64_t place = 0;
+};
+Event& event_of(cudaEvent_t event) {
+  return *reinterpret_cast<Event*>(event);
+}
+
+std::map<const void*, size_t> pinned;  // memory of the host
+bool is_pinned(const void* memory) {
+  const auto behind = pinned.upper_bound(memory);
+  if (behind == pinned.begin()) return false;
+  const auto& [first, bytes] = *std::prev(behind);
+  return memory < static_cast<const std::byte*>(first) + bytes;
+}
 
 /// What the calls return that a capture does not allow.
 cudaError_t outside_capture() {
@@ -36,11 +87,15 @@ cudaError_t outside_capture() {
 Faults faults;
 int64_t refusals, replays;
 
-void submit(std::function<void()> work) {
-  if (captured)
+void submit(cudaStream_t stream, std::function<void()> work) {
+  if (captured && stream == captured_on)
     captured->push_back(std::move(work));
   else
-    work();
+    stream_of(stream).submit(std::move(work));
+}
+
+int64_t waiting() {
+  return undone;
 }
 
 void fault() {
@@ -127,14 +182,18 @@ cudaError_t cudaFree(void* memory) {
   std::free(memory);
   return cudaSuccess;
 }
-cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
-  return cudaFree(memory);
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
+  outside_capture();
+  stream_of(stream).submit([=] { cudaFree(memory); });
+  return cudaSuccess;
 }
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
   *memory = aligned(bytes);
+  pinned[*memory] = bytes;
   return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFreeHost(void* memory) {
+  pinned.erase(memory);
   std::free(memory);
   return cudaSuccess;
 }
@@ -143,26 +202,38 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* all) {
   *free = faults.memory_bytes - std::min(taken, faults.memory_bytes);
   return cudaSuccess;
 }
+// Only pinned memory is read when the copy's turn comes, as the device does.
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
-                            cudaStream_t) {
-  const cudaError_t status = outside_capture();
-  if (status == cudaSuccess) std::memcpy(to, from, bytes);
-  return status;
+                            cudaStream_t stream) {
+  if (const cudaError_t status = outside_capture(); status != cudaSuccess) return status;
+  Stream& own = stream_of(stream);
+  own.submit([=] { std::memcpy(to, from, bytes); });
+  if (!is_pinned(from)) own.finish(own.submitted);
+  return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t) {
-  submit([=] { std::memset(memory, value, bytes); });
+cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
+  submit(stream, [=] { std::memset(memory, value, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = nullptr;
+  *stream = reinterpret_cast<cudaStream_t>(new Stream{.lazy = streams++ > 0 || faults.all_late});
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  return outside_capture();
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (const cudaError_t status = outside_capture(); status != cudaSuccess) return status;
+  stream_of(stream).finish(stream_of(stream).submitted);
+  return surfaced();
 }
-cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (const cudaError_t status = outside_capture(); status != cudaSuccess) return status;
+  const Event awaited = event_of(event);
+  if (awaited.stream) stream_of(stream).submit([=] { awaited.stream->finish(awaited.place); });
+  return cudaSuccess;
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (!faults.captures || captured) return cudaErrorStreamCaptureUnsupported;
   captured = new Graph;
+  captured_on = stream;
   broken = false;
   return cudaSuccess;
 }
@@ -174,10 +245,10 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* launches, cudaGraph_t graph, u
   *launches = reinterpret_cast<cudaGraphExec_t>(new Graph(*reinterpret_cast<Graph*>(graph)));
   return cudaSuccess;
 }
-cudaError_t cudaGraphLaunch(cudaGraphExec_t launches, cudaStream_t) {
+cudaError_t cudaGraphLaunch(cudaGraphExec_t launches, cudaStream_t stream) {
   if (const cudaError_t status = outside_capture(); status != cudaSuccess) return status;
   ++replays;
-  for (const auto& work : *reinterpret_cast<Graph*>(launches)) work();
+  for (const auto& work : *reinterpret_cast<Graph*>(launches)) submit(stream, work);
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
@@ -188,27 +259,38 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t launches) {
   delete reinterpret_cast<Graph*>(launches);
   return cudaSuccess;
 }
-cudaError_t cudaStreamDestroy(cudaStream_t) {
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  stream_of(stream).finish(stream_of(stream).submitted);
+  delete &stream_of(stream);
+  --streams;
   return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
-  *event = nullptr;
+  *event = reinterpret_cast<cudaEvent_t>(new Event);
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   return cudaEventCreate(event);
 }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  event_of(event) = {&stream_of(stream), stream_of(stream).submitted};
   return cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const Event& asked = event_of(event);
+  return asked.stream && asked.stream->done < asked.place ? cudaErrorNotReady : cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const Event& awaited = event_of(event);
+  if (awaited.stream) awaited.stream->finish(awaited.place);
   return cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
   *milliseconds = 1;
   return cudaSuccess;
 }
-cudaError_t cudaEventDestroy(cudaEvent_t) {
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete &event_of(event);
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() {
@@ -260,7 +342,7 @@ void multiply_now(const CudaProduct& p) {
 }  // namespace
 
 void CudaGemm::multiply(const CudaProduct& product) {
-  emulated::submit([=] { multiply_now(product); });
+  emulated::submit(stream_, [=] { multiply_now(product); });
 }
 
 }  // namespace kvs
