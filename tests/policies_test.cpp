@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <random>
 
 #include "engine/prompt_pass.h"
 #include "kvs/gguf.h"
 #include "support/double_model.h"
 #include "support/prompt_recorder.h"
 #include "support/tiny_model.h"
+#include "support/token_texts.h"
 
 namespace kvs::test {
 namespace {
@@ -364,6 +366,26 @@ TEST_F(Policies, WithoutABudgetLaterLayersKeepEverything) {
       EXPECT_EQ(got.view.at(1).slot(row).home, row);
     }
   }
+}
+
+TEST_F(Policies, ADonorMayServeNothingButAFragment) {
+  Engine engine(model.transformer, tokenizer.get(), {.max_blocks = 64, .kv_type = DType::f32});
+  std::mt19937_64 random(5);
+  const std::vector<int32_t> old = random_tokens(random, 200, 500);
+  const std::vector<int32_t> other = random_tokens(random, 60, 500);
+  engine.run({.id = "old", .tokens = old, .max_tokens = 0});
+  engine.run({.id = "other", .tokens = other, .max_tokens = 0});
+  Task task{.id = "new", .tokens = old, .max_tokens = 1};
+  task.tokens.insert(task.tokens.begin() + 100, other.begin() + 10, other.begin() + 50);
+  task.reuse = {.policy = Policy::kvshare, .budget = 0.1, .halo = 32, .evidence = true};
+
+  const ReuseReport& report = engine.run(task).reuse;
+
+  ASSERT_EQ(report.donors.size(), 1u);
+  EXPECT_EQ(report.donors[0].id, "old");
+  EXPECT_EQ(report.computed, 0);  // all has a source, the fragment too
+  EXPECT_GT(report.shifted, 0);
+  EXPECT_GT(report.evidence.key_drift, 0);
 }
 
 TEST_F(Policies, TheEngineReportsAndAnswers) {

@@ -196,9 +196,10 @@ void PromptPass::measure_drift(int layer_step) {
   std::vector<KvPair> pairs;
   for (const PlanSpan& span : plan_.spans) {
     if (span.kind != Kind::recomputed) continue;
+    const KvView* source = donors_[span.donor].view;
+    if (!source) continue;  // a donor of which nothing is kept may be gone
     for (int64_t row = 0; row < span.count; ++row)
-      pairs.push_back(pair_of(kept_.slot(span.first + row),
-                              donors_[span.donor].view->slot(span.donor_first + row)));
+      pairs.push_back(pair_of(kept_.slot(span.first + row), source->slot(span.donor_first + row)));
   }
   pairs = sample_of(std::move(pairs), kMostDriftRows);
   int64_t count = 0;

@@ -17,7 +17,8 @@ namespace kvs {
 class PromptPass final : public PromptModel {
  public:
   /// `kept`: the view that the plan describes, whose required rows are still to be computed;
-  /// `donors`: those of the plan, with their views. All must outlive the pass.
+  /// `donors`: those of the plan, with the views of those that something is kept of. All must
+  /// outlive the pass.
   PromptPass(Transformer& transformer, KvPool& pool, std::span<const int32_t> tokens,
              const ReusePlan& plan, std::span<const ReuseDonor> donors, const KvView& kept,
              Pace pace = {});
