@@ -64,7 +64,7 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(result["device"], "Some GPU, 580.65, 1000 MiB")
         checks = {check["name"]: check for check in result["checks"]}
         self.assertEqual(checks["smollm2"]["result"], "skipped")
-        for name in ("backend", "attention", "families"):
+        for name in ("backend", "attention", "parity", "families"):
             self.assertEqual(checks[name]["result"], "failed", checks[name])
         self.assertRegex(checks["backend"]["detail"], "^no test ran: [0-9]+ skipped: no ")
 

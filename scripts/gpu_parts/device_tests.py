@@ -15,6 +15,7 @@ ON_DEVICE = {"KVS_TEST_DEVICE": "cuda"}
 TESTS = (("make_backend", "make_backend_test", "*", {}),
          ("backend", "backend_test", "*/cuda", {}),
          ("attention", "attention_test", "*/cuda", {}),
+         ("parity", "device_parity_test", "*", {}),
          ("families", "transformer_test", "*", ON_DEVICE),
          ("smollm2", "smollm2_test", "*", ON_DEVICE))
 TEST_LIMIT = 600  # seconds of one program
