@@ -3,6 +3,7 @@ must give the same answers from the same reuse."""
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,11 +46,10 @@ class Demo:
 
     def answers(self, device: str, place: Path) -> dict:
         """What each kind of reuse answers; everything is made in `place`."""
-        place.mkdir(exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
         arithmetic = [*self.model, "--device", device, "--compute", "f32"]
         archive, index = place / "warm.kva", place / "index"
-        for old in [archive, *index.glob("*")]:
-            old.unlink(missing_ok=True)
         self.tool("kvs-embed", *arithmetic, "--kv", "--kv-type", "f32", "-o", archive, self.folder / "warm.jsonl")
         self.tool("kvs-index", "build", "-o", index, archive)
         found = {}

@@ -28,7 +28,7 @@ def build_module(checks: Checks, machine: Machine, tree: Tree) -> None:
         if target.exists():
             target.unlink()
         checks.require([sys.executable, tree.root / "scripts" / "build-cuda", "--arch", architecture, "--lib", tree.lib,
-                        "--nvcc", nvcc, "-o", target], LIMIT, log, tree.environment())
+                        "--nvcc", nvcc, "-o", target], LIMIT, log)
         tree.module = target
         return log.read_text(errors="replace").splitlines()[-1]
 
