@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from gpu_parts.checks import Checks, Skip
+from gpu_parts.checks import Checks, Failure, Skip
 from gpu_parts.machine import Machine, Tree, ask, ask_device
 
 LIMIT = 600  # seconds of one check
@@ -50,9 +50,10 @@ class Bench:
         figures = json.loads(file.read_text())
         figures["memory"]["device_most_mib"] = memory.most
         file.write_text(json.dumps(figures, indent=1) + "\n")
-        prefill, decode = figures["prefill"][-1], figures["decode"][-1]
-        return (f"prefill {prefill['tokens']}: {prefill['share_of_peak']} of the peak, decode behind "
-                f"{decode['context']}: {decode['share_of_bandwidth']} of the bandwidth")
+        load = figures["load"]
+        if load and load["loaded"] < 0.9 * load["context"]:
+            raise Failure(f"expected {load['context']} tokens from host memory, found {load['loaded']}")
+        return summary(figures)
 
     def time_peers(self, shape: str) -> str:
         """Right behind ours, on the same device."""
@@ -84,6 +85,15 @@ class Bench:
                     for file in sorted(self.checks.out.glob(f"{kind}-*.json"))}
 
         return {"bench": by_name("bench"), "peers": by_name("peers"), "edits": self.edits}
+
+
+def summary(figures: dict) -> str:
+    """The last of each list: shares of the peak and of the bandwidth."""
+    words = [f"prefill {row['tokens']}: {row['share_of_peak']}" for row in figures["prefill"][-1:]]
+    words += [f"decode {row['batch']} behind {row['context']}: {row['share_of_bandwidth']}"
+              for row in figures["decode"][-1:]]
+    words += [f"attention, {row['segments']} segments: {row['share_of_peak']}" for row in figures["attention"][-2:]]
+    return ", ".join(words)
 
 
 class MostMemory:
