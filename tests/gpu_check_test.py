@@ -3,6 +3,8 @@
 on the CPU. Run by ctest. usage: gpu_check_test.py BIN"""
 import json
 import os
+import re
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -119,6 +121,27 @@ class GpuCheck(unittest.TestCase):
         machine = Machine()
         machine.no_device = ""
         return machine
+
+    def test_packs_all_that_the_module_is_made_from(self):
+        pack = self.out / "pack"
+        subprocess.run([SCRIPTS / "pack-gpu-check", pack], check=True)
+        self.assertTrue((pack / "commit").read_text().strip())
+        sources = runpy.run_path(str(pack / "scripts" / "build-cuda"))["sources"]()
+        kernels, backend = ((SCRIPTS.parent / folder / "CMakeLists.txt").read_text()
+                            for folder in ("kernels/cuda", "lib/backend"))
+        module = backend[backend.index("kvs_kernels_cuda)\n"):]
+        self.assertEqual(sorted(file.name for file in sources),
+                         sorted(re.findall(r"\w+\.cu\b", kernels) + re.findall(r"\w+\.cpp\b", module)))
+
+        folders = [pack / folder for folder in ("", "lib", "lib/include", "include")]
+        met, files = set(), list(sources)
+        while files:
+            includes = set(re.findall(r'^#include ["<]([^">]+/[^">]+)[">]', files.pop().read_text(), re.M)) - met
+            met |= includes
+            for include in includes:
+                found = [folder / include for folder in folders if (folder / include).exists()]
+                self.assertTrue(found or include.startswith("sys/"), include)
+                files += [file for file in found[:1] if "fmt" not in file.parts]
 
     def test_compares_two_devices(self):
         demo.run_demo(self.checks, self.machine(), self.tree(), ("cpu", "cpu"))
