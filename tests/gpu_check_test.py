@@ -42,10 +42,10 @@ class GpuCheck(unittest.TestCase):
         return {**kept, "PATH": f"{self.path}:{kept['PATH']}", "KVS_BIN": str(BIN), "CUDA_VISIBLE_DEVICES": "",
                 "KVS_MODELS": str(self.out / "models"), "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def gpu_check(self, environment: dict, *options: str) -> dict:
-        done = subprocess.run([sys.executable, SCRIPTS / "gpu-check", "--out", self.out / "result", *options],
+    def gpu_check(self, environment: dict, *options: str, scripts: Path = SCRIPTS, code: int = 1) -> dict:
+        done = subprocess.run([sys.executable, scripts / "gpu-check", "--out", "result", *options], cwd=self.out,
                               env=environment, capture_output=True, text=True)
-        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         result = json.loads((self.out / "result" / "gpu.json").read_text())
         self.assertEqual(list(result), KEYS)
         return result
@@ -69,6 +69,23 @@ class GpuCheck(unittest.TestCase):
         for name in ("backend", "attention", "parity", "families"):
             self.assertEqual(checks[name]["result"], "failed", checks[name])
         self.assertRegex(checks["backend"]["detail"], "^no test ran: [0-9]+ skipped: no ")
+
+    def test_passes_in_a_bundle_whose_tests_pass(self):
+        """Programs that say what they find take the place of the tests: they need no device."""
+        bundle = self.out / "bundle"
+        (bundle / "tests" / "bin").mkdir(parents=True)
+        (bundle / "tests" / "data").mkdir()
+        subprocess.run([SCRIPTS / "pack-gpu-check", bundle], check=True)
+        for name, program, *_ in device_tests.TESTS:
+            file = bundle / "tests" / "bin" / program
+            file.write_text("#!/bin/sh\n[ -d tests/data ] || exit 3\n"
+                            "echo '<a><testcase result=\"completed\"/></a>' > \"${2#--gtest_output=xml:}\"\n")
+            file.chmod(0o755)
+        environment = self.say_device('echo "Some GPU, 580.65, 1000 MiB"')
+        environment.pop("KVS_BIN")
+        result = self.gpu_check(environment, "--only", "test", scripts=bundle / "scripts", code=0)
+        self.assertEqual([check["result"] for check in result["checks"]], ["passed"] * 5 + ["skipped"])
+        self.assertIn("1 tests", result["checks"][1]["detail"])
 
     def test_begins_nothing_when_the_time_is_over(self):
         result = self.gpu_check(self.say_device('echo "Some GPU, 580.65, 1000 MiB"'), "--minutes", "0")
@@ -174,9 +191,9 @@ class GpuCheck(unittest.TestCase):
 
         detail = self.out / "detail.jsonl"
         subprocess.run([BIN / "kvs-eval", "run", "-q", "-m", SCRIPTS.parent / "tests/data/stories260K.gguf",
-                        "--no-noise", "--no-answers", "--policy", "naive,kvshare", "--budget", "0.02,0.1", "--kv-memory",
-                        "100", "--detail", detail, "--workload", *files], check=True, stdout=subprocess.DEVNULL,
-                       env={**os.environ, "XDG_CACHE_HOME": str(self.out)})
+                        "--no-noise", "--no-answers", "--policy", "naive,kvshare", "--budget", "0.02,0.1",
+                        "--kv-memory", "100", "--detail", detail, "--workload", *files], check=True,
+                       stdout=subprocess.DEVNULL, env={**os.environ, "XDG_CACHE_HOME": str(self.out)})
         rows = bench.rows_of(detail)
         self.assertEqual([(row["workload"], row["policy"], row["budget"]) for row in rows],
                          [(name, policy, budget) for name in ("edit-256", "moved-256")

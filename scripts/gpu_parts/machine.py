@@ -70,7 +70,7 @@ class Tree:
         self.root = root
         self.bundle = (root / "tests" / "bin").is_dir()
         build = root / "build" / "release"
-        self.bin = Path(os.environ.get("KVS_BIN") or (root if self.bundle else build) / "bin")
+        self.bin = Path(os.environ.get("KVS_BIN") or (root if self.bundle else build) / "bin").resolve()
         self.tests = root / "tests" / "bin" if self.bundle else self.bin
         self.lib = root / "lib" if self.bundle else self.bin.parent / "lib"
         self.data = root / "tests" / "data"
