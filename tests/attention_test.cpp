@@ -81,6 +81,21 @@ TEST_P(Attention, MatchesTheDefinitionOnQ8) {
   expect_every_shape(DType::q8);
 }
 
+// Small enough for compute-sanitizer: scripts/gpu-check names it.
+TEST_P(Attention, UsesTilesOfEveryTypeAndWidth) {
+  for (const DType type : {DType::f16, DType::bf16, DType::q8}) {
+    for (const int head_dim : {64, 80, 96, 128}) {
+      SCOPED_TRACE(testing::Message() << dtype_name(type) << ", " << head_dim);
+      AttentionScene scene({.heads = 4, .head_dim = head_dim, .type = type});
+      scene.add({.length = 20, .rows = positions_from(0, 20)}, 1);
+      scene.add(
+          {.length = 150, .rows = positions_from(100, 50), .shifts = {0, 5, -7}, .longest_run = 40},
+          2);
+      expect_reference(scene);
+    }
+  }
+}
+
 // Rows of both kernels, and results that are merged.
 TEST_P(Attention, RoundsOnlyWhatItWritesForAMatrix) {
   for (const DType kv : {DType::f32, DType::f16}) {

@@ -73,7 +73,10 @@ class SmolLm2Reuse : public testing::Test {
 TEST_F(SmolLm2Reuse, ChangesNothingInExactMode) {
   const Figures figures = replay({.mode = ReuseMode::exact, .policy = Policy::kvshare});
   EXPECT_GT(figures.reused, 10);
-  EXPECT_EQ(figures.largest_kl, 0);  // not a bit of the logits
+  if (model->backend->name() == "cpu")
+    EXPECT_EQ(figures.largest_kl, 0);  // not a bit of the logits
+  else  // there a row's bits may depend on the others in the batch, at most as a rounding does
+    EXPECT_LT(figures.largest_kl, GuardPromise{}.max_kl / 10);
 }
 
 TEST_F(SmolLm2Reuse, KeepsTheGuardsPromise) {

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "kvs/bench.h"
 #include "tools/compute_options.h"
 
 namespace kvs {
@@ -12,7 +13,7 @@ struct BenchCommand {
   std::string model;
   std::string kv_type = "f16";
   std::string json;
-  int repeats = 5;
+  BenchOptions bench;
 };
 
 CLI::App* add_bench_command(CLI::App& app, BenchCommand& command);
