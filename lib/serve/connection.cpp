@@ -92,7 +92,8 @@ bool Connection::wait_for_request(int timeout_ms, const std::atomic<bool>& stop)
 
 void Connection::begin_request() {
   arrived_ = Clock::now();
-  header_bytes_ = body_bytes_ = 0;
+  head_.clear();
+  body_bytes_ = 0;
   line_ends_ = 0;
   in_body_ = closes_ = too_large_ = timed_out_ = false;
   log = Json();
@@ -137,8 +138,8 @@ bool Connection::within_limits(const char* data, size_t size) {
     line_ends_ = expected ? line_ends_ + 1 : (data[at] == '\r' ? 1 : 0);
     in_body_ = in_body_ || line_ends_ == 4;
   }
-  header_bytes_ += size;
-  return header_bytes_ <= limits_.header_bytes;
+  head_.append(data, size);
+  return head_.size() <= limits_.header_bytes;
 }
 
 ssize_t Connection::read(char* data, size_t size) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kvs/json.h"
@@ -47,6 +48,8 @@ class Connection : public httplib::Stream {
   bool closes() const { return closes_; }
   bool too_large() const { return too_large_; }
   bool timed_out() const { return timed_out_; }
+  /// What has been read of the request's head, as it was sent.
+  std::string_view head() const { return head_; }
   Clock::time_point arrived() const { return arrived_; }
 
   Json log;                 ///< what is to be said of the request in the log
@@ -71,8 +74,9 @@ class Connection : public httplib::Stream {
   std::vector<char> buffer_;
   size_t begin_ = 0, end_ = 0;  // of what is read and not given out
   Clock::time_point arrived_ = Clock::now();
-  size_t header_bytes_ = 0, body_bytes_ = 0;  // given out
-  int line_ends_ = 0;                         // bytes of "\r\n\r\n" seen last
+  std::string head_;       // given out
+  size_t body_bytes_ = 0;  // given out
+  int line_ends_ = 0;      // bytes of "\r\n\r\n" seen last
   bool in_body_ = false;
   bool closes_ = false, too_large_ = false, timed_out_ = false;
 };

@@ -27,6 +27,12 @@ void Exchange::refuse(const Refusal& refusal) const {
   answer(refusal.to_json(), refusal.status);
 }
 
+void end_connection(httplib::Response& response, Connection& connection) {
+  response.headers.erase("Connection");
+  response.set_header("Connection", "close");
+  connection.close_after_response();
+}
+
 std::string random_id() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}", random(), random());

@@ -31,13 +31,13 @@ void send_events(Exchange& exchange, const std::shared_ptr<AnswerStream>& stream
 }  // namespace
 
 void Service::chat(Exchange& exchange) {
-  generate(exchange, read_chat_request(BodyFields::parse(exchange.request.body),
+  generate(exchange, read_chat_request(BodyFields::parse(exchange.body),
                                        {options_.max_tokens, options_.sampling,
                                         model_.prompts().tokenizer()->vocab_size()}));
 }
 
 void Service::complete(Exchange& exchange) {
-  generate(exchange, read_completion_request(BodyFields::parse(exchange.request.body),
+  generate(exchange, read_completion_request(BodyFields::parse(exchange.body),
                                              {options_.max_tokens, options_.sampling,
                                               model_.prompts().tokenizer()->vocab_size()}));
 }

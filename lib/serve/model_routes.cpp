@@ -65,7 +65,7 @@ void Service::show_model(Exchange& exchange) {
 }
 
 void Service::embed(Exchange& exchange) {
-  const BodyFields body = BodyFields::parse(exchange.request.body);
+  const BodyFields body = BodyFields::parse(exchange.body);
   const std::string name = body.text("model").value_or("");
   if (!embedder_ || name != embedder_->name()) require_model(name);
   if (!embedder_) refuse_field("model", "unsupported", "this server has no embedder");
@@ -97,7 +97,7 @@ void Service::embed(Exchange& exchange) {
 
 // The request and the answer of vLLM's server, and of llama.cpp's.
 void Service::tokenize(Exchange& exchange) {
-  const BodyFields body = BodyFields::parse(exchange.request.body);
+  const BodyFields body = BodyFields::parse(exchange.body);
   std::vector<int32_t> tokens;
   if (const Json* messages = body.find("messages")) {
     tokens = model_.prompts().encode_chat(read_messages(*messages));
@@ -116,7 +116,7 @@ void Service::tokenize(Exchange& exchange) {
 }
 
 void Service::detokenize(Exchange& exchange) {
-  const BodyFields body = BodyFields::parse(exchange.request.body);
+  const BodyFields body = BodyFields::parse(exchange.body);
   const Tokenizer& tokenizer = *model_.prompts().tokenizer();
   const Json* tokens = body.find("tokens");
   if (!tokens) refuse_field("tokens", "missing", "'tokens' is missing");

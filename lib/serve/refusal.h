@@ -23,6 +23,12 @@ struct Refusal {
   Json to_json() const;
 };
 
+/// What is said where nothing more is known than the status.
+Refusal refusal_with(int status);
+
+/// To whoever comes while the server goes.
+Refusal shutting_down();
+
 /// Throws a Refusal of status 400 that names the field.
 template <typename... Args>
 [[noreturn]] void refuse_field(const std::string& param, const std::string& code,

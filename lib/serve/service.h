@@ -31,18 +31,26 @@ class Service : public HttpServer {
 
  private:
   using Route = void (Service::*)(Exchange&);
+  static constexpr const char* kRequestId = "x-request-id";
 
   // service.cpp
   void add_routes();
   void add(const char* method, const char* path, Route route);
-  void serve(Route route, const httplib::Request& request, httplib::Response& response);
+  std::optional<std::string> read_body(const httplib::ContentReader& reader,
+                                       httplib::Response& response) const;
+  void serve(Route route, const httplib::Request& request, httplib::Response& response,
+             std::string body);
+  void explain_failure(const httplib::Request& request, httplib::Response& response);
+  void note(const httplib::Request& request, const httplib::Response& response);
+  void log(const Json& line);
+  static std::string route_of(const std::string& path);
+  static bool is_public(const std::string& path);  // these look for themselves whom they answer
+
+  // admission.cpp
   bool admit(const httplib::Request& request, httplib::Response& response);
   void check_caller(const httplib::Request& request) const;
   void count_request(const Caller& caller);
   Caller caller_of(const httplib::Request& request) const;
-  void explain_failure(const httplib::Request& request, httplib::Response& response);
-  void note(const httplib::Request& request, const httplib::Response& response);
-  void log(const Json& line);
 
   // generate.cpp
   void chat(Exchange& exchange);
