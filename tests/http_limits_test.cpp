@@ -155,6 +155,19 @@ TEST_F(BadClients, AreToldThatALengthIsMissing) {
   EXPECT_TRUE(client.receive().starts_with("HTTP/1.1 411"));
 }
 
+TEST_F(BadClients, GetWholeAnswersHoweverManyRangesTheyAskFor) {
+  std::string ranges = "bytes=0-";
+  while (ranges.size() < 3900) ranges += ",0-";
+  const auto page = client().Get("/", {{"Range", ranges}});
+  const auto part = client().Get("/health", {{"Range", "bytes=3-4"}});
+
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->status, 200);
+  EXPECT_EQ(page->body, client().Get("/")->body);
+  EXPECT_EQ(part->status, 200);
+  EXPECT_EQ(part->body, R"({"status":"ok"})");
+}
+
 TEST_F(BadClients, CannotSendEndlessHeaders) {
   RawClient long_line(server->port()), many(server->port());
   long_line.send("GET /" + std::string(100000, 'x'));

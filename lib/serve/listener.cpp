@@ -88,7 +88,9 @@ bool Listener::process_and_close_socket(socket_t socket) {
     if (!connection.wait_for_request(options_.keep_alive_ms, stopping_)) break;
     const Counted request(in_flight_);
     connection.begin_request();
-    good = process_request(connection, false, closed, nullptr);
+    // Whole answers are small, and parts of them, thousands at a time, would be large.
+    good = process_request(connection, false, closed,
+                           [](httplib::Request& asked) { asked.ranges.clear(); });
     closed = closed || connection.closes();
   }
   return good;
