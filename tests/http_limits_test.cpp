@@ -23,6 +23,7 @@ class BadClients : public HttpScene {
   bool idle() const {
     return metric("kvshare_active_choices") == 0 && metric("kvshare_waiting_choices") == 0;
   }
+  double cancelled() const { return metric(R"(kvshare_choices_total{reason="cancelled"})"); }
   static bool eventually(const std::function<bool()>& holds) {
     for (int tries = 0; tries < 600; ++tries) {
       if (holds()) return true;
@@ -199,7 +200,7 @@ TEST_F(BadClients, MayVanishInMidStream) {
     client.receive("data: ");
   }
 
-  EXPECT_TRUE(eventually([&] { return idle(); }));
+  EXPECT_TRUE(eventually([&] { return idle() && cancelled() == 10; }));
   EXPECT_LT(metric("kvshare_generated_tokens_total"), 10 * 1900);
   expect_alive();
 }
@@ -212,7 +213,7 @@ TEST_F(BadClients, MayVanishBeforeAnAnswer) {
     client.send(head("/v1/completions", request.size()) + request);
   }
 
-  EXPECT_TRUE(eventually([&] { return idle(); }));
+  EXPECT_TRUE(eventually([&] { return idle() && cancelled() == 5 * 8; }));
   EXPECT_LT(metric("kvshare_generated_tokens_total"), 5 * 8 * 1900);
   expect_alive();
 }

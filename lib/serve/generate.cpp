@@ -74,7 +74,8 @@ std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRe
       jobs.push_back({.task = std::move(task),
                       .tenant = exchange.caller.tenant,
                       .choice = static_cast<int>(jobs.size()),
-                      .top_logprobs = request.top_logprobs});
+                      .top_logprobs = request.top_logprobs,
+                      .arrived = exchange.connection.arrived()});
     }
   }
   return jobs;
@@ -103,8 +104,7 @@ void Service::generate(Exchange& exchange, const GenerationRequest& request) {
   for (Job& job : jobs) job.channel = channel;
   if (!loop_.submit(std::move(jobs))) throw queue_full();
 
-  auto stream =
-      std::make_shared<AnswerStream>(std::move(options), channel, exchange.connection, metrics_);
+  auto stream = std::make_shared<AnswerStream>(std::move(options), channel, exchange.connection);
   if (request.stream)
     send_events(exchange, stream);
   else

@@ -22,6 +22,10 @@ Refusal refusal_with(int status) {
   return refusal("bad_request", "this is not a request that the server understands");
 }
 
+Refusal client_left() {
+  return {.status = 499, .message = "the client has left", .code = "client_left"};
+}
+
 Refusal shutting_down() {
   return {.status = 503,
           .type = "server_error",

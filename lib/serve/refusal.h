@@ -26,6 +26,9 @@ struct Refusal {
 /// What is said where nothing more is known than the status.
 Refusal refusal_with(int status);
 
+/// To nobody, in the log.
+Refusal client_left();
+
 /// To whoever comes while the server goes.
 Refusal shutting_down();
 

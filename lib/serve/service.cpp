@@ -51,17 +51,25 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
       options_(options),
       started_(std::time(nullptr)),
       tenants_(options.keys),
-      loop_(engine, {.max_waiting = options.max_waiting,
-                     .schedule = options.schedule,
-                     .exactify = options.exactify,
-                     .warn =
-                         [this](std::string_view text) {
-                           log(Json::Object{{"event", "warning"}, {"message", text}});
-                         }}),
+      loop_(engine, loop_options()),
       listener_(options_) {
   add_routes();
   loop_.set_quotas(tenants_.memory_quotas());
   listener_.start();
+}
+
+EngineLoop::Options Service::loop_options() {
+  return {.max_waiting = options_.max_waiting,
+          .schedule = options_.schedule,
+          .exactify = options_.exactify,
+          .warn = [this](std::string_view text) { warn(text); },
+          .on_end =
+              [this](const Job& job, const Response& response) {
+                const bool cancelled = response.finish_reason == "cancelled";
+                const auto none = cancelled ? job.arrived : Clock::now();
+                const Clock::duration first = job.channel->first_at().value_or(none) - job.arrived;
+                metrics_.count_answer(response, std::chrono::duration<double>(first).count());
+              }};
 }
 
 void Service::reload_keys() {
@@ -185,6 +193,10 @@ void Service::log(const Json& line) {
   const std::string text = Json(std::move(members)).dump();
   const std::lock_guard lock(log_mutex_);
   options_.log(text);
+}
+
+void Service::warn(std::string_view text) {
+  log(Json::Object{{"event", "warning"}, {"message", text}});
 }
 
 bool Service::drain(std::chrono::milliseconds timeout) {

@@ -34,6 +34,7 @@ class Service : public HttpServer {
   static constexpr const char* kRequestId = "x-request-id";
 
   // service.cpp
+  EngineLoop::Options loop_options();
   void add_routes();
   void add(const char* method, const char* path, Route route);
   std::optional<std::string> read_body(const httplib::ContentReader& reader,
@@ -43,6 +44,7 @@ class Service : public HttpServer {
   void explain_failure(const httplib::Request& request, httplib::Response& response);
   void note(const httplib::Request& request, const httplib::Response& response);
   void log(const Json& line);
+  void warn(std::string_view text);
   static std::string route_of(const std::string& path);
   static bool is_public(const std::string& path);  // these look for themselves whom they answer
 
