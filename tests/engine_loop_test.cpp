@@ -84,6 +84,18 @@ TEST_F(Loop, RefusesWhatTheQueueCannotHold) {
   channel->abandon();
 }
 
+TEST_F(Loop, TakesNothingWhereItHasStopped) {
+  EngineLoop loop(engine, {});
+  EXPECT_FALSE(loop.stopped());
+
+  loop.stop();
+
+  std::vector<Job> jobs;
+  jobs.push_back({.task = task(body), .channel = std::make_shared<AnswerChannel>(1)});
+  EXPECT_FALSE(loop.submit(std::move(jobs)));
+  EXPECT_TRUE(loop.stopped());
+}
+
 TEST_F(Loop, TellsOfEveryEnd) {
   std::vector<std::string> reasons;
   {

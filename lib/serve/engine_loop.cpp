@@ -55,11 +55,11 @@ EngineLoop::~EngineLoop() {
 }
 
 void EngineLoop::stop() {
+  ending_ = true;
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
   }
-  ending_ = true;
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
 }

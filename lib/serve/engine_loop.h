@@ -71,6 +71,7 @@ class EngineLoop {
 
   /// Ends everything under way; from here on nothing is taken.
   void stop();
+  bool stopped() const { return ending_; }
 
   /// Takes all of an answer's jobs or, where the queue is full or the loop has stopped, none. Their
   /// tasks must have passed Engine::check().

@@ -8,14 +8,6 @@
 namespace kvs {
 namespace {
 
-Refusal queue_full() {
-  return {.status = 429,
-          .type = "rate_limit_error",
-          .message = "too many requests are waiting",
-          .code = "queue_full",
-          .retry_after_s = 1};
-}
-
 void send_events(Exchange& exchange, const std::shared_ptr<AnswerStream>& stream) {
   constexpr const char* kEvents = "text/event-stream";
   httplib::Response& response = exchange.response;
@@ -102,7 +94,7 @@ void Service::generate(Exchange& exchange, const GenerationRequest& request) {
     for (const Job& job : jobs)
       options.echoes.push_back(model_.prompts().tokenizer()->decode(job.task.tokens, true));
   for (Job& job : jobs) job.channel = channel;
-  if (!loop_.submit(std::move(jobs))) throw queue_full();
+  if (!loop_.submit(std::move(jobs))) throw loop_.stopped() ? shutting_down() : queue_full();
 
   auto stream = std::make_shared<AnswerStream>(std::move(options), channel, exchange.connection);
   if (request.stream)

@@ -54,6 +54,7 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
       loop_(engine, loop_options()),
       listener_(options_) {
   add_routes();
+  add_handlers();
   loop_.set_quotas(tenants_.memory_quotas());
   listener_.start();
 }
@@ -98,11 +99,15 @@ void Service::add_routes() {
   add("GET", "/health", &Service::health);
   add("GET", "/ready", &Service::ready);
   add("GET", "/metrics", &Service::metrics);
+}
 
+void Service::add_handlers() {
   using Done = httplib::Server::HandlerResponse;
   listener_.set_pre_routing_handler([this](const auto& request, auto& response) {
     return admit(request, response) ? Done::Unhandled : Done::Handled;
   });
+  listener_.set_exception_handler(
+      [](const auto&, httplib::Response& response, const auto&) { response.status = 500; });
   listener_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
     explain_failure(request, response);
   });
@@ -158,7 +163,13 @@ void Service::serve(Route route, const httplib::Request& request, httplib::Respo
   } catch (const Error& e) {
     exchange.refuse(refusal_of(e));
   } catch (const std::bad_alloc&) {
-    exchange.refuse({.status = 500, .type = "server_error", .message = "out of memory"});
+    exchange.refuse({.status = 500,
+                     .type = "server_error",
+                     .message = "out of memory",
+                     .code = "out_of_memory"});
+  } catch (const std::exception& e) {  // which is the operator's to know
+    warn(std::string("internal error: ") + e.what());
+    exchange.refuse(refusal_with(500));
   }
 }
 

@@ -36,6 +36,7 @@ class Service : public HttpServer {
   // service.cpp
   EngineLoop::Options loop_options();
   void add_routes();
+  void add_handlers();
   void add(const char* method, const char* path, Route route);
   std::optional<std::string> read_body(const httplib::ContentReader& reader,
                                        httplib::Response& response) const;
