@@ -46,6 +46,15 @@ TEST_F(BadClients, AreToldWhatIsWrongWithABody) {
   EXPECT_EQ(post("/v1/completions", std::string(600, '[')).code(), "invalid_json");
 }
 
+TEST_F(BadClients, CannotAskForMoreProbabilitiesThanAreHeld) {
+  const Answer answer =
+      post("/v1/completions", R"({"prompt":"x","n":64,"logprobs":20,"max_tokens":2000})");
+
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.code(), "too_large");
+  EXPECT_EQ(answer.json.get("error").get("param").as_string(), "logprobs");
+}
+
 TEST_F(BadClients, AreToldThatAPromptIsTooLong) {
   std::string text;
   for (int i = 0; i < 2100; ++i) text += "5,";

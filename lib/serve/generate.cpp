@@ -8,6 +8,19 @@
 namespace kvs {
 namespace {
 
+// An answer that is not streamed is held until its end.
+void check_size(const GenerationRequest& request, const std::vector<Job>& jobs) {
+  constexpr int64_t kMost = 1 << 18;
+  int64_t tokens = 0;
+  for (const Job& job : jobs) tokens += job.task.max_tokens;
+  const int64_t probabilities = tokens * (1 + request.top_logprobs);
+  if (!request.stream && probabilities > kMost)
+    refuse_field(request.chat ? "top_logprobs" : "logprobs", "too_large",
+                 "{} choices, together of up to {} tokens, have {} probabilities: expected at most "
+                 "{}, or a stream",
+                 jobs.size(), tokens, probabilities, kMost);
+}
+
 void send_events(Exchange& exchange, const std::shared_ptr<AnswerStream>& stream) {
   constexpr const char* kEvents = "text/event-stream";
   httplib::Response& response = exchange.response;
@@ -77,6 +90,7 @@ void Service::generate(Exchange& exchange, const GenerationRequest& request) {
   require_model(request.model);
   const std::string id = (request.chat ? "chatcmpl-" : "cmpl-") + random_id();
   std::vector<Job> jobs = make_jobs(exchange, request, id);
+  check_size(request, jobs);
   auto channel = std::make_shared<AnswerChannel>(request.choices());
   AnswerStream::Options options{
       .request = request,
