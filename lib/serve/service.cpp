@@ -11,6 +11,7 @@ namespace kvs {
 namespace {
 
 constexpr const char* kDonors = "/v1/kvshare/donors";
+constexpr size_t kMaxEmbedding = 64;  // requests that wait to be embedded
 
 using Clock = std::chrono::steady_clock;
 
@@ -48,6 +49,7 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
     : model_(model),
       engine_(engine),
       embedder_(embedder),
+      embedding_(kMaxEmbedding),
       options_(options),
       started_(std::time(nullptr)),
       tenants_(options.keys),

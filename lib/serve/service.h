@@ -15,6 +15,7 @@
 #include "serve/metrics.h"
 #include "serve/rate_limits.h"
 #include "serve/tenants.h"
+#include "serve/turn_queue.h"
 
 namespace kvs {
 
@@ -67,6 +68,8 @@ class Service : public HttpServer {
   void list_models(Exchange& exchange);
   void show_model(Exchange& exchange);
   void embed(Exchange& exchange);
+  std::vector<float> embed_in_turn(Exchange& exchange, TurnQueue::Place& place,
+                                   const std::vector<int32_t>& tokens);
   void tokenize(Exchange& exchange);
   void detokenize(Exchange& exchange);
   Json model_entry(const std::string& id) const;
@@ -85,7 +88,7 @@ class Service : public HttpServer {
   Model& model_;
   Engine& engine_;
   const Embedder* embedder_;
-  std::mutex embedder_mutex_;  // embedders are not thread-safe
+  TurnQueue embedding_;  // embedders are not thread-safe
   HttpOptions options_;
   int64_t started_;  // seconds since 1970
   std::mutex log_mutex_;
