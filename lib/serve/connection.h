@@ -14,7 +14,8 @@
 namespace kvs {
 
 /// A client's socket as cpp-httplib reads and writes it, with limits that the library itself has
-/// not: for a whole header, a whole body however it is encoded, and the time for all of a request.
+/// not: for a whole header, a whole body however it is encoded, the time for all of a request, and
+/// the time that a client takes for all of an answer.
 /// Source of the interface: httplib.h, class Stream.
 class Connection : public httplib::Stream {
  public:
@@ -23,12 +24,17 @@ class Connection : public httplib::Stream {
   struct Limits {
     size_t header_bytes = 0;
     size_t body_bytes = 0;
-    int request_ms = 0;
-    int write_ms = 0;
+    int write_ms = 0;  ///< for a client that takes nothing
   };
 
-  /// Takes the socket, which is closed in the end.
-  Connection(int socket, const Limits& limits);
+  /// What holds for all connections of a listener, and changes where it ends.
+  struct Patience {
+    std::atomic<int> request_ms = 0;  ///< for all of a request to arrive
+    std::atomic<bool> over = false;   ///< nothing is read or written any more
+  };
+
+  /// Takes the socket, which is closed in the end. `patience` must outlive it.
+  Connection(int socket, const Limits& limits, const Patience& patience);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -36,8 +42,9 @@ class Connection : public httplib::Stream {
   /// The connection that this thread serves.
   static Connection& current();
 
-  /// Waits for a request to begin; false where none does in time, the client closes, or `stop`.
-  bool wait_for_request(int timeout_ms, const std::atomic<bool>& stop);
+  /// Waits for a request to begin; false where none does in time, the client closes, or patience is
+  /// over.
+  bool wait_for_request(int timeout_ms);
   /// Limits and log count from here on.
   void begin_request();
 
@@ -65,12 +72,16 @@ class Connection : public httplib::Stream {
   socket_t socket() const override { return socket_; }
 
  private:
+  int ms_to_arrive() const;
   bool fill();
+  bool receive();
+  bool wait_for_room();
   bool within_limits(const char* data, size_t size);
   void close_gently();
 
   int socket_;
   Limits limits_;
+  const Patience& patience_;
   std::vector<char> buffer_;
   size_t begin_ = 0, end_ = 0;  // of what is read and not given out
   Clock::time_point arrived_ = Clock::now();
@@ -78,6 +89,8 @@ class Connection : public httplib::Stream {
   size_t body_bytes_ = 0;  // given out
   int line_ends_ = 0;      // bytes of "\r\n\r\n" seen last
   bool in_body_ = false;
+  size_t sent_bytes_ = 0;     // of the answer
+  Clock::duration waited_{};  // for the client to take it
   bool closes_ = false, too_large_ = false, timed_out_ = false;
 };
 

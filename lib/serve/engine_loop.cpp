@@ -144,8 +144,9 @@ void EngineLoop::run() {
   take_jobs();
   while (failure_.empty() && !active_.empty())
     step();  // nobody is wanted any more: they end at once
-  if (failure_.empty()) engine_.donors().finish_tiers(kFinish);
   give_up({});
+  publish();
+  if (failure_.empty()) engine_.donors().finish_tiers(kFinish);
 }
 
 std::chrono::milliseconds EngineLoop::pause() const {

@@ -69,7 +69,8 @@ class EngineLoop {
   EngineLoop(const EngineLoop&) = delete;
   EngineLoop& operator=(const EngineLoop&) = delete;
 
-  /// Ends everything under way; from here on nothing is taken.
+  /// Ends everything under way; from here on nothing is taken. Waits for the tiers, which takes ten
+  /// seconds at most.
   void stop();
   bool stopped() const { return ending_; }
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr const char* kDonors = "/v1/kvshare/donors";
 constexpr size_t kMaxEmbedding = 64;  // requests that wait to be embedded
+constexpr int kLastArrivalMs = 2000;  // for a request to arrive while the server goes
 
 using Clock = std::chrono::steady_clock;
 
@@ -178,11 +179,12 @@ void Service::serve(Route route, const httplib::Request& request, httplib::Respo
 void Service::explain_failure(const httplib::Request& request, httplib::Response& response) {
   if (!response.body.empty()) return;
   Connection& connection = Connection::current();
-  if (connection.timed_out()) response.status = 408;
+  if (connection.timed_out()) response.status = draining_ ? 503 : 408;
   if (connection.too_large()) response.status = response.status == 414 ? 414 : 413;
   if (!response.has_header(kRequestId)) response.set_header(kRequestId, "req-" + random_id());
   if (response.status != 404) end_connection(response, connection);
-  Exchange{request, response, connection, {}}.refuse(refusal_with(response.status));
+  Exchange{request, response, connection, {}}.refuse(
+      response.status == 503 ? shutting_down() : refusal_with(response.status));
 }
 
 void Service::note(const httplib::Request& request, const httplib::Response& response) {
@@ -214,6 +216,7 @@ void Service::warn(std::string_view text) {
 
 bool Service::drain(std::chrono::milliseconds timeout) {
   draining_ = true;
+  listener_.hurry(kLastArrivalMs);
   const auto end = Clock::now() + timeout;
   while (listener_.in_flight() > 0 && Clock::now() < end)
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
