@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "kvs/error.h"
+#include "kvs/guard.h"
 #include "serve/http_module.h"
 
 namespace kvs {
@@ -22,6 +23,12 @@ double ms_since(Clock::time_point start) {
 
 std::string now_text() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
+// What a guard of these options may choose; nothing where none decides.
+std::vector<double> guard_budgets(const ReuseOptions& reuse) {
+  const bool decides = reuse.guard && !reuse.budget && reuse.policy == Policy::kvshare;
+  return decides ? reuse.guard->budgets() : std::vector<double>();
 }
 
 Refusal refusal_of(const Error& error) {
@@ -54,6 +61,7 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
       options_(options),
       started_(std::time(nullptr)),
       tenants_(options.keys),
+      metrics_(guard_budgets(options.reuse)),
       loop_(engine, loop_options()),
       listener_(options_) {
   add_routes();
