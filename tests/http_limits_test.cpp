@@ -55,6 +55,17 @@ TEST_F(BadClients, CannotAskForMoreProbabilitiesThanAreHeld) {
   EXPECT_EQ(answer.json.get("error").get("param").as_string(), "logprobs");
 }
 
+// As a page in a browser does, whose own name was made to lead here.
+TEST_F(BadClients, CannotCallTheServerByAnotherName) {
+  start({.allowed_hosts = {"kvs.lan"}});
+
+  EXPECT_EQ(get("/v1/models", {{"Host", "evil.example"}}).code(), "unknown_host");
+  EXPECT_EQ(get("/metrics", {{"Host", "evil.example"}}).status, 403);
+  EXPECT_EQ(remove("/v1/kvshare/donors?tenant=", {{"Host", "evil.example"}}).status, 403);
+  for (const char* host : {"localhost:8080", "kvs.lan", "[::1]:80", "192.168.1.5"})
+    EXPECT_EQ(get("/v1/models", {{"Host", host}}).status, 200) << host;
+}
+
 TEST_F(BadClients, AreToldThatAPromptIsTooLong) {
   std::string text;
   for (int i = 0; i < 2100; ++i) text += "5,";

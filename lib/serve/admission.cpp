@@ -43,6 +43,7 @@ bool Service::admit(const httplib::Request& request, httplib::Response& response
                     .retry_after_s = 1};
     if (request.path.size() > kMaxPathBytes) throw refusal_with(414);
     check_body(request, response, connection);
+    check_host(request);
     check_caller(request);
     return true;
   } catch (const Refusal& refusal) {
@@ -50,6 +51,20 @@ bool Service::admit(const httplib::Request& request, httplib::Response& response
     end_connection(response, connection);
     return false;
   }
+}
+
+// Keys say who asks; without them a web page in a browser on this machine could.
+void Service::check_host(const httplib::Request& request) const {
+  const std::string host = request.get_header_value("Host");
+  if (!tenants_.has_keys() && !hosts_.has(host))
+    throw Refusal{.status = 403,
+                  .message = fmt::format("'{}' is not a name of this server; --allow-host adds it",
+                                         host.substr(0, 64)),
+                  .code = "unknown_host"};
+}
+
+bool Service::from_this_machine(const httplib::Request& request) const {
+  return is_local(request) && hosts_.has(request.get_header_value("Host"));
 }
 
 void Service::check_caller(const httplib::Request& request) const {

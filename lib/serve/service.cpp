@@ -25,6 +25,11 @@ std::string now_text() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
+std::vector<std::string> with(std::vector<std::string> names, const std::string& name) {
+  names.push_back(name);
+  return names;
+}
+
 // What a guard of these options may choose; nothing where none decides.
 std::vector<double> guard_budgets(const ReuseOptions& reuse) {
   const bool decides = reuse.guard && !reuse.budget && reuse.policy == Policy::kvshare;
@@ -60,6 +65,7 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
       embedding_(kMaxEmbedding),
       options_(options),
       started_(std::time(nullptr)),
+      hosts_(with(options.allowed_hosts, options.host)),
       tenants_(options.keys),
       metrics_(guard_budgets(options.reuse)),
       loop_(engine, loop_options()),

@@ -11,6 +11,7 @@
 #include "serve/engine_loop.h"
 #include "serve/exchange.h"
 #include "serve/generation_request.h"
+#include "serve/host_names.h"
 #include "serve/listener.h"
 #include "serve/metrics.h"
 #include "serve/rate_limits.h"
@@ -52,7 +53,9 @@ class Service : public HttpServer {
 
   // admission.cpp
   bool admit(const httplib::Request& request, httplib::Response& response);
+  void check_host(const httplib::Request& request) const;
   void check_caller(const httplib::Request& request) const;
+  bool from_this_machine(const httplib::Request& request) const;
   void count_request(const Caller& caller);
   Caller caller_of(const httplib::Request& request) const;
 
@@ -92,6 +95,7 @@ class Service : public HttpServer {
   HttpOptions options_;
   int64_t started_;  // seconds since 1970
   std::mutex log_mutex_;
+  HostNames hosts_;
   Tenants tenants_;
   RateLimits rates_;
   Metrics metrics_;

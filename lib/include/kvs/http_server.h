@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kvs/embedder.h"
 #include "kvs/engine.h"
@@ -28,6 +29,8 @@ struct HttpOptions {
   int port = 8080;                 ///< 0: any that is free
   std::string model = "model";     ///< its name to clients
   std::filesystem::path keys;      ///< API keys, see kvs-serve(1); empty: one local tenant
+  /// Without keys: names besides `host`, localhost and addresses by which clients may call it.
+  std::vector<std::string> allowed_hosts;
 
   int publish_after = 0;  ///< tenants that must hold a text for others to share it; 0: none do
 
