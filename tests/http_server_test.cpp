@@ -1,6 +1,7 @@
 #include "kvs/http_server.h"
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -191,6 +192,20 @@ TEST_F(Server, OwnsUpToItsFaults) {
   EXPECT_EQ(answer.code(), "failed");
   EXPECT_EQ(answer.json.get("error").get("type").as_string(), "server_error");
   EXPECT_EQ(answer.json.dump().find("secret"), std::string::npos);
+}
+
+TEST_F(Server, KeepsPromptsInItsLogWhereItIsAskedTo) {
+  std::mutex mutex;
+  std::string log;
+  start({.log_prompts = true, .log = [&](std::string_view line) {
+           const std::lock_guard lock(mutex);
+           log += line;
+         }});
+  post("/v1/completions", completion(""));
+  server.reset();
+
+  EXPECT_NE(log.find(R"("prompts":[)"), std::string::npos);
+  EXPECT_NE(log.find("Tim had a red car"), std::string::npos);
 }
 
 TEST_F(Server, TakesTextToTokensAndBack) {

@@ -86,11 +86,18 @@ std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRe
   return jobs;
 }
 
+void Service::log_prompts(Exchange& exchange, const std::vector<Job>& jobs) const {
+  Json prompts{Json::Array{}};
+  for (const Job& job : jobs) prompts.push(model_.prompts().tokenizer()->decode(job.task.tokens));
+  exchange.connection.log.set("prompts", std::move(prompts));
+}
+
 void Service::generate(Exchange& exchange, const GenerationRequest& request) {
   require_model(request.model);
   const std::string id = (request.chat ? "chatcmpl-" : "cmpl-") + random_id();
   std::vector<Job> jobs = make_jobs(exchange, request, id);
   check_size(request, jobs);
+  if (options_.log_prompts) log_prompts(exchange, jobs);
   auto channel = std::make_shared<AnswerChannel>(request.choices());
   AnswerStream::Options options{
       .request = request,

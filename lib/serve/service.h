@@ -66,6 +66,7 @@ class Service : public HttpServer {
   std::vector<Job> make_jobs(const Exchange& exchange, const GenerationRequest& request,
                              const std::string& id) const;
   std::vector<int32_t> encode(const Prompt& prompt) const;
+  void log_prompts(Exchange& exchange, const std::vector<Job>& jobs) const;
 
   // model_routes.cpp
   void list_models(Exchange& exchange);
