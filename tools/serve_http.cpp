@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kvs/error.h"
+#include "tools/config_file.h"
 #include "tools/interrupt.h"
 #include "tools/message.h"
 #include "tools/model_path.h"
@@ -101,7 +102,9 @@ void reload(HttpServer& server) {
 
 CLI::App* add_http_command(CLI::App& app, ServeOptions& serve, HttpOptions& http) {
   CLI::App* command = app.add_subcommand("http", "Answer clients of the OpenAI API");
+  add_config_option(*command);
   add_serve_options(*command, serve);
+  command->get_option("--model")->required(false);  // which a file may name
   command->add_option("--host", http.host, "Address to listen on")
       ->type_name("HOST")
       ->capture_default_str();
