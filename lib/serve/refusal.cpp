@@ -18,12 +18,12 @@ Refusal refusal_with(int status) {
   if (status == 408) return refusal("timeout", "the request did not arrive in time");
   if (status == 411) return refusal("length_required", "the request says no Content-Length");
   if (status == 413) return refusal("body_too_large", "the body is larger than the server takes");
+  if (status == 414) return refusal("path_too_long", "the path is longer than the server takes");
   if (status >= 500)
     return {.status = status,
             .type = "server_error",
             .message = "the server has failed",
             .code = "failed"};
-  if (status == 414) return refusal("path_too_long", "the path is longer than the server takes");
   return refusal("bad_request", "this is not a request that the server understands");
 }
 

@@ -25,7 +25,7 @@ std::string now_text() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
-std::vector<std::string> with(std::vector<std::string> names, const std::string& name) {
+std::vector<std::string> joined(std::vector<std::string> names, const std::string& name) {
   names.push_back(name);
   return names;
 }
@@ -65,7 +65,7 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
       embedding_(kMaxEmbedding),
       options_(options),
       started_(std::time(nullptr)),
-      hosts_(with(options.allowed_hosts, options.host)),
+      hosts_(joined(options.allowed_hosts, options.host)),
       tenants_(options.keys),
       metrics_(guard_budgets(options.reuse)),
       loop_(engine, loop_options()),
