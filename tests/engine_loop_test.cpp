@@ -84,6 +84,31 @@ TEST_F(Loop, RefusesWhatTheQueueCannotHold) {
   channel->abandon();
 }
 
+TEST_F(Loop, TakesNothingWhereItHasStopped) {
+  EngineLoop loop(engine, {});
+  EXPECT_FALSE(loop.stopped());
+
+  loop.stop();
+
+  std::vector<Job> jobs;
+  jobs.push_back({.task = task(body), .channel = std::make_shared<AnswerChannel>(1)});
+  EXPECT_FALSE(loop.submit(std::move(jobs)));
+  EXPECT_TRUE(loop.stopped());
+}
+
+TEST_F(Loop, TellsOfEveryEnd) {
+  std::vector<std::string> reasons;
+  {
+    EngineLoop loop(engine, {.on_end = [&](const Job&, const Response& response) {
+                      reasons.push_back(response.finish_reason);
+                    }});
+    wait(*submit(loop, task(body)));
+    submit(loop, task(body, 1900))->abandon();
+  }
+
+  EXPECT_EQ(reasons, (std::vector<std::string>{"length", "cancelled"}));
+}
+
 TEST_F(Loop, EndsWhatNobodyReads) {
   EngineLoop loop(engine, {});
   const auto channel = submit(loop, task(body, 1900));

@@ -1,7 +1,9 @@
 #include "kvs/http_server.h"
 
 #include <algorithm>
+#include <mutex>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
 #include "support/http_scene.h"
@@ -169,6 +171,41 @@ TEST_F(Server, EmbedsTheSameInBothEncodings) {
   const size_t bytes = vector.as_array().size() * 4;
   EXPECT_EQ(coded.json.get("data").as_array().at(0).get("embedding").as_string().size(),
             (bytes + 2) / 3 * 4);
+}
+
+TEST_F(Server, OwnsUpToItsFaults) {
+  class BrokenEmbedder : public Embedder {
+   public:
+    std::string name() const override { return "static"; }
+    int dim() const override { return 2; }
+    std::vector<float> embed(std::span<const int32_t>) const override {
+      throw std::runtime_error("a secret");
+    }
+  };
+  const BrokenEmbedder broken;
+  server.reset();
+  server = start_http_server(model, *engine, &broken, {.port = 0});
+
+  const Answer answer = post("/v1/embeddings", R"({"input":"a"})");
+
+  EXPECT_EQ(answer.status, 500);
+  EXPECT_EQ(answer.code(), "failed");
+  EXPECT_EQ(answer.json.get("error").get("type").as_string(), "server_error");
+  EXPECT_EQ(answer.json.dump().find("secret"), std::string::npos);
+}
+
+TEST_F(Server, KeepsPromptsInItsLogWhereItIsAskedTo) {
+  std::mutex mutex;
+  std::string log;
+  start({.log_prompts = true, .log = [&](std::string_view line) {
+           const std::lock_guard lock(mutex);
+           log += line;
+         }});
+  post("/v1/completions", completion(""));
+  server.reset();
+
+  EXPECT_NE(log.find(R"("prompts":[)"), std::string::npos);
+  EXPECT_NE(log.find("Tim had a red car"), std::string::npos);
 }
 
 TEST_F(Server, TakesTextToTokensAndBack) {

@@ -214,6 +214,22 @@ TEST_F(TenantsOfAServer, ReadMetricsByTheirOwnKeyOrFromThisMachine) {
   EXPECT_EQ(get("/metrics", watch).status, 200);
 }
 
+TEST_F(TenantsOfAServer, AreNotThisMachineUnderAnotherName) {
+  const httplib::Headers stranger{{"Host", "evil.example"}};
+
+  EXPECT_EQ(get("/metrics", stranger).status, 403);
+  EXPECT_EQ(remove("/v1/kvshare/donors?tenant=acme", stranger).status, 401);
+  EXPECT_EQ(get("/health", stranger).status, 200);
+}
+
+TEST_F(TenantsOfAServer, MayWriteTheSchemeOfAKeyAsTheyLike) {
+  for (const char* scheme : {"Bearer ", "bearer ", "BEARER  "})
+    EXPECT_EQ(get("/v1/models", {{"Authorization", std::string(scheme) + "acme-key"}}).status, 200)
+        << scheme;
+  EXPECT_EQ(get("/v1/models", {{"Authorization", "Bearer"}}).status, 401);
+  EXPECT_EQ(get("/v1/models", {{"Authorization", "Basic acme-key"}}).status, 401);
+}
+
 TEST_F(TenantsOfAServer, ChangeWhenTheKeysAreReadAgain) {
   write_keys({{"new-key", "acme"}});
   server->reload_keys();

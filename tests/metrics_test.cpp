@@ -48,6 +48,25 @@ TEST(Metrics, AddUpAnswers) {
   EXPECT_TRUE(has_line(text, "kvshare_waiting_choices 5"));
 }
 
+TEST(Metrics, CountWhatAGuardDecides) {
+  Metrics metrics({0.02, 0.1});
+  Response accepted, escalated, declined, alone;
+  accepted.reuse.budget = 0.02;
+  escalated.reuse.budget = 0.1;
+  declined.reuse.reason = ReuseReason::guard;
+  alone.reuse.reason = ReuseReason::no_donor;
+
+  for (const Response& response : {accepted, escalated, escalated, declined, alone})
+    metrics.count_answer(response, 0.1);
+  const std::string text = metrics.text({});
+
+  EXPECT_TRUE(has_line(text, R"(kvshare_guard_decisions_total{decision="accepted"} 1)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_guard_decisions_total{decision="escalated"} 2)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_guard_decisions_total{decision="declined"} 1)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_guard_budget_total{budget="0.02"} 1)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_guard_budget_total{budget="0.1"} 2)"));
+}
+
 TEST(Metrics, HaveEachTiersFigures) {
   const std::string text = Metrics().text(
       {.tiers = {{.name = "disk", .donors = 3, .hits = 2, .damaged = 1},

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/config_file.h"
 #include "tools/generate.h"
 #include "tools/message.h"
 #include "tools/output.h"
@@ -79,25 +80,6 @@ std::string chosen_command(const CLI::App& app) {
   return name;
 }
 
-// CLI11 says "The following argument was not expected: x"; the house says it in lower case.
-std::string usage_message(const CLI::ParseError& error) {
-  std::string text = error.what();
-  const size_t colon = text.rfind(": ");
-  const std::string tail = colon == std::string::npos ? text : text.substr(colon + 2);
-  if (dynamic_cast<const CLI::ExtrasError*>(&error))
-    return (tail[0] == '-' ? "unknown option: " : "unexpected argument: ") + tail;
-  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) && tail.ends_with(" missing"))
-    return text.substr(0, colon) + " needs a value";
-  if (text.rfind("Could not convert: ", 0) == 0) {
-    const size_t equals = tail.find(" = ");
-    return fmt::format("{}: '{}' is not what it takes", tail.substr(0, equals),
-                       tail.substr(equals + 3));
-  }
-  const size_t first = text[0] == '-' && colon != std::string::npos ? text.find(": ") + 2 : 0;
-  text[first] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[first])));
-  return text;
-}
-
 // A bad value that nobody typed is hard to find without its source.
 std::string origin_of(CLI::App& app, const std::string& message) {
   for (CLI::App* each : with_subcommands(app))
@@ -132,6 +114,25 @@ void refuse_surplus(const CLI::App& app) {
 
 }  // namespace
 
+// CLI11 says "The following argument was not expected: x"; the house says it in lower case.
+std::string usage_message(const CLI::ParseError& error) {
+  std::string text = error.what();
+  const size_t colon = text.rfind(": ");
+  const std::string tail = colon == std::string::npos ? text : text.substr(colon + 2);
+  if (dynamic_cast<const CLI::ExtrasError*>(&error))
+    return (tail[0] == '-' ? "unknown option: " : "unexpected argument: ") + tail;
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) && tail.ends_with(" missing"))
+    return text.substr(0, colon) + " needs a value";
+  if (text.rfind("Could not convert: ", 0) == 0) {
+    const size_t equals = tail.find(" = ");
+    return fmt::format("{}: '{}' is not what it takes", tail.substr(0, equals),
+                       tail.substr(equals + 3));
+  }
+  const size_t first = text[0] == '-' && colon != std::string::npos ? text.find(": ") + 2 : 0;
+  text[first] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[first])));
+  return text;
+}
+
 std::string variable_of(const std::string& option) {
   std::string name = "KVS_";
   for (const char c : option)
@@ -146,6 +147,7 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
     refuse_surplus(app);
+    read_config(app);
   } catch (const GenerateRequest& request) {
     write_out(generate(app, request.what));
     return kExitOk;

@@ -1,9 +1,13 @@
 #include "tools/serve_http.h"
 
 #include <filesystem>
+#include <functional>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "kvs/error.h"
+#include "tools/config_file.h"
 #include "tools/interrupt.h"
 #include "tools/message.h"
 #include "tools/model_path.h"
@@ -27,6 +31,64 @@ std::string address(const HttpOptions& http, int port) {
   return fmt::format("http://{}:{}", is_ipv6 ? "[" + http.host + "]" : http.host, port);
 }
 
+// Whether other machines reach it.
+bool is_open(const std::string& host) {
+  return host != "localhost" && host != "::1" && !host.starts_with("127.");
+}
+
+void add_limit(CLI::App& app, const char* name, const char* description, const char* unit,
+               std::function<void(int)> set, int usual, int most) {
+  app.add_option_function<int>(name, std::move(set), description)
+      ->type_name(unit)
+      ->default_str(std::to_string(usual))
+      ->check(CLI::Range(1, most));
+}
+
+void add_limits(CLI::App& app, HttpOptions& http) {
+  app.add_option("--max-waiting", http.max_waiting, "Choices that wait for their turn")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--connections", http.connections, "Connections served at the same time")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 900));  // the HTTP library takes no descriptors from 1024 on
+  add_limit(
+      app, "--max-body", "Of a request at most", "MIB",
+      [&http](int size) { http.max_body_bytes = static_cast<size_t>(size) << 20; },
+      static_cast<int>(http.max_body_bytes >> 20), 1 << 10);
+  add_limit(
+      app, "--max-header", "Of a request at most, its first line included", "KIB",
+      [&http](int size) { http.max_header_bytes = static_cast<size_t>(size) << 10; },
+      static_cast<int>(http.max_header_bytes >> 10), 1 << 10);
+  add_limit(
+      app, "--request-timeout", "For all of a request to arrive", "SECONDS",
+      [&http](int time) { http.request_timeout_ms = time * 1000; }, http.request_timeout_ms / 1000,
+      86'400);
+  add_limit(
+      app, "--write-timeout", "For a client that does not take what is sent", "SECONDS",
+      [&http](int time) { http.write_timeout_ms = time * 1000; }, http.write_timeout_ms / 1000,
+      86'400);
+}
+
+void add_clients(CLI::App& app, HttpOptions& http) {
+  CLI::Option* keys =
+      app.add_option("--keys", http.keys, "API keys and their tenants; read again on SIGHUP")
+          ->type_name("FILE");
+  app.add_option("--allow-host", http.allowed_hosts,
+                 "Without keys: a name by which clients may call it; localhost, --host and "
+                 "addresses always may")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  app.add_option("--publish-after", http.publish_after,
+                 "Let all tenants share text that K of them hold, of 3 or more")
+      ->type_name("K")
+      ->check(CLI::Range(3, 1 << 20))
+      ->needs(keys);
+  app.add_option("--model-name", http.model, "What clients call the model")->type_name("NAME");
+  app.add_flag("--log-prompts", http.log_prompts, "Keep the text of prompts in the log");
+}
+
 void reload(HttpServer& server) {
   try {
     server.reload_keys();
@@ -40,7 +102,9 @@ void reload(HttpServer& server) {
 
 CLI::App* add_http_command(CLI::App& app, ServeOptions& serve, HttpOptions& http) {
   CLI::App* command = app.add_subcommand("http", "Answer clients of the OpenAI API");
+  add_config_option(*command);
   add_serve_options(*command, serve);
+  command->get_option("--model")->required(false);  // which a file may name
   command->add_option("--host", http.host, "Address to listen on")
       ->type_name("HOST")
       ->capture_default_str();
@@ -52,10 +116,6 @@ CLI::App* add_http_command(CLI::App& app, ServeOptions& serve, HttpOptions& http
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(1, Transformer::kMaxLogitsRows));
-  command->add_option("--max-waiting", http.max_waiting, "Choices that wait for their turn")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 20));
   command
       ->add_option("--schedule", serve.schedule,
                    "Who is next where many wait: work (the least work of each tenant in turn, "
@@ -63,25 +123,15 @@ CLI::App* add_http_command(CLI::App& app, ServeOptions& serve, HttpOptions& http
       ->type_name("NAME")
       ->capture_default_str()
       ->check(CLI::IsMember({"work", "fcfs"}));
-  command->add_option("--connections", http.connections, "Connections served at the same time")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 900));  // the HTTP library takes no descriptors from 1024 on
-  CLI::Option* keys =
-      command->add_option("--keys", http.keys, "API keys and their tenants; read again on SIGHUP")
-          ->type_name("FILE");
-  command
-      ->add_option("--publish-after", http.publish_after,
-                   "Let all tenants share text that K of them hold, of 3 or more")
-      ->type_name("K")
-      ->check(CLI::Range(3, 1 << 20))
-      ->needs(keys);
-  command->add_option("--model-name", http.model, "What clients call the model")->type_name("NAME");
+  add_limits(*command, http);
+  add_clients(*command, http);
   return command;
 }
 
 int serve_http(const ServeOptions& serve, HttpOptions http) {
   catch_hangups();
+  if (is_open(http.host) && http.keys.empty())
+    warn("{}: whoever reaches this machine is served, since there are no --keys", http.host);
   if (http.model.empty()) http.model = public_name(serve.model);
   http.max_tokens = serve.max_tokens;
   http.sampling = serve.sampling;

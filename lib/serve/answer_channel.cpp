@@ -17,6 +17,7 @@ AnswerChannel::AnswerChannel(int choices, size_t max_bytes)
 }
 
 AnswerPiece& AnswerChannel::grow(int choice, size_t bytes) {
+  if (!first_at_) first_at_ = std::chrono::steady_clock::now();
   bytes_ += bytes;
   overflowed_ = overflowed_ || bytes_ > max_bytes_;
   news_ = true;
@@ -47,6 +48,11 @@ bool AnswerChannel::wanted() const {
 bool AnswerChannel::overflowed() const {
   const std::lock_guard lock(mutex_);
   return overflowed_;
+}
+
+std::optional<std::chrono::steady_clock::time_point> AnswerChannel::first_at() const {
+  const std::lock_guard lock(mutex_);
+  return first_at_;
 }
 
 std::vector<AnswerPiece> AnswerChannel::take(std::chrono::milliseconds timeout) {

@@ -38,6 +38,8 @@ class AnswerChannel {
   /// False where the reader has left, or does not keep up.
   bool wanted() const;
   bool overflowed() const;
+  /// When the first of it came; nothing before.
+  std::optional<std::chrono::steady_clock::time_point> first_at() const;
 
   /// What has come since the last call, in the order of choices; waits up to `timeout` where that
   /// is nothing.
@@ -53,6 +55,7 @@ class AnswerChannel {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<AnswerPiece> pieces_;  // by choice
+  std::optional<std::chrono::steady_clock::time_point> first_at_;
   size_t bytes_ = 0;
   size_t max_bytes_;
   bool news_ = false;

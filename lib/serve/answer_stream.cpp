@@ -12,12 +12,11 @@ constexpr std::chrono::milliseconds kLook{100};
 }  // namespace
 
 AnswerStream::AnswerStream(Options options, std::shared_ptr<AnswerChannel> channel,
-                           Connection& connection, Metrics& metrics)
+                           Connection& connection)
     : options_(std::move(options)),
       writer_(options_.writer),
       channel_(std::move(channel)),
       connection_(connection),
-      metrics_(metrics),
       choices_(options_.writer.choices) {
   connection_.log.set("finish_reason", "cancelled");  // until it is known better
   for (size_t choice = 0; choice < options_.echoes.size(); ++choice)
@@ -27,24 +26,6 @@ AnswerStream::AnswerStream(Options options, std::shared_ptr<AnswerChannel> chann
 // What was not taken until now will not be: the engine need not go on.
 AnswerStream::~AnswerStream() {
   channel_->abandon();
-}
-
-std::vector<AnswerPiece> AnswerStream::take() {
-  std::vector<AnswerPiece> pieces = channel_->take(kLook);
-  for (AnswerPiece& piece : pieces) {
-    if (first_s_ == 0 && (!piece.text.empty() || !piece.tokens.empty() || piece.end))
-      first_s_ = std::chrono::duration<double>(Clock::now() - connection_.arrived()).count();
-    if (piece.end) count(*piece.end);
-  }
-  return pieces;
-}
-
-void AnswerStream::count(Response& response) {
-  if (channel_->overflowed() && response.finish_reason == "cancelled") {
-    response.finish_reason = "error";
-    response.error = "the client reads too slowly";
-  }
-  metrics_.count_answer(response, first_s_);
 }
 
 std::vector<const Response*> AnswerStream::responses() const {
@@ -76,20 +57,21 @@ void AnswerStream::note_usage(const Json& usage) {
   log.set("prompt_tokens", usage.get("prompt_tokens"));
   log.set("completion_tokens", usage.get("completion_tokens"));
   log.set("cached_tokens", usage.get("prompt_tokens_details").get("cached_tokens"));
-  log.set("ttft_ms", first_s_ * 1000);
+  const Clock::duration ttft = channel_->first_at().value_or(Clock::now()) - connection_.arrived();
+  log.set("ttft_ms", std::chrono::duration<double, std::milli>(ttft).count());
   log.set("finish_reason", first.finish_reason);
 }
 
 Json AnswerStream::whole() {
   while (!channel_->finished()) {
-    for (AnswerPiece& piece : take()) {
+    for (AnswerPiece& piece : channel_->take(kLook)) {
       Choice& choice = choices_[piece.choice];
       choice.text += piece.text;
       choice.with_logprobs = options_.request.top_logprobs >= 0;
       std::move(piece.tokens.begin(), piece.tokens.end(), std::back_inserter(choice.tokens));
       if (piece.end) choice.response = *std::move(piece.end);
     }
-    if (connection_.peer_gone()) throw Refusal{.status = 499, .message = "the client has left"};
+    if (connection_.peer_gone()) throw client_left();
   }
   if (const Response* response = failed()) throw failure(*response);
   const Json usage = usage_json(responses(), options_.request.n);
@@ -142,7 +124,7 @@ bool AnswerStream::send_end(httplib::DataSink& sink) {
 bool AnswerStream::advance(httplib::DataSink& sink) {
   if (!opened_ && !open(sink)) return false;
   if (!break_silence(sink) || connection_.peer_gone()) return false;
-  for (AnswerPiece& piece : take())
+  for (AnswerPiece& piece : channel_->take(kLook))
     if (!send_piece(sink, piece)) return false;
   if (!channel_->finished() && !failed()) return true;
   if (!failed() && !send_end(sink)) return false;

@@ -11,7 +11,6 @@
 #include "serve/answer_json.h"
 #include "serve/connection.h"
 #include "serve/generation_request.h"
-#include "serve/metrics.h"
 #include "serve/refusal.h"
 
 namespace kvs {
@@ -29,9 +28,8 @@ class AnswerStream {
     std::vector<std::string> echoes;  ///< what stands in front of each choice; empty: nothing
   };
 
-  /// Connection and metrics must outlive it.
-  AnswerStream(Options options, std::shared_ptr<AnswerChannel> channel, Connection& connection,
-               Metrics& metrics);
+  /// The connection must outlive it.
+  AnswerStream(Options options, std::shared_ptr<AnswerChannel> channel, Connection& connection);
   ~AnswerStream();
 
   /// Waits for the whole answer. Throws a Refusal where there is none.
@@ -43,8 +41,6 @@ class AnswerStream {
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::vector<AnswerPiece> take();
-  void count(Response& response);
   bool open(httplib::DataSink& sink);
   bool send_piece(httplib::DataSink& sink, AnswerPiece& piece);
   bool send_end(httplib::DataSink& sink);
@@ -59,9 +55,7 @@ class AnswerStream {
   AnswerWriter writer_;
   std::shared_ptr<AnswerChannel> channel_;
   Connection& connection_;
-  Metrics& metrics_;
   std::vector<Choice> choices_;
-  double first_s_ = 0;  // from the request's arrival to the first token
   bool opened_ = false;
   Clock::time_point last_sent_ = Clock::now();
 };

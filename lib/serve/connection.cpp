@@ -17,6 +17,7 @@ namespace {
 constexpr size_t kBufferBytes = 16 << 10;
 constexpr int kSliceMs = 100;
 constexpr int kLingerMs = 2000;
+constexpr size_t kLeastBytesPerMs = 4;  // that a client takes, or its place is another's
 
 thread_local Connection* current_connection = nullptr;
 
@@ -51,8 +52,8 @@ void ip_and_port(int socket, NameOf name_of, std::string& ip, int& port) {
 
 }  // namespace
 
-Connection::Connection(int socket, const Limits& limits)
-    : socket_(socket), limits_(limits), buffer_(kBufferBytes) {
+Connection::Connection(int socket, const Limits& limits, const Patience& patience)
+    : socket_(socket), limits_(limits), patience_(patience), buffer_(kBufferBytes) {
   const int on = 1;
   setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   current_connection = this;
@@ -74,25 +75,27 @@ void Connection::close_gently() {
   ::shutdown(socket_, SHUT_WR);
   const auto end = Clock::now() + std::chrono::milliseconds(kLingerMs);
   size_t left = 2 * limits_.body_bytes;
-  while (left > 0 && wait_for(socket_, POLLIN, ms_left(end))) {
+  while (left > 0 && !patience_.over && wait_for(socket_, POLLIN, ms_left(end))) {
     const ssize_t count = ::recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (count <= 0) return;
     left -= std::min(left, static_cast<size_t>(count));
   }
 }
 
-bool Connection::wait_for_request(int timeout_ms, const std::atomic<bool>& stop) {
+bool Connection::wait_for_request(int timeout_ms) {
   const auto end = Clock::now() + std::chrono::milliseconds(timeout_ms);
-  while (!stop && begin_ == end_) {
+  while (!patience_.over && begin_ == end_) {
     if (wait_for(socket_, POLLIN, std::min(kSliceMs, ms_left(end)))) return !peer_gone();
     if (ms_left(end) == 0) return false;
   }
-  return !stop;
+  return !patience_.over;
 }
 
 void Connection::begin_request() {
   arrived_ = Clock::now();
-  header_bytes_ = body_bytes_ = 0;
+  head_.clear();
+  body_bytes_ = sent_bytes_ = 0;
+  waited_ = {};
   line_ends_ = 0;
   in_body_ = closes_ = too_large_ = timed_out_ = false;
   log = Json();
@@ -108,17 +111,27 @@ bool Connection::peer_gone() const {
 }
 
 bool Connection::is_readable() const {
-  return begin_ < end_ || wait_for(socket_, POLLIN, limits_.request_ms);
+  return begin_ < end_ || wait_for(socket_, POLLIN, ms_to_arrive());
 }
 
+// write() waits.
 bool Connection::is_writable() const {
-  return !peer_gone() && wait_for(socket_, POLLOUT, limits_.write_ms);
+  return !peer_gone();
 }
 
+int Connection::ms_to_arrive() const {
+  return ms_left(arrived_ + std::chrono::milliseconds(patience_.request_ms));
+}
+
+// In slices, since the time may become shorter.
 bool Connection::fill() {
-  const int left = ms_left(arrived_ + std::chrono::milliseconds(limits_.request_ms));
-  timed_out_ = left == 0 || !wait_for(socket_, POLLIN, left);
-  if (timed_out_) return false;
+  for (int left = ms_to_arrive(); left > 0; left = ms_to_arrive())
+    if (wait_for(socket_, POLLIN, std::min(kSliceMs, left))) return receive();
+  timed_out_ = true;
+  return false;
+}
+
+bool Connection::receive() {
   const ssize_t count = ::recv(socket_, buffer_.data(), buffer_.size(), 0);
   if (count <= 0) return false;
   begin_ = 0;
@@ -137,8 +150,8 @@ bool Connection::within_limits(const char* data, size_t size) {
     line_ends_ = expected ? line_ends_ + 1 : (data[at] == '\r' ? 1 : 0);
     in_body_ = in_body_ || line_ends_ == 4;
   }
-  header_bytes_ += size;
-  return header_bytes_ <= limits_.header_bytes;
+  head_.append(data, size);
+  return head_.size() <= limits_.header_bytes;
 }
 
 ssize_t Connection::read(char* data, size_t size) {
@@ -155,13 +168,30 @@ ssize_t Connection::read(char* data, size_t size) {
   return -1;
 }
 
+// Who takes a byte now and then would never be without a sign of life: all waiting for an answer is
+// counted, and what was taken gives time for more.
+bool Connection::wait_for_room() {
+  const auto start = Clock::now();
+  const std::chrono::milliseconds most(limits_.write_ms),
+      all(limits_.write_ms + sent_bytes_ / kLeastBytesPerMs);
+  const auto end = start + std::min<Clock::duration>(most, all - waited_);
+  bool room = wait_for(socket_, POLLOUT, 0);
+  while (!room && !patience_.over && ms_left(end) > 0)
+    room = wait_for(socket_, POLLOUT, std::min(kSliceMs, ms_left(end)));
+  waited_ += Clock::now() - start;
+  return room;
+}
+
 ssize_t Connection::write(const char* data, size_t size) {
-  for (;;) {
-    if (!wait_for(socket_, POLLOUT, limits_.write_ms)) return -1;
+  while (wait_for_room()) {
     const ssize_t count = ::send(socket_, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (count >= 0) return count;
+    if (count >= 0) {
+      sent_bytes_ += static_cast<size_t>(count);
+      return count;
+    }
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return -1;
   }
+  return -1;
 }
 
 void Connection::get_remote_ip_and_port(std::string& ip, int& port) const {

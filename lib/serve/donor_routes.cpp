@@ -26,7 +26,7 @@ std::optional<std::string> find_parameter(const httplib::Request& request, const
 std::optional<std::string> Service::tenant_to_delete(Exchange& exchange) {
   const httplib::Request& request = exchange.request;
   const bool by_key = tenants_.has_keys() && request.has_header("Authorization");
-  if (!by_key && is_local(request)) return std::nullopt;
+  if (!by_key && from_this_machine(request)) return std::nullopt;
   if (!tenants_.has_keys())
     throw Refusal{.status = 403,
                   .message = "without keys donors are deleted from this machine only",
@@ -55,8 +55,7 @@ void Service::delete_donors(Exchange& exchange) {
   if (only) query.tenant = *only;
   const auto forgotten =
       loop_.forget(make_donor_filter(std::move(query), *model_.prompts().tokenizer()));
-  if (!forgotten)
-    throw Refusal{.status = 503, .type = "server_error", .message = "the server is shutting down"};
+  if (!forgotten) throw shutting_down();
   exchange.answer(to_json(*forgotten));
 }
 

@@ -55,11 +55,11 @@ EngineLoop::~EngineLoop() {
 }
 
 void EngineLoop::stop() {
+  ending_ = true;
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
   }
-  ending_ = true;
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
@@ -144,8 +144,9 @@ void EngineLoop::run() {
   take_jobs();
   while (failure_.empty() && !active_.empty())
     step();  // nobody is wanted any more: they end at once
-  if (failure_.empty()) engine_.donors().finish_tiers(kFinish);
   give_up({});
+  publish();
+  if (failure_.empty()) engine_.donors().finish_tiers(kFinish);
 }
 
 std::chrono::milliseconds EngineLoop::pause() const {
@@ -171,7 +172,7 @@ void EngineLoop::drop_unwanted() {
     const auto [ticket, waiting] = std::pair(next->first, &next->second);
     ++next;
     if (waiting->job.channel->wanted()) continue;
-    waiting->job.channel->finish(waiting->job.choice, ended(waiting->job.task, "cancelled", ""));
+    finish(waiting->job, ended(waiting->job.task, "cancelled", ""));
     order_.remove(ticket);
     waiting_.erase(ticket);
   }
@@ -267,9 +268,18 @@ void EngineLoop::end(std::list<Active>::iterator active, Response response) {
   order_.correct(active->job.tenant, work - active->work);
   if (active->job.task.store) note_new_donor(active->job.task.tenant);
   let_followers_go(active->ticket);
-  active->job.channel->finish(active->job.choice, std::move(response));
+  finish(active->job, std::move(response));
   reserved_ -= active->blocks;
   active_.erase(active);
+}
+
+void EngineLoop::finish(const Job& job, Response response) {
+  if (job.channel->overflowed() && response.finish_reason == "cancelled") {
+    response.finish_reason = "error";
+    response.error = "the client reads too slowly";
+  }
+  if (options_.on_end) options_.on_end(job, response);
+  job.channel->finish(job.choice, std::move(response));
 }
 
 Task EngineLoop::task_of(std::list<Active>::iterator active) {
@@ -319,10 +329,9 @@ void EngineLoop::step() {
 // Whatever is under way ends here, with a message where that is the engine's fault; the engine may
 // still hold tasks, but is not asked again.
 void EngineLoop::give_up(const std::string& message) {
-  for (Active& active : active_)
-    active.job.channel->finish(active.job.choice, ended(active.job.task, "cancelled", message));
+  for (Active& active : active_) finish(active.job, ended(active.job.task, "cancelled", message));
   for (auto& [ticket, waiting] : waiting_) {
-    waiting.job.channel->finish(waiting.job.choice, ended(waiting.job.task, "cancelled", message));
+    finish(waiting.job, ended(waiting.job.task, "cancelled", message));
     order_.remove(ticket);
   }
   active_.clear();

@@ -28,6 +28,7 @@ struct Job {
   std::string tenant{};  ///< whose turn it takes; task.tenant is only whose rows it may reuse
   int choice = 0;
   int top_logprobs = -1;  ///< rivals of each token to report; below 0: no logprobs at all
+  std::chrono::steady_clock::time_point arrived{};  ///< its request
 };
 
 /// What the loop is doing, for whoever watches.
@@ -55,9 +56,11 @@ class EngineLoop {
     int64_t max_waiting = 256;
     Schedule schedule = Schedule::work;
     Exactify exactify = Exactify::idle;
-    // Both from the loop's thread; may be empty.
+    // From the loop's thread; may be empty.
     std::function<void(std::string_view)> warn{};
     std::function<void(const Job&)> on_begin{};  ///< a job's turn has come
+    /// A job has ended, whether or not anybody is there to read how.
+    std::function<void(const Job&, const Response&)> on_end{};
   };
 
   /// The engine must outlive the loop; until then nobody else may use it, check() excepted.
@@ -66,8 +69,10 @@ class EngineLoop {
   EngineLoop(const EngineLoop&) = delete;
   EngineLoop& operator=(const EngineLoop&) = delete;
 
-  /// Ends everything under way; from here on nothing is taken.
+  /// Ends everything under way; from here on nothing is taken. Waits for the tiers, which takes ten
+  /// seconds at most.
   void stop();
+  bool stopped() const { return ending_; }
 
   /// Takes all of an answer's jobs or, where the queue is full or the loop has stopped, none. Their
   /// tasks must have passed Engine::check().
@@ -112,6 +117,7 @@ class EngineLoop {
   int64_t blocks_needed(const Task& task) const;
   void begin(Ticket ticket);
   void end(std::list<Active>::iterator active, Response response);
+  void finish(const Job& job, Response response);
   Task task_of(std::list<Active>::iterator active);
   void step();
   std::chrono::milliseconds pause() const;

@@ -1,7 +1,9 @@
 #include "serve/exchange.h"
 
 #include <fmt/format.h>
+#include <strings.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 
@@ -27,6 +29,12 @@ void Exchange::refuse(const Refusal& refusal) const {
   answer(refusal.to_json(), refusal.status);
 }
 
+void end_connection(httplib::Response& response, Connection& connection) {
+  response.headers.erase("Connection");
+  response.set_header("Connection", "close");
+  connection.close_after_response();
+}
+
 std::string random_id() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}", random(), random());
@@ -40,9 +48,10 @@ bool is_local(const httplib::Request& request) {
 }
 
 std::string bearer_key(const httplib::Request& request) {
-  constexpr std::string_view kScheme = "Bearer ";
+  constexpr std::string_view kScheme = "Bearer ";  // in any case
   const std::string value = request.get_header_value("Authorization");
-  return value.starts_with(kScheme) ? value.substr(kScheme.size()) : std::string();
+  if (strncasecmp(value.c_str(), kScheme.data(), kScheme.size()) != 0) return {};
+  return value.substr(std::min(value.find_first_not_of(' ', kScheme.size()), value.size()));
 }
 
 }  // namespace kvs

@@ -17,10 +17,14 @@ struct Exchange {
   httplib::Response& response;
   Connection& connection;
   Caller caller;
+  std::string body{};
 
   void answer(const Json& json, int status = 200) const;
   void refuse(const Refusal& refusal) const;
 };
+
+/// The connection ends with this answer, and the client is told.
+void end_connection(httplib::Response& response, Connection& connection);
 
 /// 16 random hexadecimal digits.
 std::string random_id();

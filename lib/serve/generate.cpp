@@ -8,12 +8,17 @@
 namespace kvs {
 namespace {
 
-Refusal queue_full() {
-  return {.status = 429,
-          .type = "rate_limit_error",
-          .message = "too many requests are waiting",
-          .code = "queue_full",
-          .retry_after_s = 1};
+// An answer that is not streamed is held until its end.
+void check_size(const GenerationRequest& request, const std::vector<Job>& jobs) {
+  constexpr int64_t kMost = 1 << 18;
+  int64_t tokens = 0;
+  for (const Job& job : jobs) tokens += job.task.max_tokens;
+  const int64_t probabilities = tokens * (1 + request.top_logprobs);
+  if (!request.stream && probabilities > kMost)
+    refuse_field(request.chat ? "top_logprobs" : "logprobs", "too_large",
+                 "{} choices, together of up to {} tokens, have {} probabilities: expected at most "
+                 "{}, or a stream",
+                 jobs.size(), tokens, probabilities, kMost);
 }
 
 void send_events(Exchange& exchange, const std::shared_ptr<AnswerStream>& stream) {
@@ -31,13 +36,13 @@ void send_events(Exchange& exchange, const std::shared_ptr<AnswerStream>& stream
 }  // namespace
 
 void Service::chat(Exchange& exchange) {
-  generate(exchange, read_chat_request(BodyFields::parse(exchange.request.body),
+  generate(exchange, read_chat_request(BodyFields::parse(exchange.body),
                                        {options_.max_tokens, options_.sampling,
                                         model_.prompts().tokenizer()->vocab_size()}));
 }
 
 void Service::complete(Exchange& exchange) {
-  generate(exchange, read_completion_request(BodyFields::parse(exchange.request.body),
+  generate(exchange, read_completion_request(BodyFields::parse(exchange.body),
                                              {options_.max_tokens, options_.sampling,
                                               model_.prompts().tokenizer()->vocab_size()}));
 }
@@ -74,16 +79,25 @@ std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRe
       jobs.push_back({.task = std::move(task),
                       .tenant = exchange.caller.tenant,
                       .choice = static_cast<int>(jobs.size()),
-                      .top_logprobs = request.top_logprobs});
+                      .top_logprobs = request.top_logprobs,
+                      .arrived = exchange.connection.arrived()});
     }
   }
   return jobs;
+}
+
+void Service::log_prompts(Exchange& exchange, const std::vector<Job>& jobs) const {
+  Json prompts{Json::Array{}};
+  for (const Job& job : jobs) prompts.push(model_.prompts().tokenizer()->decode(job.task.tokens));
+  exchange.connection.log.set("prompts", std::move(prompts));
 }
 
 void Service::generate(Exchange& exchange, const GenerationRequest& request) {
   require_model(request.model);
   const std::string id = (request.chat ? "chatcmpl-" : "cmpl-") + random_id();
   std::vector<Job> jobs = make_jobs(exchange, request, id);
+  check_size(request, jobs);
+  if (options_.log_prompts) log_prompts(exchange, jobs);
   auto channel = std::make_shared<AnswerChannel>(request.choices());
   AnswerStream::Options options{
       .request = request,
@@ -101,10 +115,9 @@ void Service::generate(Exchange& exchange, const GenerationRequest& request) {
     for (const Job& job : jobs)
       options.echoes.push_back(model_.prompts().tokenizer()->decode(job.task.tokens, true));
   for (Job& job : jobs) job.channel = channel;
-  if (!loop_.submit(std::move(jobs))) throw queue_full();
+  if (!loop_.submit(std::move(jobs))) throw loop_.stopped() ? shutting_down() : queue_full();
 
-  auto stream =
-      std::make_shared<AnswerStream>(std::move(options), channel, exchange.connection, metrics_);
+  auto stream = std::make_shared<AnswerStream>(std::move(options), channel, exchange.connection);
   if (request.stream)
     send_events(exchange, stream);
   else

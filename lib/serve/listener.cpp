@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "kvs/error.h"
@@ -43,6 +44,7 @@ int answer_expectation(const httplib::Request& request, httplib::Response& respo
 }  // namespace
 
 Listener::Listener(const HttpOptions& options) : options_(options) {
+  hurry(options.request_timeout_ms);
   set_socket_options(set_options);
   set_payload_max_length(options.max_body_bytes);
   set_expect_100_continue_handler(
@@ -69,8 +71,13 @@ void Listener::start() {
   while (!is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
+void Listener::hurry(int request_ms) {
+  patience_.request_ms = std::min(request_ms, options_.request_timeout_ms);
+}
+
 void Listener::finish() {
-  stopping_ = true;
+  hurry(0);
+  patience_.over = true;
   if (!thread_.joinable()) return;
   stop();
   thread_.join();
@@ -78,17 +85,20 @@ void Listener::finish() {
 
 bool Listener::process_and_close_socket(socket_t socket) {
   const Counted connected(connected_);
-  Connection connection(socket, {.header_bytes = options_.max_header_bytes,
-                                 .body_bytes = options_.max_body_bytes,
-                                 .request_ms = options_.request_timeout_ms,
-                                 .write_ms = options_.write_timeout_ms});
+  Connection connection(socket,
+                        {.header_bytes = options_.max_header_bytes,
+                         .body_bytes = options_.max_body_bytes,
+                         .write_ms = options_.write_timeout_ms},
+                        patience_);
   connection.overloaded = connected.number() > options_.connections;
   bool good = true;
   for (bool closed = false; good && !closed;) {
-    if (!connection.wait_for_request(options_.keep_alive_ms, stopping_)) break;
+    if (!connection.wait_for_request(options_.keep_alive_ms)) break;
     const Counted request(in_flight_);
     connection.begin_request();
-    good = process_request(connection, false, closed, nullptr);
+    // Whole answers are small, and parts of them, thousands at a time, would be large.
+    good = process_request(connection, false, closed,
+                           [](httplib::Request& asked) { asked.ranges.clear(); });
     closed = closed || connection.closes();
   }
   return good;

@@ -24,6 +24,8 @@ class Listener : public httplib::Server {
   int port() const { return port_; }
   /// Connections that wait for a request are closed, and nothing is accepted any more.
   void finish();
+  /// A request that takes longer than this to arrive is not waited for.
+  void hurry(int request_ms);
   /// Requests being read or answered.
   int in_flight() const { return in_flight_; }
 
@@ -34,7 +36,7 @@ class Listener : public httplib::Server {
   int port_ = 0;
   std::atomic<int> connected_ = 0;
   std::atomic<int> in_flight_ = 0;
-  std::atomic<bool> stopping_ = false;
+  Connection::Patience patience_;
   std::thread thread_;
 };
 

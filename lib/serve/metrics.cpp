@@ -108,7 +108,8 @@ std::string Histogram::text(const std::string& name, const std::string& label) c
   return text + fmt::format("{0}_sum{1} {2}\n{0}_count{1} {3}\n", name, labels, sum_, count);
 }
 
-Metrics::Metrics() {
+Metrics::Metrics(const std::vector<double>& guard_budgets) {
+  for (const double budget : guard_budgets) guard_budgets_[budget] = 0;
   for (const ReuseReason reason :
        {ReuseReason::off, ReuseReason::too_short, ReuseReason::no_donor,
         ReuseReason::below_threshold, ReuseReason::unprofitable, ReuseReason::guard})
@@ -134,9 +135,17 @@ void Metrics::count_answer(const Response& response, double first_s) {
   recomputed_tokens_ += reuse.recomputed;
   computed_tokens_ += reuse.computed;
   if (reuse.reason != ReuseReason::none) ++declined_[reuse_reason_name(reuse.reason)];
+  if (!guard_budgets_.empty()) count_guard(reuse);
   const bool reused = reuse.exact + reuse.shifted + reuse.fuzzy > 0;
   if (first_s > 0) (reused ? ttft_reused_ : ttft_computed_).observe(first_s);
   if (reuse.tpot_ms > 0) tpot_.observe(reuse.tpot_ms / 1000);
+}
+
+void Metrics::count_guard(const ReuseReport& reuse) {
+  if (reuse.reason == ReuseReason::guard) ++guarded_["declined"];
+  if (!reuse.budget) return;
+  ++guarded_[*reuse.budget > guard_budgets_.begin()->first ? "escalated" : "accepted"];
+  ++guard_budgets_[*reuse.budget];
 }
 
 std::string Metrics::text(const LoopState& state) const {
@@ -157,6 +166,15 @@ std::string Metrics::text(const LoopState& state) const {
                  computed_tokens_);
   text += by_label("kvshare_declined_total", "Prompts by the reason why not more was reused",
                    "reason", declined_);
+  text += by_label("kvshare_guard_decisions_total",
+                   "Prompts by what the guard did: accepted with its least budget, with more, or "
+                   "declined",
+                   "decision", guarded_);
+  std::map<std::string, int64_t> budgets;
+  for (const auto& [budget, prompts] : guard_budgets_) budgets[fmt::format("{}", budget)] = prompts;
+  text +=
+      by_label("kvshare_guard_budget_total",
+               "Accepted prompts by the share of kept tokens to compute anew", "budget", budgets);
   text += head("kvshare_ttft_seconds",
                "From a request's arrival to its first token, with some of its prompt reused or not",
                "histogram");

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kvs/response.h"
 #include "serve/engine_loop.h"
@@ -30,7 +31,8 @@ class Histogram {
 /// What a server has done since it started. Everything is there from the start, as 0. Thread-safe.
 class Metrics {
  public:
-  Metrics();
+  /// `guard_budgets`: what the guard may choose, ascending; empty where there is none.
+  explicit Metrics(const std::vector<double>& guard_budgets = {});
 
   void count_request(const std::string& route, int status);
   /// A choice that ended; `first_s`: from the request's arrival to its first token.
@@ -40,12 +42,17 @@ class Metrics {
   std::string text(const LoopState& state) const;
 
  private:
+  void count_guard(const ReuseReport& reuse);
+
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, int>, int64_t> requests_;
   std::map<std::string, int64_t> finished_{
       {"stop", 0}, {"length", 0}, {"cancelled", 0}, {"error", 0}};
   std::map<std::string, int64_t> hits_{{"exact", 0}, {"shifted", 0}, {"fuzzy", 0}};
   std::map<std::string, int64_t> declined_;
+  // What the guard did: accepted with the least budget, with more, or declined.
+  std::map<std::string, int64_t> guarded_{{"accepted", 0}, {"escalated", 0}, {"declined", 0}};
+  std::map<double, int64_t> guard_budgets_;  // prompts by what it chose
   int64_t prompt_tokens_ = 0;
   int64_t generated_tokens_ = 0;
   int64_t recomputed_tokens_ = 0;

@@ -8,6 +8,7 @@ namespace kvs {
 namespace {
 
 constexpr size_t kMaxInputs = 2048;
+constexpr int64_t kMaxNumbers = 1 << 21;  // of all vectors, since they are held until the last one
 
 std::vector<Prompt> read_inputs(const Json& input, int32_t vocab) {
   if (input.is_string()) return {input.as_string()};
@@ -65,7 +66,7 @@ void Service::show_model(Exchange& exchange) {
 }
 
 void Service::embed(Exchange& exchange) {
-  const BodyFields body = BodyFields::parse(exchange.request.body);
+  const BodyFields body = BodyFields::parse(exchange.body);
   const std::string name = body.text("model").value_or("");
   if (!embedder_ || name != embedder_->name()) require_model(name);
   if (!embedder_) refuse_field("model", "unsupported", "this server has no embedder");
@@ -78,16 +79,26 @@ void Service::embed(Exchange& exchange) {
     refuse_field("dimensions", "unsupported", "'dimensions': the embedder has {}",
                  embedder_->dim());
 
+  const auto inputs = read_inputs(*input, model_.prompts().tokenizer()->vocab_size());
+  const int64_t numbers = std::ssize(inputs) * embedder_->dim();
+  if (numbers > kMaxNumbers)
+    refuse_field("input", "too_large",
+                 "'input': {} vectors of {} numbers are {}: expected at most {}", inputs.size(),
+                 embedder_->dim(), numbers, kMaxNumbers);
+
   int64_t tokens = 0;
-  Json data{Json::Array{}};
-  for (const Prompt& prompt : read_inputs(*input, model_.prompts().tokenizer()->vocab_size())) {
+  std::vector<std::vector<float>> vectors;
+  TurnQueue::Place place(embedding_);
+  for (const Prompt& prompt : inputs) {
     const std::vector<int32_t> ids = encode(prompt);
-    tokens += static_cast<int64_t>(ids.size());
-    const std::lock_guard lock(embedder_mutex_);
-    data.push(Json::Object{{"object", "embedding"},
-                           {"index", static_cast<int64_t>(data.as_array().size())},
-                           {"embedding", vector_json(embedder_->embed(ids), format == "base64")}});
+    tokens += std::ssize(ids);
+    vectors.push_back(embed_in_turn(exchange, place, ids));
   }
+  Json data{Json::Array{}};
+  for (const std::vector<float>& vector : vectors)
+    data.push(Json::Object{{"object", "embedding"},
+                           {"index", std::ssize(data.as_array())},
+                           {"embedding", vector_json(vector, format == "base64")}});
   exchange.answer(
       Json::Object{{"object", "list"},
                    {"data", std::move(data)},
@@ -95,9 +106,19 @@ void Service::embed(Exchange& exchange) {
                    {"usage", Json::Object{{"prompt_tokens", tokens}, {"total_tokens", tokens}}}});
 }
 
+// Requests take turns, an input each, so that a long one does not keep all others waiting.
+std::vector<float> Service::embed_in_turn(Exchange& exchange, TurnQueue::Place& place,
+                                          const std::vector<int32_t>& tokens) {
+  const auto wanted = [&] { return !loop_.stopped() && !exchange.connection.peer_gone(); };
+  if (!place.wait(wanted)) throw loop_.stopped() ? shutting_down() : client_left();
+  std::vector<float> vector = embedder_->embed(tokens);
+  place.pass();
+  return vector;
+}
+
 // The request and the answer of vLLM's server, and of llama.cpp's.
 void Service::tokenize(Exchange& exchange) {
-  const BodyFields body = BodyFields::parse(exchange.request.body);
+  const BodyFields body = BodyFields::parse(exchange.body);
   std::vector<int32_t> tokens;
   if (const Json* messages = body.find("messages")) {
     tokens = model_.prompts().encode_chat(read_messages(*messages));
@@ -116,7 +137,7 @@ void Service::tokenize(Exchange& exchange) {
 }
 
 void Service::detokenize(Exchange& exchange) {
-  const BodyFields body = BodyFields::parse(exchange.request.body);
+  const BodyFields body = BodyFields::parse(exchange.body);
   const Tokenizer& tokenizer = *model_.prompts().tokenizer();
   const Json* tokens = body.find("tokens");
   if (!tokens) refuse_field("tokens", "missing", "'tokens' is missing");

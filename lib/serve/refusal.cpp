@@ -10,4 +10,41 @@ Json Refusal::to_json() const {
                                              {"code", or_null(code)}}}};
 }
 
+Refusal refusal_with(int status) {
+  const auto refusal = [status](const char* code, const char* message) {
+    return Refusal{.status = status, .message = message, .code = code};
+  };
+  if (status == 404) return refusal("unknown_route", "there is nothing at this path");
+  if (status == 408) return refusal("timeout", "the request did not arrive in time");
+  if (status == 411) return refusal("length_required", "the request says no Content-Length");
+  if (status == 413) return refusal("body_too_large", "the body is larger than the server takes");
+  if (status == 414) return refusal("path_too_long", "the path is longer than the server takes");
+  if (status >= 500)
+    return {.status = status,
+            .type = "server_error",
+            .message = "the server has failed",
+            .code = "failed"};
+  return refusal("bad_request", "this is not a request that the server understands");
+}
+
+Refusal queue_full() {
+  return {.status = 429,
+          .type = "rate_limit_error",
+          .message = "too many requests are waiting",
+          .code = "queue_full",
+          .retry_after_s = 1};
+}
+
+Refusal client_left() {
+  return {.status = 499, .message = "the client has left", .code = "client_left"};
+}
+
+Refusal shutting_down() {
+  return {.status = 503,
+          .type = "server_error",
+          .message = "the server is shutting down",
+          .code = "shutting_down",
+          .retry_after_s = 5};
+}
+
 }  // namespace kvs

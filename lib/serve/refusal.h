@@ -23,6 +23,18 @@ struct Refusal {
   Json to_json() const;
 };
 
+/// What is said where nothing more is known than the status.
+Refusal refusal_with(int status);
+
+/// To nobody, in the log.
+Refusal client_left();
+
+/// To whoever comes while the server goes.
+Refusal shutting_down();
+
+/// To whoever comes where as many wait as may.
+Refusal queue_full();
+
 /// Throws a Refusal of status 400 that names the field.
 template <typename... Args>
 [[noreturn]] void refuse_field(const std::string& param, const std::string& code,

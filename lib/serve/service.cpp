@@ -5,14 +5,15 @@
 #include <ctime>
 
 #include "kvs/error.h"
+#include "kvs/guard.h"
 #include "serve/http_module.h"
 
 namespace kvs {
 namespace {
 
-constexpr size_t kMaxPathBytes = 1024;
-constexpr const char* kRequestId = "x-request-id";
 constexpr const char* kDonors = "/v1/kvshare/donors";
+constexpr size_t kMaxEmbedding = 64;  // requests that wait to be embedded
+constexpr int kLastArrivalMs = 2000;  // for a request to arrive while the server goes
 
 using Clock = std::chrono::steady_clock;
 
@@ -24,39 +25,15 @@ std::string now_text() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
-Refusal shutting_down() {
-  return {.status = 503,
-          .type = "server_error",
-          .message = "the server is shutting down",
-          .code = "shutting_down",
-          .retry_after_s = 5};
+std::vector<std::string> joined(std::vector<std::string> names, const std::string& name) {
+  names.push_back(name);
+  return names;
 }
 
-// What the library refused itself, for a reason that is not said.
-Refusal refusal_with(int status) {
-  const auto refusal = [status](const char* code, const char* message) {
-    return Refusal{.status = status, .message = message, .code = code};
-  };
-  if (status == 404) return refusal("unknown_route", "there is nothing at this path");
-  if (status == 408) return refusal("timeout", "the request did not arrive in time");
-  if (status == 413) return refusal("body_too_large", "the body is larger than the server takes");
-  if (status == 414) return refusal("path_too_long", "the path is longer than the server takes");
-  return refusal("bad_request", "this is not a request that the server understands");
-}
-
-// These look for themselves whom they answer.
-bool is_public(const std::string& path) {
-  return path == "/" || path == "/health" || path == "/ready" || path == "/metrics" ||
-         path == kDonors;
-}
-
-// For the metrics, where a client's words have no place.
-std::string route_of(const std::string& path) {
-  if (path.starts_with("/v1/models/")) return "/v1/models/ID";
-  for (const char* route : {"/v1/chat/completions", "/v1/completions", "/v1/embeddings",
-                            "/v1/models", "/tokenize", "/detokenize"})
-    if (path == route) return path;
-  return is_public(path) ? path : "other";
+// What a guard of these options may choose; nothing where none decides.
+std::vector<double> guard_budgets(const ReuseOptions& reuse) {
+  const bool decides = reuse.guard && !reuse.budget && reuse.policy == Policy::kvshare;
+  return decides ? reuse.guard->budgets() : std::vector<double>();
 }
 
 Refusal refusal_of(const Error& error) {
@@ -67,24 +44,50 @@ Refusal refusal_of(const Error& error) {
 
 }  // namespace
 
+bool Service::is_public(const std::string& path) {
+  return path == "/" || path == "/health" || path == "/ready" || path == "/metrics" ||
+         path == kDonors;
+}
+
+// For the metrics, where a client's words have no place.
+std::string Service::route_of(const std::string& path) {
+  if (path.starts_with("/v1/models/")) return "/v1/models/ID";
+  for (const char* route : {"/v1/chat/completions", "/v1/completions", "/v1/embeddings",
+                            "/v1/models", "/tokenize", "/detokenize"})
+    if (path == route) return path;
+  return is_public(path) ? path : "other";
+}
+
 Service::Service(Model& model, Engine& engine, const Embedder* embedder, const HttpOptions& options)
     : model_(model),
       engine_(engine),
       embedder_(embedder),
+      embedding_(kMaxEmbedding),
       options_(options),
       started_(std::time(nullptr)),
+      hosts_(joined(options.allowed_hosts, options.host)),
       tenants_(options.keys),
-      loop_(engine, {.max_waiting = options.max_waiting,
-                     .schedule = options.schedule,
-                     .exactify = options.exactify,
-                     .warn =
-                         [this](std::string_view text) {
-                           log(Json::Object{{"event", "warning"}, {"message", text}});
-                         }}),
+      metrics_(guard_budgets(options.reuse)),
+      loop_(engine, loop_options()),
       listener_(options_) {
   add_routes();
+  add_handlers();
   loop_.set_quotas(tenants_.memory_quotas());
   listener_.start();
+}
+
+EngineLoop::Options Service::loop_options() {
+  return {.max_waiting = options_.max_waiting,
+          .schedule = options_.schedule,
+          .exactify = options_.exactify,
+          .warn = [this](std::string_view text) { warn(text); },
+          .on_end =
+              [this](const Job& job, const Response& response) {
+                const bool cancelled = response.finish_reason == "cancelled";
+                const auto none = cancelled ? job.arrived : Clock::now();
+                const Clock::duration first = job.channel->first_at().value_or(none) - job.arrived;
+                metrics_.count_answer(response, std::chrono::duration<double>(first).count());
+              }};
 }
 
 void Service::reload_keys() {
@@ -113,11 +116,15 @@ void Service::add_routes() {
   add("GET", "/health", &Service::health);
   add("GET", "/ready", &Service::ready);
   add("GET", "/metrics", &Service::metrics);
+}
 
+void Service::add_handlers() {
   using Done = httplib::Server::HandlerResponse;
   listener_.set_pre_routing_handler([this](const auto& request, auto& response) {
     return admit(request, response) ? Done::Unhandled : Done::Handled;
   });
+  listener_.set_exception_handler(
+      [](const auto&, httplib::Response& response, const auto&) { response.status = 500; });
   listener_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
     explain_failure(request, response);
   });
@@ -125,70 +132,43 @@ void Service::add_routes() {
       [this](const auto& request, const auto& response) { note(request, response); });
 }
 
+// A body is read here, since the library refuses what curl sends where it is told no type ("form")
+// beyond 8 KiB.
 void Service::add(const char* method, const char* path, Route route) {
-  const auto handler = [this, route](const httplib::Request& request, httplib::Response& response) {
-    serve(route, request, response);
+  using httplib::Request, httplib::Response;
+  const auto without_body = [this, route](const Request& request, Response& response) {
+    serve(route, request, response, {});
   };
-  if (std::string_view(method) == "GET")
-    listener_.Get(path, handler);
-  else if (std::string_view(method) == "DELETE")
-    listener_.Delete(path, handler);
-  else
-    listener_.Post(path, handler);
-}
-
-// Before the body is read. Where this refuses, what follows on the connection is not known.
-bool Service::admit(const httplib::Request& request, httplib::Response& response) {
-  Connection& connection = Connection::current();
-  response.set_header(kRequestId, "req-" + random_id());
-  try {
-    if (connection.overloaded)
-      throw Refusal{.status = 503,
-                    .type = "server_error",
-                    .message = "there are too many connections",
-                    .code = "overloaded",
-                    .retry_after_s = 1};
-    if (request.path.size() > kMaxPathBytes) throw refusal_with(414);
-    const std::string encoding = request.get_header_value("Content-Encoding");
-    if (!encoding.empty() && encoding != "identity")
-      throw Refusal{
-          .status = 415, .message = "compressed bodies are not supported", .code = "unsupported"};
-    check_caller(request);
-    return true;
-  } catch (const Refusal& refusal) {
-    Exchange{request, response, connection, {}}.refuse(refusal);
-    response.set_header("Connection", "close");
-    connection.close_after_response();
-    return false;
+  if (std::string_view(method) == "GET") {
+    listener_.Get(path, without_body);
+  } else if (std::string_view(method) == "DELETE") {
+    listener_.Delete(path, without_body);
+  } else {
+    listener_.Post(path, [this, route](const Request& request, Response& response,
+                                       const httplib::ContentReader& reader) {
+      if (std::optional<std::string> body = read_body(reader, response))
+        serve(route, request, response, *std::move(body));
+    });
   }
 }
 
-void Service::check_caller(const httplib::Request& request) const {
-  if (draining_ && (!is_public(request.path) || request.path == "/ready")) throw shutting_down();
-  if (!is_public(request.path)) caller_of(request);
+// Nothing where it is too long or does not come; the status says which.
+std::optional<std::string> Service::read_body(const httplib::ContentReader& reader,
+                                              httplib::Response& response) const {
+  std::string body;
+  bool fits = true;
+  const bool whole = reader([&](const char* data, size_t size) {
+    fits = size <= options_.max_body_bytes - body.size();
+    if (fits) body.append(data, size);
+    return fits;
+  });
+  if (!fits) response.status = 413;
+  return whole ? std::optional(std::move(body)) : std::nullopt;
 }
 
-Caller Service::caller_of(const httplib::Request& request) const {
-  if (auto caller = tenants_.find(bearer_key(request))) return *std::move(caller);
-  throw Refusal{
-      .status = 401, .message = "the API key is missing or not known", .code = "invalid_api_key"};
-}
-
-// What does work for a tenant counts, whatever comes of it.
-void Service::count_request(const Caller& caller) {
-  if (caller.requests_per_minute == 0) return;
-  const int wait_s = rates_.take(caller.tenant, caller.requests_per_minute);
-  if (wait_s > 0)
-    throw Refusal{
-        .status = 429,
-        .type = "rate_limit_error",
-        .message = fmt::format("more than {} requests in a minute", caller.requests_per_minute),
-        .code = "rate_limit_exceeded",
-        .retry_after_s = wait_s};
-}
-
-void Service::serve(Route route, const httplib::Request& request, httplib::Response& response) {
-  Exchange exchange{request, response, Connection::current(), {}};
+void Service::serve(Route route, const httplib::Request& request, httplib::Response& response,
+                    std::string body) {
+  Exchange exchange{request, response, Connection::current(), {}, std::move(body)};
   try {
     if (!is_public(request.path)) exchange.caller = caller_of(request);
     if (!exchange.caller.tenant.empty())
@@ -200,21 +180,25 @@ void Service::serve(Route route, const httplib::Request& request, httplib::Respo
   } catch (const Error& e) {
     exchange.refuse(refusal_of(e));
   } catch (const std::bad_alloc&) {
-    exchange.refuse({.status = 500, .type = "server_error", .message = "out of memory"});
+    exchange.refuse({.status = 500,
+                     .type = "server_error",
+                     .message = "out of memory",
+                     .code = "out_of_memory"});
+  } catch (const std::exception& e) {  // which is the operator's to know
+    warn(std::string("internal error: ") + e.what());
+    exchange.refuse(refusal_with(500));
   }
 }
 
 void Service::explain_failure(const httplib::Request& request, httplib::Response& response) {
   if (!response.body.empty()) return;
   Connection& connection = Connection::current();
-  if (connection.timed_out()) response.status = 408;
+  if (connection.timed_out()) response.status = draining_ ? 503 : 408;
   if (connection.too_large()) response.status = response.status == 414 ? 414 : 413;
   if (!response.has_header(kRequestId)) response.set_header(kRequestId, "req-" + random_id());
-  if (response.status != 404) {
-    response.set_header("Connection", "close");
-    connection.close_after_response();
-  }
-  Exchange{request, response, connection, {}}.refuse(refusal_with(response.status));
+  if (response.status != 404) end_connection(response, connection);
+  Exchange{request, response, connection, {}}.refuse(
+      response.status == 503 ? shutting_down() : refusal_with(response.status));
 }
 
 void Service::note(const httplib::Request& request, const httplib::Response& response) {
@@ -240,8 +224,13 @@ void Service::log(const Json& line) {
   options_.log(text);
 }
 
+void Service::warn(std::string_view text) {
+  log(Json::Object{{"event", "warning"}, {"message", text}});
+}
+
 bool Service::drain(std::chrono::milliseconds timeout) {
   draining_ = true;
+  listener_.hurry(kLastArrivalMs);
   const auto end = Clock::now() + timeout;
   while (listener_.in_flight() > 0 && Clock::now() < end)
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

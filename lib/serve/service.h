@@ -11,10 +11,12 @@
 #include "serve/engine_loop.h"
 #include "serve/exchange.h"
 #include "serve/generation_request.h"
+#include "serve/host_names.h"
 #include "serve/listener.h"
 #include "serve/metrics.h"
 #include "serve/rate_limits.h"
 #include "serve/tenants.h"
+#include "serve/turn_queue.h"
 
 namespace kvs {
 
@@ -31,18 +33,31 @@ class Service : public HttpServer {
 
  private:
   using Route = void (Service::*)(Exchange&);
+  static constexpr const char* kRequestId = "x-request-id";
 
   // service.cpp
+  EngineLoop::Options loop_options();
   void add_routes();
+  void add_handlers();
   void add(const char* method, const char* path, Route route);
-  void serve(Route route, const httplib::Request& request, httplib::Response& response);
-  bool admit(const httplib::Request& request, httplib::Response& response);
-  void check_caller(const httplib::Request& request) const;
-  void count_request(const Caller& caller);
-  Caller caller_of(const httplib::Request& request) const;
+  std::optional<std::string> read_body(const httplib::ContentReader& reader,
+                                       httplib::Response& response) const;
+  void serve(Route route, const httplib::Request& request, httplib::Response& response,
+             std::string body);
   void explain_failure(const httplib::Request& request, httplib::Response& response);
   void note(const httplib::Request& request, const httplib::Response& response);
   void log(const Json& line);
+  void warn(std::string_view text);
+  static std::string route_of(const std::string& path);
+  static bool is_public(const std::string& path);  // these look for themselves whom they answer
+
+  // admission.cpp
+  bool admit(const httplib::Request& request, httplib::Response& response);
+  void check_host(const httplib::Request& request) const;
+  void check_caller(const httplib::Request& request) const;
+  bool from_this_machine(const httplib::Request& request) const;
+  void count_request(const Caller& caller);
+  Caller caller_of(const httplib::Request& request) const;
 
   // generate.cpp
   void chat(Exchange& exchange);
@@ -51,11 +66,14 @@ class Service : public HttpServer {
   std::vector<Job> make_jobs(const Exchange& exchange, const GenerationRequest& request,
                              const std::string& id) const;
   std::vector<int32_t> encode(const Prompt& prompt) const;
+  void log_prompts(Exchange& exchange, const std::vector<Job>& jobs) const;
 
   // model_routes.cpp
   void list_models(Exchange& exchange);
   void show_model(Exchange& exchange);
   void embed(Exchange& exchange);
+  std::vector<float> embed_in_turn(Exchange& exchange, TurnQueue::Place& place,
+                                   const std::vector<int32_t>& tokens);
   void tokenize(Exchange& exchange);
   void detokenize(Exchange& exchange);
   Json model_entry(const std::string& id) const;
@@ -74,10 +92,11 @@ class Service : public HttpServer {
   Model& model_;
   Engine& engine_;
   const Embedder* embedder_;
-  std::mutex embedder_mutex_;  // embedders are not thread-safe
+  TurnQueue embedding_;  // embedders are not thread-safe
   HttpOptions options_;
   int64_t started_;  // seconds since 1970
   std::mutex log_mutex_;
+  HostNames hosts_;
   Tenants tenants_;
   RateLimits rates_;
   Metrics metrics_;

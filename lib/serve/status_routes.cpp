@@ -25,7 +25,7 @@ void Service::page(Exchange& exchange) {
 void Service::metrics(Exchange& exchange) {
   const auto caller = tenants_.find(bearer_key(exchange.request));
   const bool by_key = tenants_.has_keys() && caller && caller->may_read_metrics;
-  if (!by_key && !is_local(exchange.request))
+  if (!by_key && !from_this_machine(exchange.request))
     throw Refusal{.status = 403,
                   .message = "metrics are for this machine and for keys that may read them",
                   .code = "not_allowed"};

@@ -19,7 +19,7 @@ def connect(server: Server) -> socket.socket:
 
 def request(path: str, body: bytes, length: int | None = None) -> bytes:
     length = len(body) if length is None else length
-    return f"POST {path} HTTP/1.1\r\nHost: soak\r\nContent-Length: {length}\r\n\r\n".encode() + body
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode() + body
 
 
 def hang_up(client: socket.socket, abruptly: bool) -> None:
@@ -101,7 +101,7 @@ def bodies(options) -> tuple[int, str]:
     """Bodies and headers of 10 MB."""
     megabyte = b"x" * (1 << 20)
     chunk = b"100000\r\n" + megabyte + b"\r\n"
-    post = b"POST /v1/completions HTTP/1.1\r\nHost: soak\r\n"
+    post = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
     kinds = {
         "with a length": (post + b"Content-Length: 10485760\r\n\r\n", [megabyte] * 10, {413}),
         "in chunks": (post + b"Transfer-Encoding: chunked\r\n\r\n", [chunk] * 10 + [b"0\r\n\r\n"], {413}),

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -94,7 +95,13 @@ class HttpScene : public testing::Test {
 /// A connection that sends what it likes.
 class RawClient {
  public:
-  explicit RawClient(int port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  /// `narrow`: little fits between the server and it.
+  explicit RawClient(int port, bool narrow = false) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    const int bytes = 4096, segment = 536;
+    if (narrow) {
+      setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+      setsockopt(socket_, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
+    }
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(port));

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kvs/embedder.h"
 #include "kvs/engine.h"
@@ -28,6 +29,8 @@ struct HttpOptions {
   int port = 8080;                 ///< 0: any that is free
   std::string model = "model";     ///< its name to clients
   std::filesystem::path keys;      ///< API keys, see kvs-serve(1); empty: one local tenant
+  /// Without keys: names besides `host`, localhost and addresses by which clients may call it.
+  std::vector<std::string> allowed_hosts;
 
   int publish_after = 0;  ///< tenants that must hold a text for others to share it; 0: none do
 
@@ -38,7 +41,7 @@ struct HttpOptions {
   size_t max_body_bytes = 4 << 20;     ///< of a request
   size_t max_header_bytes = 64 << 10;  ///< of a request, its first line included
   int request_timeout_ms = 60'000;     ///< for a request to arrive
-  int write_timeout_ms = 30'000;       ///< for a client to take what is sent
+  int write_timeout_ms = 30'000;       ///< for a client that does not take what is sent
   int keep_alive_ms = 60'000;          ///< for the next request on a connection
   int ping_ms = 15'000;                ///< silence in a stream after which ": ping" is sent
 
@@ -47,8 +50,10 @@ struct HttpOptions {
   SamplingOptions sampling{.temperature = 1};
   ReuseOptions reuse;
 
-  /// Takes a line of JSON for each request and for what else is worth a line; never a prompt's or
-  /// an answer's text. Called from several threads, one at a time.
+  /// Whether the log has the prompts' text, which else is in none of its lines.
+  bool log_prompts = false;
+  /// Takes a line of JSON for each request and for what else is worth a line; never an answer's
+  /// text. Called from several threads, one at a time.
   std::function<void(std::string_view line)> log;
 };
 
