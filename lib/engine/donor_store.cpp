@@ -88,14 +88,12 @@ void DonorStore::Impl::drop(const std::string* tenant, DonorPartition::Key key) 
   if (tenant && partition.size() == 0) tenants.erase(*tenant);
 }
 
-// What a tenant may see, its own first.
+// What a tenant may see as a whole, its own first.
 std::vector<DonorPartition*> DonorStore::Impl::visible(std::string_view tenant) {
   std::vector<DonorPartition*> partitions;
   const std::string name(tenant);
   DonorPartition* const own = find_partition(&name);
   if (own) partitions.push_back(own);
-  if (const std::string published(kPublished); takes_part(tenant) && name != published)
-    if (DonorPartition* texts = find_partition(&published)) partitions.push_back(texts);
   partitions.push_back(&everyone);
   return partitions;
 }
@@ -221,8 +219,10 @@ void DonorStore::Impl::offer(ResidentDonor& donor, double similarity,
 // An embedding is made only where tokens in common promise less than half of the prompt.
 void DonorStore::Impl::find_resident(const DonorLookup& lookup, std::vector<ReuseDonor>& found) {
   const std::vector<DonorPartition*> seen = visible(lookup.tenant);
+  const std::vector<Piece> published = published_pieces(lookup);
   std::vector<std::vector<DonorPartition::Candidate>> candidates;
   int64_t most = 0;
+  for (const Piece& piece : published) most = std::max(most, piece.rows.end - piece.rows.first);
   for (const DonorPartition* partition : seen) {
     candidates.push_back(partition->find(lookup.tokens));
     for (const DonorPartition::Candidate& candidate : candidates.back())
@@ -235,6 +235,7 @@ void DonorStore::Impl::find_resident(const DonorLookup& lookup, std::vector<Reus
     for (const DonorPartition::Candidate& candidate : candidates[place])
       offer(seen[place]->get(candidate.key), candidate.similarity, found);
   }
+  for (const Piece& piece : published) offer(piece, found);
 }
 
 std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
@@ -243,6 +244,7 @@ std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
   const double time_to_live = impl.held.options.time_to_live_s;
   if (time_to_live > 0) impl.held.order.expire(impl.held.now() - time_to_live);
   impl.held.order.trim(impl.held.lookup);
+  impl.piece_views.clear();
 
   std::vector<ReuseDonor> found;
   const auto conversation = impl.conversations.find(conversation_key(lookup));
@@ -262,6 +264,7 @@ void DonorStore::load(ReuseDonor& donor, int64_t rows) {
 }
 
 bool DonorStore::make_room(int64_t blocks, bool keep_candidates) {
+  if (!keep_candidates) impl_->piece_views.clear();
   if (impl_->pool.blocks_left() < blocks && impl_->tiers) impl_->tiers->release_copies();
   while (impl_->pool.blocks_left() < blocks)
     if (!impl_->evict(keep_candidates)) return false;

@@ -44,6 +44,10 @@ std::vector<DonorTiers::Offer> DonorStore::Impl::offers(
       most = std::max(most, candidate.tokens);
       at_hand.emplace_back(partition->get(candidate.key).tokens);
     }
+  for (const auto& [donor, rows] : published_pieces(lookup)) {
+    most = std::max(most, rows.end - rows.first);
+    at_hand.push_back(std::span(donor->tokens).subspan(rows.first, rows.end - rows.first));
+  }
   if (2 * most < std::ssize(lookup.tokens) && tiers->has_vectors(tenant))
     if (const std::vector<float> embedding = embedding_of(lookup.tenant, lookup.tokens);
         !embedding.empty())
