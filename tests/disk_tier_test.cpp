@@ -79,14 +79,14 @@ TEST_F(DiskTier, IsAskedOnlyForWhatMemoryLacks) {
 
 TEST_F(DiskTier, BringsNothingThatAQuotaHasNoRoomFor) {
   const auto first = process(options());
-  add(*first, "a", 1);
-  add(*first, "a", 2);
+  add(*first, "a", 1, 600, "owner");
+  add(*first, "a", 2, 600, "owner");
   finish(*first);
 
   first->store.set_quotas({{"owner", 10 * static_cast<int64_t>(layout.block_bytes())}});
   const Tokens tokens = text(1), others = text(2);
   const auto bring = [&](const Tokens& prompt) {
-    const DonorLookup lookup{.tokens = prompt, .tenant = "a", .owner = "owner"};
+    const DonorLookup lookup{.tokens = prompt, .tenant = "a", .owner = "another"};
     return bring_from_tiers(*first, lookup, {}).size();
   };
   EXPECT_EQ(bring(tokens), 1u);
@@ -362,6 +362,50 @@ TEST_F(DiskTier, TakesFromWhoHoldsTheMost) {
     finish(*first);
   }
   expect_found(*first, "small", 1);
+}
+
+// However many folders it has, after a restart too.
+TEST_F(DiskTier, CountsWhatATenantKeepsApartTogether) {
+  constexpr int64_t kLimit = 2'600'000;  // of about 620,000 bytes a donor
+  {
+    const auto first = process(options(kLimit));
+    add(*first, "modest", 1, 600, "modest");
+    add(*first, "modest 2", 2, 600, "modest");
+    finish(*first);
+    for (uint64_t seed = 3; seed <= 5; ++seed) {
+      add(*first, "salt " + std::to_string(seed), seed, 600, "large");
+      finish(*first);
+    }
+    EXPECT_EQ(state(*first).donors, 4);
+  }
+  const auto second = process(options(kLimit));
+  for (uint64_t seed = 6; seed <= 9; ++seed) {
+    add(*second, "salt " + std::to_string(seed), seed, 600, "large");
+    finish(*second);
+  }
+  expect_found(*second, "modest", 1);
+  expect_found(*second, "modest 2", 2);
+}
+
+// Whoever has them brought back: or a member of a group would hold what it never sent.
+TEST_F(DiskTier, KeepsWhoseDonorsAre) {
+  {
+    const auto first = process(options());
+    add(*first, "group", 1, 600, "ann");
+    finish(*first);
+  }
+  const auto second = process(options());
+  const Tokens tokens = text(1);
+  second->store.publish_by({.holders = 2, .takes_part = [](std::string_view) { return true; }});
+  const auto common = [&](const std::string& owner) {
+    return second->store.find_common({.tokens = tokens, .tenant = "any", .owner = owner}).size();
+  };
+  ASSERT_EQ(
+      bring_from_tiers(*second, {.tokens = tokens, .tenant = "group", .owner = "ben"}, {}).size(),
+      1u);
+
+  EXPECT_EQ(common("ann"), 0u);
+  EXPECT_EQ(common("ben"), 1u);
 }
 
 // Neither requests nor what is there already suffer.

@@ -131,7 +131,7 @@ void Engine::Impl::keep_rows(const Sequence& sequence) {
     exactifier.add({task.id, task.tenant, task.conversation, tokens, task.owner});
   if (!task.store) return;
   publisher.add(task);
-  donors.add_to_tiers(task.id, task.tenant, tokens, view);
+  donors.add_to_tiers(task.id, task.tenant, tokens, view, task.owner);
   donors.add(task.id, task.tenant, std::move(tokens), view, depth, task.owner);
 }
 

@@ -98,7 +98,7 @@ void Exactifier::finish() {
                       .conversation = text.conversation,
                       .owner = text.owner},
                      view);
-  donors_.add_to_tiers(text.id, text.tenant, text.tokens, view);
+  donors_.add_to_tiers(text.id, text.tenant, text.tokens, view, text.owner);
   donors_.add(std::move(text.id), text.tenant, std::move(text.tokens), view,
               DonorStore::kUnknownDepth, text.owner);
 }

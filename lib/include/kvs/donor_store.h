@@ -141,9 +141,10 @@ class KVS_API DonorStore {
   void open_tiers(const TierOptions& options, const ArchiveHeader& expected);
 
   /// Queues a prompt's exact rows to be written to the tiers, which hold the view's blocks until
-  /// work_on_tiers() has copied them.
+  /// work_on_tiers() has copied them. `owner`: as in DonorLookup; it is written with them, and is
+  /// theirs whoever has them brought back.
   void add_to_tiers(std::string_view id, std::string_view tenant, std::span<const int32_t> tokens,
-                    const KvView& view);
+                    const KvView& view, std::string_view owner = {});
 
   /// To be called before find(): begins to bring from the tiers what a prompt lacks in memory.
   /// Looks into the tenant's part of the tiers, and nowhere else.
