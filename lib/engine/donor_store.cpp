@@ -44,6 +44,13 @@ bool is_edited(const PromptRecord& prompt, int64_t own) {
   });
 }
 
+// Approximate rows are made of what their owner asked before: others of its group get exact ones.
+// What belongs to nobody was put there by whoever runs the store.
+int64_t rows_for(const DonorLookup& lookup, const ResidentDonor& donor) {
+  const bool all = donor.owner.empty() || donor.owner == Residency::owner_of(lookup);
+  return all ? donor.view.size() : donor.view.exact_rows();
+}
+
 }  // namespace
 
 std::optional<EvictionOrder::Item> DonorStore::Impl::insert(const std::string* tenant,
@@ -204,15 +211,17 @@ std::vector<std::string> DonorStore::take_warnings() {
   return warnings;
 }
 
-void DonorStore::Impl::offer(ResidentDonor& donor, double similarity,
+void DonorStore::Impl::offer(ResidentDonor& donor, int64_t rows, double similarity,
                              std::vector<ReuseDonor>& found) {
+  if (rows == 0) return;
+  const int64_t exact = donor.view.exact_rows();
   held.order.see(donor.item, held.lookup);
   found.push_back({.id = donor.id,
-                   .tokens = donor.tokens,
-                   .exact_rows = donor.view.exact_rows(),
+                   .tokens = std::span(donor.tokens).first(rows),
+                   .exact_rows = std::min(rows, exact),
                    .similarity = similarity,
                    .view = &donor.view,
-                   .depth = donor.depth,
+                   .depth = rows > exact ? donor.depth : 0,
                    .item = donor.item});
 }
 
@@ -232,8 +241,10 @@ void DonorStore::Impl::find_resident(const DonorLookup& lookup, std::vector<Reus
   if (2 * most < std::ssize(lookup.tokens)) embedding = embedding_of(lookup.tenant, lookup.tokens);
   for (size_t place = 0; place < seen.size(); ++place) {
     if (!embedding.empty()) seen[place]->find_near(embedding, candidates[place]);
-    for (const DonorPartition::Candidate& candidate : candidates[place])
-      offer(seen[place]->get(candidate.key), candidate.similarity, found);
+    for (const DonorPartition::Candidate& candidate : candidates[place]) {
+      ResidentDonor& donor = seen[place]->get(candidate.key);
+      offer(donor, rows_for(lookup, donor), candidate.similarity, found);
+    }
   }
   for (const Piece& piece : published) offer(piece, found);
 }
@@ -248,7 +259,8 @@ std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
 
   std::vector<ReuseDonor> found;
   const auto conversation = impl.conversations.find(conversation_key(lookup));
-  if (conversation != impl.conversations.end()) impl.offer(conversation->second, 0, found);
+  if (conversation != impl.conversations.end())
+    impl.offer(conversation->second, conversation->second.view.size(), 0, found);
   impl.edited.find(lookup, found);
   impl.find_resident(lookup, found);
   if (impl.indexed) impl.indexed->find(lookup, found, impl.warnings);

@@ -49,7 +49,8 @@ struct DonorStore::Impl {
   void drop(const std::string* tenant, DonorPartition::Key key);
   std::vector<DonorTiers::Offer> offers(const DonorLookup& lookup,
                                         std::vector<std::span<const int32_t>>& at_hand);
-  void offer(ResidentDonor& donor, double similarity, std::vector<ReuseDonor>& found);
+  /// `rows` of it at most.
+  void offer(ResidentDonor& donor, int64_t rows, double similarity, std::vector<ReuseDonor>& found);
   void offer(const Piece& piece, std::vector<ReuseDonor>& found);
   void find_resident(const DonorLookup& lookup, std::vector<ReuseDonor>& found);
   int64_t forget_in(const std::string* tenant, const DonorFilter& which);

@@ -231,8 +231,10 @@ void Engine::Impl::admit() {
 
 std::vector<ReuseDonor> Engine::Impl::candidates(const Task& task) {
   if (task.reuse.mode == ReuseMode::off || task.reuse.policy == Policy::full) return {};
-  return donors.find(
-      {.tokens = task.tokens, .tenant = task.tenant, .conversation = task.conversation});
+  return donors.find({.tokens = task.tokens,
+                      .tenant = task.tenant,
+                      .conversation = task.conversation,
+                      .owner = task.owner});
 }
 
 // Finds donors, plans, loads, and builds the view.

@@ -37,8 +37,8 @@ struct Prefetch {
 };
 
 struct DonorStoreOptions {
-  /// Approximate rows of at most this depth (ReuseDonor::depth) become donors too: for experiments
-  /// that measure how errors pile up. 0: exact rows only.
+  /// Approximate rows of at most this depth (ReuseDonor::depth) become donors too, for their owner
+  /// alone: for experiments that measure how errors pile up. 0: exact rows only.
   int max_depth = 0;
   double time_to_live_s = 0;  ///< since a donor was added; 0: as long as there is room
   /// A row behind so many others costs twice as much to compute as the first one: attention grows.
