@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <map>
 #include <thread>
 
@@ -82,6 +83,43 @@ TEST_F(Loop, RefusesWhatTheQueueCannotHold) {
   EXPECT_FALSE(loop.submit(std::move(more)));
 
   channel->abandon();
+}
+
+// The first job that begins keeps the loop, so that the others wait.
+TEST_F(Loop, LeavesEveryTenantItsShareOfAFullQueue) {
+  std::promise<void> go;
+  EngineLoop loop(engine,
+                  {.max_waiting = 8,
+                   .on_begin = [gone = go.get_future().share()](const Job&) { gone.wait(); }});
+  const auto takes = [&](const std::string& tenant, int jobs) {
+    auto channel = std::make_shared<AnswerChannel>(jobs);
+    channel->abandon();
+    std::vector<Job> all;
+    for (int choice = 0; choice < jobs; ++choice)
+      all.push_back({.task = task(body), .channel = channel, .tenant = tenant, .choice = choice});
+    return loop.submit(std::move(all));
+  };
+  {
+    auto channel = std::make_shared<AnswerChannel>(1);  // is begun
+    std::vector<Job> first;
+    first.push_back({.task = task(body), .channel = channel, .tenant = "greedy"});
+    EXPECT_TRUE(loop.submit(std::move(first)));
+  }
+  EXPECT_TRUE(takes("greedy", 7));
+  EXPECT_FALSE(takes("greedy", 1));
+
+  EXPECT_FALSE(takes("modest", 5));
+  EXPECT_TRUE(takes("modest", 3));
+  EXPECT_TRUE(takes("modest", 1));
+  EXPECT_FALSE(takes("modest", 1));
+  EXPECT_TRUE(takes("third", 2));
+  EXPECT_FALSE(takes("third", 1));
+  go.set_value();
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (loop.state().waiting > 0 && std::chrono::steady_clock::now() < patience)
+    std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(loop.state().waiting, 0);
+  EXPECT_TRUE(takes("greedy", 8));
 }
 
 TEST_F(Loop, EndsWhatNobodyReads) {

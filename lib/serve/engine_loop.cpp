@@ -68,14 +68,25 @@ bool EngineLoop::submit(std::vector<Job> jobs) {
   {
     const std::lock_guard lock(mutex_);
     const auto count = static_cast<int64_t>(jobs.size());
-    if (stop_) return false;
-    if (queued_ > 0 && queued_ + count > options_.max_waiting) return false;
+    if (jobs.empty()) return true;
+    if (stop_ || !has_room(jobs.front().tenant, count)) return false;
     queued_ += count;
+    for (const Job& job : jobs) ++queued_of_[job.tenant];
     inbox_.insert(inbox_.end(), std::make_move_iterator(jobs.begin()),
                   std::make_move_iterator(jobs.end()));
   }
   wake_.notify_all();
   return true;
+}
+
+// One tenant alone may fill the queue; then others find room in it all the same. With t tenants it
+// is at most 1 + 1/2 + … + 1/t times as long as it should be.
+bool EngineLoop::has_room(const std::string& tenant, int64_t jobs) const {
+  if (queued_ == 0 || queued_ + jobs <= options_.max_waiting) return true;
+  const auto own = queued_of_.find(tenant);
+  const bool is_new = own == queued_of_.end();
+  const int64_t tenants = std::ssize(queued_of_) + (is_new ? 1 : 0);
+  return (is_new ? 0 : own->second) + jobs <= options_.max_waiting / tenants;
 }
 
 void EngineLoop::set_quotas(std::map<std::string, int64_t> bytes) {
@@ -173,6 +184,7 @@ void EngineLoop::drop_unwanted() {
     if (waiting->job.channel->wanted()) continue;
     waiting->job.channel->finish(waiting->job.choice, ended(waiting->job.task, "cancelled", ""));
     order_.remove(ticket);
+    left_.push_back(waiting->job.tenant);
     waiting_.erase(ticket);
   }
 }
@@ -249,6 +261,7 @@ void EngineLoop::begin(Ticket ticket) {
   const int64_t blocks = blocks_needed(job.task), work = order_.take(ticket);
   const auto active = active_.insert(active_.end(), Active{std::move(job), ticket, work, blocks});
   reserved_ += blocks;
+  left_.push_back(active->job.tenant);
   if (options_.on_begin) options_.on_begin(active->job);
   for (auto& [later, waiting] : waiting_) follow(later, waiting, *active);
   const auto done = [this, active](Response response) { end(active, std::move(response)); };
@@ -323,6 +336,7 @@ void EngineLoop::give_up(const std::string& message) {
     active.job.channel->finish(active.job.choice, ended(active.job.task, "cancelled", message));
   for (auto& [ticket, waiting] : waiting_) {
     waiting.job.channel->finish(waiting.job.choice, ended(waiting.job.task, "cancelled", message));
+    left_.push_back(waiting.job.tenant);
     order_.remove(ticket);
   }
   active_.clear();
@@ -333,7 +347,9 @@ void EngineLoop::give_up(const std::string& message) {
 void EngineLoop::publish() {
   const std::lock_guard lock(mutex_);
   state_.active = static_cast<int64_t>(active_.size());
-  queued_ = static_cast<int64_t>(waiting_.size() + inbox_.size());
+  queued_ -= std::ssize(left_);
+  for (const std::string& tenant : std::exchange(left_, {}))
+    if (--queued_of_[tenant] == 0) queued_of_.erase(tenant);
   state_.blocks_in_use = engine_.pool().blocks_in_use();
   state_.max_blocks = engine_.pool().max_blocks();
   state_.donors = engine_.donors().size();

@@ -69,8 +69,10 @@ class EngineLoop {
   /// Ends everything under way; from here on nothing is taken.
   void stop();
 
-  /// Takes all of an answer's jobs or, where the queue is full or the loop has stopped, none. Their
-  /// tasks must have passed Engine::check().
+  /// Takes all of an answer's jobs, mostly one tenant's, or, where the queue is full or the loop
+  /// has stopped, none. A full queue takes jobs of a tenant that has no more than an equal share in
+  /// it then: max_waiting by the number of tenants that wait. Their tasks must have passed
+  /// Engine::check().
   bool submit(std::vector<Job> jobs);
 
   /// DonorStore::set_quotas(), between two passes from here on.
@@ -101,6 +103,7 @@ class EngineLoop {
   void run();
   bool ask(std::function<void()> work);
   void do_asked();
+  bool has_room(const std::string& tenant, int64_t jobs) const;
   void take_jobs();
   void drop_unwanted();
   void begin_jobs();
@@ -120,17 +123,19 @@ class EngineLoop {
 
   Engine& engine_;
   Options options_;
-  mutable std::mutex mutex_;  // guards inbox_, asked_, queued_, state_ and stop_
+  mutable std::mutex mutex_;  // guards inbox_, asked_, queued_, queued_of_, state_ and stop_
   std::condition_variable wake_;
   std::vector<Job> inbox_;
   std::vector<std::function<void()>> asked_;  // to be done in the thread
   int64_t queued_ = 0;                        // jobs not begun
+  std::map<std::string, int64_t> queued_of_;  // by tenant; none is 0
   LoopState state_;
   bool stop_ = false;
   std::atomic<bool> ending_ = false;
 
   // The thread's own.
   std::map<Ticket, Waiting> waiting_;
+  std::vector<std::string> left_;  // tenants of jobs that wait no more, each time
   TurnOrder order_;
   Ticket estimated_ = 0;  // last
   std::list<Active> active_;
