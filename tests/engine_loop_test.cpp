@@ -153,6 +153,24 @@ TEST_F(Loop, LetsFollowersShareWhatALeaderComputes) {
   EXPECT_EQ(exact[2], prompt - 1);
 }
 
+TEST_F(Loop, LetsFollowersShareWhatStandsBehindAnotherBeginning) {
+  EngineLoop loop(engine, {});
+  auto channel = std::make_shared<AnswerChannel>(2);
+  std::vector<Job> jobs;
+  const std::string text = body + " Lily sat under a tree and ate three cakes with her mom.";
+  jobs.push_back({.task = task("Ben: " + text), .channel = channel});
+  jobs.push_back({.task = task("Sue and Ann: " + text), .channel = channel, .choice = 1});
+  loop.submit(std::move(jobs));
+
+  std::vector<int64_t> shifted(2);
+  while (!channel->finished())
+    for (const AnswerPiece& piece : channel->take(milliseconds(1000)))
+      if (piece.end) shifted[piece.choice] = piece.end->reuse.shifted;
+
+  EXPECT_EQ(shifted[0], 0);
+  EXPECT_GT(shifted[1], 32);
+}
+
 // One at a time: the first prompt, which the last one repeats, and a long one between them.
 class Ordered : public Loop {
  protected:

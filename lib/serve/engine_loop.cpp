@@ -18,6 +18,7 @@ constexpr std::chrono::milliseconds kCopyPause{1};
 constexpr std::chrono::milliseconds kIdlePause{500};
 constexpr std::chrono::milliseconds kFinish{10'000};
 constexpr int64_t kLikelyTokens = 256;                    // of an answer
+constexpr int kMaxLooks = 64;                             // each takes some hundredths of a ms
 constexpr const char* kFailed = "the engine has failed";  // why is the operator's to know
 
 size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
@@ -25,13 +26,19 @@ size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
   return std::mismatch(a.begin(), a.begin() + size, b.begin()).first - a.begin();
 }
 
-// Whether it pays to let `follower` wait for what `leader` computes.
-bool worth_waiting(const Task& leader, const Task& follower) {
+bool may_wait_for(const Task& leader, const Task& follower) {
   const ReuseOptions& reuse = follower.reuse;
-  if (leader.tenant != follower.tenant) return false;
-  if (reuse.mode == ReuseMode::off || reuse.policy == Policy::full) return false;
-  const size_t shared = common_prefix(leader.tokens, follower.tokens);
-  return shared >= 32 && 2 * shared >= follower.tokens.size();
+  return leader.tenant == follower.tenant && reuse.mode != ReuseMode::off &&
+         reuse.policy != Policy::full;
+}
+
+bool takes_moved_rows(const ReuseOptions& reuse) {
+  return reuse.mode == ReuseMode::approx && reuse.policy != Policy::prefix;
+}
+
+// Whether it pays to wait for so many of a prompt's tokens.
+bool worth_waiting(int64_t shared, const Task& follower) {
+  return shared >= 32 && 2 * shared >= std::ssize(follower.tokens);
 }
 
 int64_t blocks_for(int64_t tokens) {
@@ -170,10 +177,11 @@ void EngineLoop::take_jobs() {
     const std::lock_guard lock(mutex_);
     jobs.swap(inbox_);
   }
+  int looks = kMaxLooks;
   for (Job& job : jobs) {
     const Ticket ticket = order_.add(job.tenant, std::ssize(job.task.tokens));
     Waiting& added = waiting_[ticket] = {.job = std::move(job)};
-    for (const Active& active : active_) follow(ticket, added, active);
+    for (const Active& active : active_) follow(ticket, added, active, looks);
   }
 }
 
@@ -202,10 +210,16 @@ void EngineLoop::begin_jobs() {
   }
 }
 
-// A job waits for one leader only, lest there be ever another one.
-void EngineLoop::follow(Ticket ticket, Waiting& waiting, const Active& leader) {
-  if (waiting.waited || !leader.in_prompt || !worth_waiting(leader.job.task, waiting.job.task))
-    return;
+// A job waits for one leader only, lest there be ever another one. What the prompts have in common
+// behind their beginnings is estimated, `looks` times at most.
+void EngineLoop::follow(Ticket ticket, Waiting& waiting, const Active& leader, int& looks) {
+  const Task& task = waiting.job.task;
+  if (waiting.waited || !leader.in_prompt || !may_wait_for(leader.job.task, task)) return;
+  bool waits = worth_waiting(common_prefix(leader.job.task.tokens, task.tokens), task);
+  if (!waits && takes_moved_rows(task.reuse) && looks-- > 0)
+    for (const FingerprintMatch& match : leader.text.search(task.tokens, 1))
+      waits = worth_waiting(match.tokens, task);
+  if (!waits) return;
   waiting.waited = true;
   waiting.leader = leader.ticket;
   order_.hold(ticket, true);
@@ -260,10 +274,12 @@ void EngineLoop::begin(Ticket ticket) {
   Job job = std::move(waiting_.extract(ticket).mapped().job);
   const int64_t blocks = blocks_needed(job.task), work = order_.take(ticket);
   const auto active = active_.insert(active_.end(), Active{std::move(job), ticket, work, blocks});
+  active->text.add(0, active->job.task.tokens);
   reserved_ += blocks;
   left_.push_back(active->job.tenant);
   if (options_.on_begin) options_.on_begin(active->job);
-  for (auto& [later, waiting] : waiting_) follow(later, waiting, *active);
+  int looks = kMaxLooks;
+  for (auto& [later, waiting] : waiting_) follow(later, waiting, *active, looks);
   const auto done = [this, active](Response response) { end(active, std::move(response)); };
   try {
     engine_.submit(task_of(active), done);

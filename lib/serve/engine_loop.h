@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kvs/engine.h"
+#include "kvs/fingerprint_index.h"
 #include "serve/answer_channel.h"
 #include "serve/turn_order.h"
 
@@ -47,8 +48,8 @@ struct LoopState {
 
 /// Owns an engine's thread: takes jobs from any thread, works on as many together as there is
 /// memory for, in the order that TurnOrder describes, and sends what comes of them through their
-/// channels. A prompt that begins as one that is being computed waits for its rows, once, and then
-/// shares them.
+/// channels. A prompt of which at least half is in one that is being computed waits for its rows,
+/// once, and then shares them.
 class EngineLoop {
  public:
   struct Options {
@@ -98,6 +99,7 @@ class EngineLoop {
     int64_t work = 0;       // expected
     int64_t blocks = 0;     // reserved
     bool in_prompt = true;  // its rows are still being computed
+    FingerprintIndex text{};
   };
 
   void run();
@@ -107,7 +109,7 @@ class EngineLoop {
   void take_jobs();
   void drop_unwanted();
   void begin_jobs();
-  void follow(Ticket ticket, Waiting& waiting, const Active& leader);
+  void follow(Ticket ticket, Waiting& waiting, const Active& leader, int& looks);
   void let_followers_go(Ticket leader);
   void note_new_donor(const std::string& partition);
   void estimate_some();
