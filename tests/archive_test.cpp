@@ -79,6 +79,20 @@ TEST_F(Archive, WithoutOptionalFieldsReadsBackToo) {
   EXPECT_EQ(back.records[1], describe(bare));
 }
 
+TEST_F(Archive, KeepsWhoseRequestAPromptWas) {
+  PromptRecord prompt{.id = "p", .tenant = "team", .owner = "ann"};
+  ArchiveWriter writer(path, {});
+  writer.add(prompt);
+  writer.finish();
+
+  const ReadResult back = read_all(path);
+
+  EXPECT_FALSE(back.error);
+  EXPECT_EQ(back.records[1], describe(prompt));
+  prompt.owner = "ben";
+  EXPECT_NE(back.records[1], describe(prompt));
+}
+
 TEST_F(Archive, StoresSharedTextOnce) {
   const KvRecord record = sample_kv(header, 1);
   ArchiveWriter writer(path, header);

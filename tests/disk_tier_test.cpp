@@ -2,9 +2,12 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
+#include "engine/blob_store.h"
 #include "support/errors.h"
 #include "support/temporary_folder.h"
 #include "support/tier_scene.h"
@@ -32,6 +35,12 @@ class DiskTier : public TierScene {
     }
     std::sort(found.begin(), found.end());
     return found;
+  }
+
+  int64_t folders() const {  // in the model's
+    const fs::path model = files().at(0).parent_path().parent_path();
+    return std::count_if(fs::directory_iterator(model), {},
+                         [](const auto& entry) { return entry.is_directory(); });
   }
 
   int64_t bytes_on_disk() const {
@@ -79,14 +88,14 @@ TEST_F(DiskTier, IsAskedOnlyForWhatMemoryLacks) {
 
 TEST_F(DiskTier, BringsNothingThatAQuotaHasNoRoomFor) {
   const auto first = process(options());
-  add(*first, "a", 1);
-  add(*first, "a", 2);
+  add(*first, "a", 1, 600, "owner");
+  add(*first, "a", 2, 600, "owner");
   finish(*first);
 
   first->store.set_quotas({{"owner", 10 * static_cast<int64_t>(layout.block_bytes())}});
   const Tokens tokens = text(1), others = text(2);
   const auto bring = [&](const Tokens& prompt) {
-    const DonorLookup lookup{.tokens = prompt, .tenant = "a", .owner = "owner"};
+    const DonorLookup lookup{.tokens = prompt, .tenant = "a", .owner = "another"};
     return bring_from_tiers(*first, lookup, {}).size();
   };
   EXPECT_EQ(bring(tokens), 1u);
@@ -253,6 +262,7 @@ TEST_F(DiskTier, MissesDamagedFilesAndRemovesThem) {
     whole.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
   }
   const auto write = [](const fs::path& file, std::string_view content) {
+    fs::create_directories(file.parent_path());  // it went with the last of its files
     std::ofstream(file, std::ios::binary) << content;
   };
   for (size_t broken = 0; broken < all.size(); ++broken)
@@ -327,6 +337,49 @@ TEST_F(DiskTier, RemovesWhatAKilledProcessLeft) {
   EXPECT_TRUE(files().empty());
 }
 
+// Each cache_salt has a folder.
+TEST_F(DiskTier, LeavesNoFolderOfATenantThatHasNothing) {
+  {
+    const auto first = process(options());
+    for (uint64_t seed = 1; seed <= 3; ++seed)
+      add(*first, "salt " + std::to_string(seed), seed, 100);
+    finish(*first);
+    EXPECT_EQ(folders(), 3);
+    first->store.forget([](const KeptDonor& donor) { return donor.tenant == "salt 1"; });
+    finish(*first);
+    EXPECT_EQ(folders(), 2);
+  }
+  const fs::path model = files().at(0).parent_path().parent_path();
+  const fs::path killed = model / std::string(32, '7');
+  fs::create_directory(killed);
+  std::ofstream(killed / "rows-00.kva.123-0.part") << "half";
+  fs::create_directory(model / "somebody else's");
+  const auto second = process(options());
+
+  EXPECT_FALSE(fs::exists(killed));
+  EXPECT_EQ(folders(), 3);
+  expect_found(*second, "salt 2", 2, 100);
+}
+
+TEST(FolderBlobs, AreWrittenWhileTheirFolderGoes) {
+  const TemporaryFolder folder;
+  const auto blobs = open_folder_blobs((folder.path() / "blobs").string());
+  const Hash128 group{.low = 1}, kept{.low = 2}, other{.low = 3};
+  const Bytes content(100);
+  std::atomic<bool> done = false;
+  std::thread remover([&] {
+    while (!done) blobs->remove({.group = group, .id = other});
+  });
+  for (int turn = 0; turn < 200; ++turn) {
+    EXPECT_NO_THROW(blobs->put({.group = group, .id = kept}, content));
+    blobs->remove({.group = group, .id = kept});
+  }
+  done = true;
+  remover.join();
+
+  EXPECT_FALSE(blobs->get({.group = group, .id = kept}));
+}
+
 TEST_F(DiskTier, KeepsWithinItsSize) {
   constexpr int64_t kLimit = 2'000'000;  // of about 620,000 bytes a donor
   {
@@ -362,6 +415,50 @@ TEST_F(DiskTier, TakesFromWhoHoldsTheMost) {
     finish(*first);
   }
   expect_found(*first, "small", 1);
+}
+
+// However many folders it has, after a restart too.
+TEST_F(DiskTier, CountsWhatATenantKeepsApartTogether) {
+  constexpr int64_t kLimit = 2'600'000;  // of about 620,000 bytes a donor
+  {
+    const auto first = process(options(kLimit));
+    add(*first, "modest", 1, 600, "modest");
+    add(*first, "modest 2", 2, 600, "modest");
+    finish(*first);
+    for (uint64_t seed = 3; seed <= 5; ++seed) {
+      add(*first, "salt " + std::to_string(seed), seed, 600, "large");
+      finish(*first);
+    }
+    EXPECT_EQ(state(*first).donors, 4);
+  }
+  const auto second = process(options(kLimit));
+  for (uint64_t seed = 6; seed <= 9; ++seed) {
+    add(*second, "salt " + std::to_string(seed), seed, 600, "large");
+    finish(*second);
+  }
+  expect_found(*second, "modest", 1);
+  expect_found(*second, "modest 2", 2);
+}
+
+// Whoever has them brought back: or a member of a group would hold what it never sent.
+TEST_F(DiskTier, KeepsWhoseDonorsAre) {
+  {
+    const auto first = process(options());
+    add(*first, "group", 1, 600, "ann");
+    finish(*first);
+  }
+  const auto second = process(options());
+  const Tokens tokens = text(1);
+  second->store.publish_by({.holders = 2, .takes_part = [](std::string_view) { return true; }});
+  const auto common = [&](const std::string& owner) {
+    return second->store.find_common({.tokens = tokens, .tenant = "any", .owner = owner}).size();
+  };
+  ASSERT_EQ(
+      bring_from_tiers(*second, {.tokens = tokens, .tenant = "group", .owner = "ben"}, {}).size(),
+      1u);
+
+  EXPECT_EQ(common("ann"), 0u);
+  EXPECT_EQ(common("ben"), 1u);
 }
 
 // Neither requests nor what is there already suffer.

@@ -103,6 +103,24 @@ TEST_F(Donors, HaveApproximateRowsOfTheAllowedDepthOnly) {
   EXPECT_EQ(found(3).tokens.size(), 40u);
 }
 
+// Of one group.
+TEST_F(Donors, ShowNobodyButTheirOwnerApproximateRows) {
+  DonorStore store(pool, {.max_depth = 1});
+  const Tokens tokens = text(1), inexact = text(2);
+  store.add("ann/1", "group", tokens, rows(128, 40), 1, "ann");
+  store.add("ann/2", "group", inexact, rows(128, 0), 1, "ann");
+  const auto found = [&](const Tokens& prompt, const std::string& owner) {
+    return store.find({.tokens = prompt, .tenant = "group", .owner = owner});
+  };
+
+  EXPECT_EQ(found(tokens, "ann").at(0).tokens.size(), 128u);
+  EXPECT_EQ(found(tokens, "ann").at(0).depth, 1);
+  EXPECT_EQ(found(tokens, "ben").at(0).tokens.size(), 40u);
+  EXPECT_EQ(found(tokens, "ben").at(0).depth, 0);
+  EXPECT_EQ(found(inexact, "ann").size(), 1u);
+  EXPECT_TRUE(found(inexact, "ben").empty());
+}
+
 TEST_F(Donors, OfADepthGoIntoAnArchiveWithTheirExactRowsOnly) {
   const TemporaryFolder folder;
   DonorStore store(pool, {.max_depth = 1});

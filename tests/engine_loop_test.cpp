@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <map>
 #include <thread>
 
@@ -109,6 +110,43 @@ TEST_F(Loop, TellsOfEveryEnd) {
   EXPECT_EQ(reasons, (std::vector<std::string>{"length", "cancelled"}));
 }
 
+// The first job that begins keeps the loop, so that the others wait.
+TEST_F(Loop, LeavesEveryTenantItsShareOfAFullQueue) {
+  std::promise<void> go;
+  EngineLoop loop(engine,
+                  {.max_waiting = 8,
+                   .on_begin = [gone = go.get_future().share()](const Job&) { gone.wait(); }});
+  const auto takes = [&](const std::string& tenant, int jobs) {
+    auto channel = std::make_shared<AnswerChannel>(jobs);
+    channel->abandon();
+    std::vector<Job> all;
+    for (int choice = 0; choice < jobs; ++choice)
+      all.push_back({.task = task(body), .channel = channel, .tenant = tenant, .choice = choice});
+    return loop.submit(std::move(all));
+  };
+  {
+    auto channel = std::make_shared<AnswerChannel>(1);  // is begun
+    std::vector<Job> first;
+    first.push_back({.task = task(body), .channel = channel, .tenant = "greedy"});
+    EXPECT_TRUE(loop.submit(std::move(first)));
+  }
+  EXPECT_TRUE(takes("greedy", 7));
+  EXPECT_FALSE(takes("greedy", 1));
+
+  EXPECT_FALSE(takes("modest", 5));
+  EXPECT_TRUE(takes("modest", 3));
+  EXPECT_TRUE(takes("modest", 1));
+  EXPECT_FALSE(takes("modest", 1));
+  EXPECT_TRUE(takes("third", 2));
+  EXPECT_FALSE(takes("third", 1));
+  go.set_value();
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (loop.state().waiting > 0 && std::chrono::steady_clock::now() < patience)
+    std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(loop.state().waiting, 0);
+  EXPECT_TRUE(takes("greedy", 8));
+}
+
 TEST_F(Loop, EndsWhatNobodyReads) {
   EngineLoop loop(engine, {});
   const auto channel = submit(loop, task(body, 1900));
@@ -138,6 +176,24 @@ TEST_F(Loop, LetsFollowersShareWhatALeaderComputes) {
   EXPECT_EQ(exact[0], 0);
   EXPECT_EQ(exact[1], 0);  // nothing crosses tenants
   EXPECT_EQ(exact[2], prompt - 1);
+}
+
+TEST_F(Loop, LetsFollowersShareWhatStandsBehindAnotherBeginning) {
+  EngineLoop loop(engine, {});
+  auto channel = std::make_shared<AnswerChannel>(2);
+  std::vector<Job> jobs;
+  const std::string text = body + " Lily sat under a tree and ate three cakes with her mom.";
+  jobs.push_back({.task = task("Ben: " + text), .channel = channel});
+  jobs.push_back({.task = task("Sue and Ann: " + text), .channel = channel, .choice = 1});
+  loop.submit(std::move(jobs));
+
+  std::vector<int64_t> shifted(2);
+  while (!channel->finished())
+    for (const AnswerPiece& piece : channel->take(milliseconds(1000)))
+      if (piece.end) shifted[piece.choice] = piece.end->reuse.shifted;
+
+  EXPECT_EQ(shifted[0], 0);
+  EXPECT_GT(shifted[1], 32);
 }
 
 // One at a time: the first prompt, which the last one repeats, and a long one between them.

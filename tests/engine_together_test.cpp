@@ -60,6 +60,53 @@ TEST_F(Together, OthersGoOnWhileAPromptIsMeasured) {
   EXPECT_EQ(tokens, 100);
 }
 
+TEST_F(Together, AShortPromptDoesNotWaitForALongOne) {
+  constexpr int kRows = 16;
+  Engine shared(model.transformer, tokenizer.get(),
+                {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = kRows, .parallel = 2});
+  const Task longer = task(body + body + body + body, "long"), shorter = task("Ben", "short");
+  std::map<std::string, std::vector<int32_t>> alone, together;
+  for (const Task& one : {longer, shorter}) {
+    Engine fresh(model.transformer, tokenizer.get(), {.max_blocks = 64, .kv_type = DType::f32});
+    alone[one.id] = fresh.run(one).tokens;
+  }
+  std::vector<std::string> computed;
+  for (Task one : {longer, shorter}) {
+    one.on_prompt = [&, id = one.id](const LayeredView&) { computed.push_back(id); };
+    shared.submit(one, [&](Response response) { together[response.id] = response.tokens; });
+  }
+  shared.step();
+  EXPECT_EQ(computed, std::vector<std::string>{"short"});
+  while (shared.step()) {
+  }
+
+  EXPECT_EQ(computed, (std::vector<std::string>{"short", "long"}));
+  EXPECT_EQ(together, alone);
+}
+
+// Others that come all the time cost it half of the rows.
+TEST_F(Together, ALongPromptDoesNotWaitForShortOnesForEver) {
+  constexpr int kRows = 32;
+  Engine shared(model.transformer, tokenizer.get(),
+                {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = kRows, .parallel = 8});
+  Task longer = task(body + body + body + body, "long");
+  bool computed = false;
+  longer.on_prompt = [&](const LayeredView&) { computed = true; };
+  shared.submit(longer, [](const Response&) {});
+  int steps = 0;
+  for (; !computed; ++steps) {
+    for (int more = 0; more < 4; ++more) {
+      Task shorter = task(std::to_string(steps) + body, "short");
+      shorter.max_tokens = 0;
+      shorter.reuse.mode = ReuseMode::off;
+      shared.submit(shorter, [](const Response&) {});
+    }
+    shared.step();
+  }
+
+  EXPECT_LE(steps, 2 * std::ssize(longer.tokens) / kRows + 1);
+}
+
 // Each answer ends in its third block, and there are five.
 TEST_F(Together, NewerTasksMakeWayAndGoOnAsIfNothingHadHappened) {
   std::vector<Task> tasks;

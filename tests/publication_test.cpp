@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/common_spans.h"
+#include "engine/published_pieces.h"
 #include "kvs/engine.h"
 #include "kvs/gguf.h"
 #include "support/kv_rows.h"
@@ -41,6 +42,21 @@ TEST(CommonSpans, AreNotTooShort) {
 
   EXPECT_EQ(common_spans(covers, 1, 64), (std::vector<TokenRange>{{100, 164}}));
   EXPECT_EQ(common_spans({}, 1, 64), std::vector<TokenRange>{});
+}
+
+TEST(PublishedPieces, AreWholeAndCountedFromTheTextsStart) {
+  std::mt19937_64 random(1);
+  const Tokens text = random_tokens(random, 300, 50'000), other = random_tokens(random, 90, 50'000);
+  const Tokens middle(text.begin() + 60, text.begin() + 200), end(text.begin() + 193, text.end());
+  const Tokens prompt = joined({other, middle, other, end});
+  const PublishedPieces pieces(prompt);
+
+  EXPECT_EQ(pieces.find(text, 0), (std::vector<TokenRange>{{64, 192}}));
+  EXPECT_EQ(pieces.find(text, 1), (std::vector<TokenRange>{{65, 257}}));  // both parts have some
+  EXPECT_EQ(PublishedPieces(text).find(text, 0), (std::vector<TokenRange>{{0, 256}}));
+  EXPECT_EQ(PublishedPieces(text).find(text, 1), (std::vector<TokenRange>{{0, 257}}));
+  EXPECT_TRUE(PublishedPieces(Tokens()).find(text, 0).empty());
+  EXPECT_TRUE(pieces.find(Tokens(text.begin(), text.begin() + 63), 0).empty());
 }
 
 // Tenants named "salt…" take no part.
@@ -154,6 +170,32 @@ TEST_F(Publication, LetsNoLookUpLeaveItsTenantButForPublishedText) {
   EXPECT_GT(store.published(), 0);
 }
 
+// A tenant that knows the first tokens guesses the next one, behind its own text or at the start.
+TEST_F(Publication, TellsNobodyWhetherOneMoreTokenIsRight) {
+  store.publish_by(rules(3));
+  const Tokens secret = text(1, 200), own = text(2, 40);
+  add(std::string(DonorStore::kPublished), secret);
+  add("a", joined({own, Tokens(secret.begin(), secret.begin() + 20)}));
+  const auto kept = [&](const Tokens& prompt, Policy policy) {
+    const ReuseOptions options{.policy = policy};
+    const ReusePlan plan =
+        plan_reuse(prompt, store.find({.tokens = prompt, .tenant = "a"}), options);
+    return std::ssize(prompt) - std::ssize(plan.rows_to_compute());
+  };
+  for (size_t known = 20; known < secret.size(); ++known) {
+    if (known % 64 == 63) continue;  // with the next one a piece is whole
+    for (const Tokens& front : {Tokens(), own})
+      for (const Policy policy : {Policy::prefix, Policy::naive}) {
+        const Tokens start(secret.begin(), secret.begin() + static_cast<int64_t>(known));
+        const Tokens right = joined({front, start, {secret[known], 7, 8}});
+        const Tokens wrong = joined({front, start, {9, 7, 8}});
+        EXPECT_EQ(kept(right, policy), kept(wrong, policy)) << known << " of " << front.size();
+      }
+  }
+  EXPECT_EQ(kept(secret, Policy::prefix), 192);
+  EXPECT_EQ(kept(joined({text(3, 9), secret}), Policy::naive), 192);
+}
+
 // A server's engine: three tenants, and what comes of their texts.
 class PublishingEngine : public testing::Test {
  protected:
@@ -168,6 +210,11 @@ class PublishingEngine : public testing::Test {
         .id = tenant + "/1", .tokens = tokenizer->encode(text), .tenant = tenant, .max_tokens = 1};
     task.reuse.policy = Policy::naive;
     return task;
+  }
+  // What three tenants send has the shared text in common, and no token in front of it.
+  std::vector<Task> of_three() {
+    return {task("ann", "ann said." + shared), task("ben", "ben wrote:" + shared),
+            task("cat", "cat sang!" + shared)};
   }
   void work() {
     while (engine.exactify_step()) {
@@ -187,13 +234,14 @@ class PublishingEngine : public testing::Test {
 };
 
 TEST_F(PublishingEngine, ServesAFourthTenantWhatThreeHold) {
-  for (const char* tenant : {"ann", "ben", "cat"}) {
-    EXPECT_EQ(engine.run(task(tenant, std::string(tenant) + " said." + shared)).reuse.shifted, 0);
+  for (const Task& one : of_three()) {
+    EXPECT_EQ(engine.run(one).reuse.shifted, 0);
     work();
   }
   ASSERT_EQ(engine.donors().published(), 1);
 
   const ReuseReport other = engine.run(task("dan", "And so." + shared)).reuse;
+  EXPECT_EQ(other.shifted % 64, 0);  // whole pieces
   EXPECT_GT(other.shifted, 60);
   EXPECT_TRUE(other.donors.at(0).id.starts_with(DonorStore::kPublished));
   EXPECT_EQ(engine.run(task("salt:dan", "And so." + shared)).reuse.shifted, 0);
@@ -201,12 +249,11 @@ TEST_F(PublishingEngine, ServesAFourthTenantWhatThreeHold) {
 }
 
 TEST_F(PublishingEngine, ComputesTheTextAsIfItStoodAlone) {
-  for (const char* tenant : {"ann", "ben", "cat"})
-    engine.run(task(tenant, std::string(tenant) + " said." + shared));
+  for (const Task& one : of_three()) engine.run(one);
   work();
 
   const std::vector<ReuseDonor> found =
-      engine.donors().find({.tokens = task("dan", shared).tokens, .tenant = "dan"});
+      engine.donors().find({.tokens = task("dan", "And so." + shared).tokens, .tenant = "dan"});
   ASSERT_FALSE(found.empty());
   const ReuseDonor& published = found.front();
   EXPECT_EQ(published.exact_rows, std::ssize(published.tokens));
@@ -228,8 +275,7 @@ TEST_F(PublishingEngine, ComputesTheTextAsIfItStoodAlone) {
 }
 
 TEST_F(PublishingEngine, PublishesNothingThatIsForgotten) {
-  for (const char* tenant : {"ann", "ben", "cat"})
-    engine.run(task(tenant, std::string(tenant) + " said." + shared));
+  for (const Task& one : of_three()) engine.run(one);
   engine.forget([](const KeptDonor& donor) { return donor.id == "cat/1"; });
   work();
 

@@ -67,10 +67,11 @@ TEST_F(KeyFile, SaysWhoseAKeyIs) {
 }
 
 TEST_F(KeyFile, SaysHowOftenATenantMayAsk) {
-  write(line("one", "acme rate=30") + line("two", "acme"));
+  write(line("one", "acme rate=30") + line("two", "acme") + line("three", "globex"));
   const Tenants tenants(path);
   EXPECT_EQ(tenants.find("one")->requests_per_minute, 30);
-  EXPECT_EQ(tenants.find("two")->requests_per_minute, 0);
+  EXPECT_EQ(tenants.find("two")->requests_per_minute, 30);  // it is the tenant's
+  EXPECT_EQ(tenants.find("three")->requests_per_minute, 0);
 
   for (const char* rate : {"rate=", "rate=0", "rate=-1", "rate=1.5", "rate=1000001", "rate=x"}) {
     write(line("one", std::string("acme ") + rate));
@@ -92,6 +93,16 @@ TEST_F(KeyFile, SaysHowMuchMemoryATenantMayTake) {
   EXPECT_TRUE(Tenants("").memory_quotas().empty());
 }
 
+TEST_F(KeyFile, TakesEachWordOnceALine) {
+  write(line("one", "acme group=a group=b"));
+  EXPECT_EQ(fault(), path.string() + ":1: expected 'group' once, found it again");
+  write(line("one", "acme rate=1 metrics rate=2"));
+  EXPECT_EQ(fault(), path.string() + ":1: expected 'rate' once, found it again");
+
+  write(line("one", "acme group=a") + line("two", "acme group=b"));
+  EXPECT_EQ(Tenants(path).find("two")->share_group, "b");
+}
+
 TEST_F(KeyFile, RefusesMemoryThatMakesNoSense) {
   for (const char* memory : {"memory=", "memory=0", "memory=-1", "memory=1.5", "memory=16777217"}) {
     write(line("one", std::string("acme ") + memory));
@@ -99,6 +110,8 @@ TEST_F(KeyFile, RefusesMemoryThatMakesNoSense) {
   }
   write(line("one", "acme memory=2") + line("two", "acme memory=3"));
   EXPECT_EQ(fault(), path.string() + ":2: tenant 'acme' has memory=2 already, found memory=3");
+  write(line("one", "acme rate=2") + line("two", "acme rate=3"));
+  EXPECT_EQ(fault(), path.string() + ":2: tenant 'acme' has rate=2 already, found rate=3");
 }
 
 TEST(RateLimits, GiveAMinutesWorthAndThenAsItPasses) {

@@ -41,7 +41,7 @@ Hash128 prompt_key(const PromptRecord& record) {
 
 Fault find_limit_fault(const PromptRecord& record) {
   if (record.id.size() > kMaxName || record.tenant.size() > kMaxName ||
-      record.embedder.size() > kMaxName)
+      record.owner.size() > kMaxName || record.embedder.size() > kMaxName)
     return fmt::format("a name of more than {} bytes", kMaxName);
   if ((record.text && record.text->size() > kMaxText) || record.settings.size() > kMaxText)
     return fmt::format("text or settings of more than {} bytes", kMaxText);

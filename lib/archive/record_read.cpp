@@ -92,6 +92,7 @@ PromptRecord read_prompt(const Fields& fields) {
   PromptRecord record;
   record.id = fields.text("id", kMaxName);
   record.tenant = fields.text("tenant", kMaxName);
+  if (fields.has("owner")) record.owner = fields.text("owner", kMaxName);
   record.visibility = read_enum(fields, "visibility", ErrorKind::mismatch, find_visibility);
   record.tokens = fields.tokens("tokens", kMaxPromptTokens);
   if (fields.has("text")) record.text = fields.text("text", kMaxText);

@@ -132,12 +132,13 @@ std::vector<std::byte> write_record(const KvRecord& record, const KvLayout& layo
 }
 
 std::vector<std::byte> write_record(const PromptRecord& record) {
-  const size_t optional = (record.text ? 1 : 0) + (record.embedding.empty() ? 0 : 2) +
-                          (record.settings.empty() ? 0 : 1);
+  const size_t optional = (record.owner.empty() ? 0 : 1) + (record.text ? 1 : 0) +
+                          (record.embedding.empty() ? 0 : 2) + (record.settings.empty() ? 0 : 1);
   MapWriter map(7 + optional);
   map.add("t", "prompt");
   map.add("id", record.id);
   map.add("tenant", record.tenant);
+  if (!record.owner.empty()) map.add("owner", record.owner);
   map.add("visibility", visibility_name(record.visibility));
   map.add("tokens", record.tokens);
   if (record.text) map.add("text", *record.text);

@@ -44,6 +44,13 @@ bool is_edited(const PromptRecord& prompt, int64_t own) {
   });
 }
 
+// Approximate rows are made of what their owner asked before: others of its group get exact ones.
+// What belongs to nobody was put there by whoever runs the store.
+int64_t rows_for(const DonorLookup& lookup, const ResidentDonor& donor) {
+  const bool all = donor.owner.empty() || donor.owner == Residency::owner_of(lookup);
+  return all ? donor.view.size() : donor.view.exact_rows();
+}
+
 }  // namespace
 
 std::optional<EvictionOrder::Item> DonorStore::Impl::insert(const std::string* tenant,
@@ -88,14 +95,12 @@ void DonorStore::Impl::drop(const std::string* tenant, DonorPartition::Key key) 
   if (tenant && partition.size() == 0) tenants.erase(*tenant);
 }
 
-// What a tenant may see, its own first.
+// What a tenant may see as a whole, its own first.
 std::vector<DonorPartition*> DonorStore::Impl::visible(std::string_view tenant) {
   std::vector<DonorPartition*> partitions;
   const std::string name(tenant);
   DonorPartition* const own = find_partition(&name);
   if (own) partitions.push_back(own);
-  if (const std::string published(kPublished); takes_part(tenant) && name != published)
-    if (DonorPartition* texts = find_partition(&published)) partitions.push_back(texts);
   partitions.push_back(&everyone);
   return partitions;
 }
@@ -206,23 +211,27 @@ std::vector<std::string> DonorStore::take_warnings() {
   return warnings;
 }
 
-void DonorStore::Impl::offer(ResidentDonor& donor, double similarity,
+void DonorStore::Impl::offer(ResidentDonor& donor, int64_t rows, double similarity,
                              std::vector<ReuseDonor>& found) {
+  if (rows == 0) return;
+  const int64_t exact = donor.view.exact_rows();
   held.order.see(donor.item, held.lookup);
   found.push_back({.id = donor.id,
-                   .tokens = donor.tokens,
-                   .exact_rows = donor.view.exact_rows(),
+                   .tokens = std::span(donor.tokens).first(rows),
+                   .exact_rows = std::min(rows, exact),
                    .similarity = similarity,
                    .view = &donor.view,
-                   .depth = donor.depth,
+                   .depth = rows > exact ? donor.depth : 0,
                    .item = donor.item});
 }
 
 // An embedding is made only where tokens in common promise less than half of the prompt.
 void DonorStore::Impl::find_resident(const DonorLookup& lookup, std::vector<ReuseDonor>& found) {
   const std::vector<DonorPartition*> seen = visible(lookup.tenant);
+  const std::vector<Piece> published = published_pieces(lookup);
   std::vector<std::vector<DonorPartition::Candidate>> candidates;
   int64_t most = 0;
+  for (const Piece& piece : published) most = std::max(most, piece.rows.end - piece.rows.first);
   for (const DonorPartition* partition : seen) {
     candidates.push_back(partition->find(lookup.tokens));
     for (const DonorPartition::Candidate& candidate : candidates.back())
@@ -232,9 +241,12 @@ void DonorStore::Impl::find_resident(const DonorLookup& lookup, std::vector<Reus
   if (2 * most < std::ssize(lookup.tokens)) embedding = embedding_of(lookup.tenant, lookup.tokens);
   for (size_t place = 0; place < seen.size(); ++place) {
     if (!embedding.empty()) seen[place]->find_near(embedding, candidates[place]);
-    for (const DonorPartition::Candidate& candidate : candidates[place])
-      offer(seen[place]->get(candidate.key), candidate.similarity, found);
+    for (const DonorPartition::Candidate& candidate : candidates[place]) {
+      ResidentDonor& donor = seen[place]->get(candidate.key);
+      offer(donor, rows_for(lookup, donor), candidate.similarity, found);
+    }
   }
+  for (const Piece& piece : published) offer(piece, found);
 }
 
 std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
@@ -243,10 +255,12 @@ std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
   const double time_to_live = impl.held.options.time_to_live_s;
   if (time_to_live > 0) impl.held.order.expire(impl.held.now() - time_to_live);
   impl.held.order.trim(impl.held.lookup);
+  impl.piece_views.clear();
 
   std::vector<ReuseDonor> found;
   const auto conversation = impl.conversations.find(conversation_key(lookup));
-  if (conversation != impl.conversations.end()) impl.offer(conversation->second, 0, found);
+  if (conversation != impl.conversations.end())
+    impl.offer(conversation->second, conversation->second.view.size(), 0, found);
   impl.edited.find(lookup, found);
   impl.find_resident(lookup, found);
   if (impl.indexed) impl.indexed->find(lookup, found, impl.warnings);
@@ -262,6 +276,7 @@ void DonorStore::load(ReuseDonor& donor, int64_t rows) {
 }
 
 bool DonorStore::make_room(int64_t blocks, bool keep_candidates) {
+  if (!keep_candidates) impl_->piece_views.clear();
   if (impl_->pool.blocks_left() < blocks && impl_->tiers) impl_->tiers->release_copies();
   while (impl_->pool.blocks_left() < blocks)
     if (!impl_->evict(keep_candidates)) return false;

@@ -33,6 +33,7 @@ int64_t DonorStore::Impl::forget_conversations(const DonorFilter& which) {
 
 std::vector<ForgottenDonors> DonorStore::forget(const DonorFilter& which) {
   Impl& impl = *impl_;
+  impl.piece_views.clear();
   int64_t count =
       impl.forget_in(nullptr, which) + impl.forget_conversations(which) + impl.edited.forget(which);
   for (const auto& [tenant, partition] : impl.tenants) count += impl.forget_in(&tenant, which);

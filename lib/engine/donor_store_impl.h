@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/common_spans.h"
 #include "engine/donor_partition.h"
 #include "engine/donor_tiers.h"
 #include "engine/edited_prompts.h"
@@ -28,6 +30,12 @@ struct DonorStore::Impl {
   }
   DonorPartition* find_partition(const std::string* tenant);
   std::vector<DonorPartition*> visible(std::string_view tenant);
+  struct Piece {
+    ResidentDonor* donor;
+    TokenRange rows;
+  };
+  /// What a prompt may use of published text.
+  std::vector<Piece> published_pieces(const DonorLookup& lookup);
   bool takes_part(std::string_view tenant) const;
   std::map<std::string, std::vector<std::span<const int32_t>>> texts_of_others(
       const DonorLookup& lookup);
@@ -41,7 +49,9 @@ struct DonorStore::Impl {
   void drop(const std::string* tenant, DonorPartition::Key key);
   std::vector<DonorTiers::Offer> offers(const DonorLookup& lookup,
                                         std::vector<std::span<const int32_t>>& at_hand);
-  void offer(ResidentDonor& donor, double similarity, std::vector<ReuseDonor>& found);
+  /// `rows` of it at most.
+  void offer(ResidentDonor& donor, int64_t rows, double similarity, std::vector<ReuseDonor>& found);
+  void offer(const Piece& piece, std::vector<ReuseDonor>& found);
   void find_resident(const DonorLookup& lookup, std::vector<ReuseDonor>& found);
   int64_t forget_in(const std::string* tenant, const DonorFilter& which);
   int64_t forget_conversations(const DonorFilter& which);
@@ -54,6 +64,7 @@ struct DonorStore::Impl {
   EditedPrompts edited{held};
   std::map<std::pair<std::string, std::string>, ResidentDonor> conversations;  // of tenants
   PublicationRules publication;
+  std::deque<KvView> piece_views;  // what the last look-up found of published donors
   std::optional<IndexedDonors> indexed;
   Embed embed;
   struct {

@@ -1,5 +1,6 @@
 #include "engine/common_spans.h"
 #include "engine/donor_store_impl.h"
+#include "engine/published_pieces.h"
 #include "kvs/cover.h"
 
 namespace kvs {
@@ -46,6 +47,34 @@ std::vector<std::span<const int32_t>> DonorStore::find_common(const DonorLookup&
   for (const auto& [first, end] : common_spans(covers, others, PublicationRules::kMinTokens))
     common.push_back(lookup.tokens.subspan(first, end - first));
   return common;
+}
+
+std::vector<DonorStore::Impl::Piece> DonorStore::Impl::published_pieces(const DonorLookup& lookup) {
+  const std::string published(kPublished);
+  DonorPartition* const texts = find_partition(&published);
+  if (!texts || lookup.tenant == published || !takes_part(lookup.tenant)) return {};
+  std::vector<Piece> pieces;
+  const PublishedPieces of_prompt(lookup.tokens);
+  for (const DonorPartition::Candidate& candidate : texts->find(lookup.tokens)) {
+    ResidentDonor& donor = texts->get(candidate.key);
+    const int64_t first = held.options.bos == donor.tokens.front() ? 1 : 0;
+    for (const TokenRange& rows : of_prompt.find(donor.tokens, first))
+      pieces.push_back({&donor, rows});
+  }
+  return pieces;
+}
+
+// As a donor of its own, exact where it begins one. How alike the whole text is would tell of it.
+void DonorStore::Impl::offer(const Piece& piece, std::vector<ReuseDonor>& found) {
+  const auto [first, end] = piece.rows;
+  KvView& view = piece_views.emplace_back();
+  view.append_shared(piece.donor->view, first, end - first, first == 0);
+  held.order.see(piece.donor->item, held.lookup);
+  found.push_back({.id = piece.donor->id,
+                   .tokens = std::span(piece.donor->tokens).subspan(first, end - first),
+                   .exact_rows = view.exact_rows(),
+                   .view = &view,
+                   .item = piece.donor->item});
 }
 
 bool DonorStore::may_publish(std::string_view tenant) const {

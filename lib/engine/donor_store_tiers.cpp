@@ -21,7 +21,8 @@ void DonorStore::open_tiers(const TierOptions& options, const ArchiveHeader& exp
 }
 
 void DonorStore::add_to_tiers(std::string_view id, std::string_view tenant,
-                              std::span<const int32_t> tokens, const KvView& view) {
+                              std::span<const int32_t> tokens, const KvView& view,
+                              std::string_view owner) {
   if (!impl_->tiers || tenant == kPublished) return;  // where nobody would look for it
   const int64_t rows = std::min<int64_t>(view.exact_rows(), std::ssize(tokens));
   DonorToWrite donor{.id = std::string(id),
@@ -29,10 +30,11 @@ void DonorStore::add_to_tiers(std::string_view id, std::string_view tenant,
                      .tokens = {tokens.begin(), tokens.begin() + rows}};
   donor.view.append_shared(view, 0, rows, true);
   donor.embedding = impl_->embedding_of(tenant, donor.tokens);
+  donor.owner = owner;
   impl_->tiers->add(donor);
 }
 
-// The tenant's part of the tiers, without what memory can do as well or has no quota for.
+// The tenant's part of the tiers, without what memory can do as well or its owner has no quota for.
 std::vector<DonorTiers::Offer> DonorStore::Impl::offers(
     const DonorLookup& lookup, std::vector<std::span<const int32_t>>& at_hand) {
   const std::string tenant(lookup.tenant);
@@ -44,15 +46,19 @@ std::vector<DonorTiers::Offer> DonorStore::Impl::offers(
       most = std::max(most, candidate.tokens);
       at_hand.emplace_back(partition->get(candidate.key).tokens);
     }
+  for (const auto& [donor, rows] : published_pieces(lookup)) {
+    most = std::max(most, rows.end - rows.first);
+    at_hand.push_back(std::span(donor->tokens).subspan(rows.first, rows.end - rows.first));
+  }
   if (2 * most < std::ssize(lookup.tokens) && tiers->has_vectors(tenant))
     if (const std::vector<float> embedding = embedding_of(lookup.tenant, lookup.tokens);
         !embedding.empty())
       tiers->find_near(tenant, embedding, offers);
-  const std::string owner = Residency::name_of(Residency::owner_of(lookup));
   std::erase_if(offers, [&](const DonorTiers::Offer& offer) {
     const auto& tokens = offer.donor.tokens;
     const auto blocks = (std::ssize(tokens) + kBlockTokens - 1) / kBlockTokens;
-    if (!held.order.may_hold(owner, blocks)) return true;
+    const std::string& owner = offer.donor.owner.empty() ? tenant : offer.donor.owner;
+    if (!held.order.may_hold(Residency::name_of(owner), blocks)) return true;
     const ResidentDonor donor{.id = {}, .tokens = {tokens.begin(), tokens.end()}, .view = {}};
     return std::any_of(seen.begin(), seen.end(), [&](const DonorPartition* partition) {
       return partition->find_holder(donor).has_value();

@@ -6,6 +6,7 @@
 
 #include "engine/blob_codec.h"
 #include "engine/record_rows.h"
+#include "engine/residency.h"
 
 namespace kvs {
 namespace {
@@ -47,7 +48,8 @@ void DonorTier::add(DonorToWrite donor) {
   int64_t bytes = kBlobOverhead;
   for (size_t piece = 0; piece < pieces.size(); ++piece) bytes += piece_bytes(piece, tokens);
   const bool too_large = options_.max_bytes > 0 && bytes > options_.max_bytes;
-  if (!too_large && copies_.size() < kMaxCopies) claim(id, donor.tenant, std::move(pieces), tokens);
+  if (!too_large && copies_.size() < kMaxCopies)
+    claim(id, {.tenant = donor.tenant, .owner = donor.owner, .pieces = std::move(pieces)}, tokens);
   if (!entries_.contains(id) || !make_room()) {
     ++state_.failed_writes;
     return forget(id);
@@ -79,15 +81,14 @@ bool DonorTier::make_room() {
   return true;
 }
 
-DonorTier::Entry& DonorTier::claim(const Hash128& id, const std::string& tenant,
-                                   std::vector<Hash128> pieces, int64_t tokens) {
-  for (size_t index = 0; index < pieces.size(); ++index) {
-    const auto [at, is_new] = pieces_.try_emplace(pieces[index]);
+DonorTier::Entry& DonorTier::claim(const Hash128& id, Entry entry, int64_t tokens) {
+  for (size_t index = 0; index < entry.pieces.size(); ++index) {
+    const auto [at, is_new] = pieces_.try_emplace(entry.pieces[index]);
     if (is_new) used_ += at->second.bytes = piece_bytes(index, tokens);
     ++at->second.references;
   }
-  used_ += kBlobOverhead;
-  return entries_[id] = {.tenant = tenant, .pieces = std::move(pieces), .bytes = kBlobOverhead};
+  used_ += entry.bytes = kBlobOverhead;
+  return entries_[id] = std::move(entry);
 }
 
 // The directory's entry, which is claimed. What it makes needless goes.
@@ -105,9 +106,10 @@ void DonorTier::list(const Hash128& id, ResidentDonor donor, std::span<const flo
 
   const auto rows = std::ssize(donor.tokens);
   Entry& entry = entries_.at(id);
+  const std::string& owner = entry.owner.empty() ? tenant : entry.owner;
   entry.key = group.donors.add(std::move(donor), embedding);
   group.ids[entry.key] = id;
-  entry.item = order_.add({.owner = "tenant " + tenant,
+  entry.item = order_.add({.owner = Residency::name_of(owner),
                            .cost = static_cast<double>(rows),
                            .blocks = std::max<int64_t>(1, rows),
                            .added = time,
@@ -181,6 +183,7 @@ bool DonorTier::copy_piece(const KvPool& pool) {
   writer_.put(done.write, prompt_name(entry.tenant, done.id),
               PromptRecord{.id = done.donor.id,
                            .tenant = done.donor.tenant,
+                           .owner = done.donor.owner,
                            .tokens = done.donor.tokens,
                            .embedding = embedded ? done.donor.embedding : std::vector<float>(),
                            .embedder = embedded ? options_.embedder : std::string(),
@@ -289,7 +292,10 @@ void DonorTier::note(FoundPrompt found) {
   const bool needless = has_holder(prompt.tenant, donor);
   if (!whole) ++state_.damaged;
   if (!whole || old || needless) return writer_.remove(name);
-  Entry& entry = claim(name.id, prompt.tenant, std::move(pieces), tokens);
+  Entry& entry = claim(
+      name.id,
+      {.tenant = prompt.tenant, .owner = std::move(prompt.owner), .pieces = std::move(pieces)},
+      tokens);
   for (const Hash128& piece : entry.pieces) pieces_.at(piece).written = true;
   if (found.blob.bytes > 0)
     used_ += found.blob.bytes - std::exchange(entry.bytes, found.blob.bytes);
@@ -305,7 +311,8 @@ std::vector<TierDonor> DonorTier::donors_of(
     donors.push_back({.id = group.ids.at(candidate.key),
                       .name = group.donors.get(candidate.key).id,
                       .tokens = group.donors.get(candidate.key).tokens,
-                      .similarity = candidate.similarity});
+                      .similarity = candidate.similarity,
+                      .owner = entries_.at(group.ids.at(candidate.key)).owner});
   return donors;
 }
 

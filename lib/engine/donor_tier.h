@@ -27,6 +27,7 @@ struct DonorToWrite {
   std::vector<int32_t> tokens;  ///< as many as the view has rows
   KvView view;
   std::vector<float> embedding;  ///< may be empty
+  std::string owner{};           ///< see DonorLookup
 };
 
 /// A donor that a tier holds.
@@ -35,6 +36,7 @@ struct TierDonor {
   std::string name;                 ///< what whoever asked for it called it
   std::span<const int32_t> tokens;  ///< valid until the tier is asked to do something else
   float similarity = 0;             ///< of the embeddings; 0 where unknown
+  std::string owner{};              ///< see DonorLookup
 };
 
 /// Donors in one store beyond memory: which there are, partitioned by tenant as those in memory,
@@ -103,6 +105,7 @@ class DonorTier {
   // A donor in its group's directory or, while it is being written, on its way there.
   struct Entry {
     std::string tenant;
+    std::string owner;
     std::vector<Hash128> pieces;
     int64_t bytes = 0;  // of the prompt
     DonorPartition::Key key = 0;
@@ -119,8 +122,7 @@ class DonorTier {
     size_t piece = 0;  // the next to be copied
   };
 
-  Entry& claim(const Hash128& id, const std::string& tenant, std::vector<Hash128> pieces,
-               int64_t tokens);
+  Entry& claim(const Hash128& id, Entry entry, int64_t tokens);
   void list(const Hash128& id, ResidentDonor donor, std::span<const float> embedding, double time);
   void note(const WriteEnd& end);
   void note(FoundPrompt found);

@@ -107,7 +107,7 @@ Prefetch DonorTiers::fetch(const DonorLookup& lookup, std::span<const Offer> cho
                         .donor = {.id = offer.donor.name,
                                   .tokens = {offer.donor.tokens.begin(), offer.donor.tokens.end()},
                                   .view = {},
-                                  .owner = std::string(lookup.owner)}};
+                                  .owner = offer.donor.owner}};
     prefetch.fetches.push_back(number);
     offer.tier->read(number, tenant, offer.donor.id);
   }

@@ -21,10 +21,12 @@ double ms_since(Clock::time_point start) {
 
 // The donors' options, knowing what the model's rows cost: two operations a parameter and row, four
 // an element of a query and attended key.
-DonorStoreOptions with_costs(DonorStoreOptions options, const Transformer& transformer) {
+DonorStoreOptions of_model(DonorStoreOptions options, const Transformer& transformer,
+                           const Tokenizer* tokenizer) {
   const ModelConfig& config = transformer.config();
   options.doubling_tokens = static_cast<double>(transformer.layer_parameters()) /
                             (2.0 * config.layers * config.heads * config.head_dim);
+  if (tokenizer) options.bos = tokenizer->bos();
   return options;
 }
 
@@ -63,7 +65,7 @@ Engine::Impl::Impl(Transformer& t, const Tokenizer* k, const EngineOptions& o)
       tokenizer(k),
       options(o),
       pool(t.backend(), t.kv_layout(o.kv_type), o.max_blocks),
-      donors(pool, with_costs(o.donors, t)),
+      donors(pool, of_model(o.donors, t, k)),
       exactifier(transformer, pool, donors, options),
       publisher(donors, exactifier, k ? k->bos() : std::nullopt) {}
 
@@ -229,8 +231,10 @@ void Engine::Impl::admit() {
 
 std::vector<ReuseDonor> Engine::Impl::candidates(const Task& task) {
   if (task.reuse.mode == ReuseMode::off || task.reuse.policy == Policy::full) return {};
-  return donors.find(
-      {.tokens = task.tokens, .tenant = task.tenant, .conversation = task.conversation});
+  return donors.find({.tokens = task.tokens,
+                      .tenant = task.tenant,
+                      .conversation = task.conversation,
+                      .owner = task.owner});
 }
 
 // Finds donors, plans, loads, and builds the view.

@@ -30,6 +30,12 @@ inline int64_t blocks_for(int64_t tokens) {
   return (tokens + kBlockTokens - 1) / kBlockTokens + 1;
 }
 
+/// One forward pass: its rows, whose they are, and who gets logits, in the order of these.
+struct Step {
+  StepBatch batch;
+  std::vector<Sequence*> working, owners;
+};
+
 struct Engine::Impl {
   Impl(Transformer& t, const Tokenizer* k, const EngineOptions& o);
 
@@ -44,11 +50,11 @@ struct Engine::Impl {
   void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
                         std::span<const ReuseDonor> candidates, const KvView& kept);
   bool make_room_beside_donors(const ReusePlan& plan, bool measures);
-  void add_rows(Sequence& sequence, StepBatch& batch);
+  void add_rows(Sequence& sequence, int64_t room, Step& step);
   void advance();
-  void collect(StepBatch& step, std::vector<Sequence*>& working, std::vector<Sequence*>& owners);
-  void compute(StepBatch& step, const std::vector<Sequence*>& working,
-               const std::vector<Sequence*>& owners);
+  void collect_answers(Step& step);
+  void collect_prompts(Step& step);
+  void compute(Step& step);
   void run(const Batch& batch, const Transformer::BatchObserver& observer);
   void consume_logits(const std::vector<Sequence*>& owners);
   void consume_top_logits(const std::vector<Sequence*>& owners, int count);

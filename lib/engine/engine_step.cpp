@@ -14,41 +14,64 @@ constexpr std::chrono::milliseconds kTierWait{5};  // before others may have som
 
 // Sequences that repair look at the attention of their newest token: the row whose logits they
 // want.
-Transformer::BatchObserver repair_observer(const std::vector<Sequence*>& owners, StepBatch& step) {
+Transformer::BatchObserver repair_observer(const Step& step) {
   const auto repairs = [](const Sequence* sequence) { return sequence->repairs(); };
-  if (std::none_of(owners.begin(), owners.end(), repairs)) return {};
-  return [&owners, &step](int layer, int64_t first, const Tensor& qkv, const BatchPlan& plan) {
-    for (size_t i = 0; i < owners.size(); ++i) {
-      const int64_t row = step.logits_row(i) - first;
+  if (std::none_of(step.owners.begin(), step.owners.end(), repairs)) return {};
+  return [&step](int layer, int64_t first, const Tensor& qkv, const BatchPlan& plan) {
+    for (size_t i = 0; i < step.owners.size(); ++i) {
+      const int64_t row = step.batch.logits_row(i) - first;
       if (row >= 0 && row < qkv.shape[0])
-        owners[i]->observe(layer, qkv, plan, static_cast<int32_t>(row));
+        step.owners[i]->observe(layer, qkv, plan, static_cast<int32_t>(row));
     }
   };
 }
 
+struct PromptRows {
+  Sequence* sequence;
+  int64_t count;
+};
+
+// Half of the rows are the oldest prompt's, lest it wait for ever; the others go to those that have
+// the fewest left, so that a short prompt does not wait for a long one. `prompts`: the oldest
+// first.
+std::vector<PromptRows> share_rows(const std::vector<Sequence*>& prompts, int64_t rows) {
+  std::vector<PromptRows> shares;
+  for (Sequence* prompt : prompts) {
+    const bool oldest = shares.empty();
+    shares.push_back({prompt, oldest ? std::min(prompt->rows_left(), (rows + 1) / 2) : 0});
+    rows -= shares.back().count;
+  }
+  std::stable_sort(shares.begin(), shares.end(), [](const PromptRows& a, const PromptRows& b) {
+    return a.sequence->rows_left() < b.sequence->rows_left();
+  });
+  for (PromptRows& share : shares) {
+    const int64_t more = std::min(share.sequence->rows_left() - share.count, rows);
+    share.count += more;
+    rows -= more;
+  }
+  return shares;
+}
+
 }  // namespace
 
-void Engine::Impl::add_rows(Sequence& sequence, StepBatch& batch) {
-  const int64_t room = options.rows_per_step - batch.rows();
+void Engine::Impl::add_rows(Sequence& sequence, int64_t room, Step& step) {
   const std::vector<int64_t> positions = sequence.next_rows(room, pool);
   if (positions.empty()) return;
   std::vector<int32_t> tokens;
   tokens.reserve(positions.size());
   for (const int64_t position : positions) tokens.push_back(sequence.token_at(position));
-  batch.add(sequence.view, positions, tokens, sequence.needs_logits());
+  step.batch.add(sequence.view, positions, tokens, sequence.needs_logits());
+  step.working.push_back(&sequence);
+  if (sequence.needs_logits()) step.owners.push_back(&sequence);
 }
 
-// The rows of a step: whose they are, and who gets logits.
-void Engine::Impl::collect(StepBatch& step, std::vector<Sequence*>& working,
-                           std::vector<Sequence*>& owners) {
+// A token more of every answer, whatever prompts there are.
+void Engine::Impl::collect_answers(Step& step) {
   for (auto sequence = active.begin(); sequence != active.end(); ++sequence) {
-    if (!sequence->proceeds()) continue;
+    if (!sequence->proceeds() || !sequence->decoding()) continue;
     try {
       if (!make_room(sequence)) break;  // it was the last one
-      const int64_t before = step.rows();
-      add_rows(*sequence, step);
-      if (step.rows() > before) working.push_back(&*sequence);
-      if (step.logits_rows() > owners.size()) owners.push_back(&*sequence);
+      add_rows(*sequence, options.rows_per_step - step.batch.rows(), step);
     } catch (const Error& e) {
       if (e.kind() == ErrorKind::device) throw;
       sequence->fail(e.what());
@@ -56,15 +79,22 @@ void Engine::Impl::collect(StepBatch& step, std::vector<Sequence*>& working,
   }
 }
 
-void Engine::Impl::compute(StepBatch& step, const std::vector<Sequence*>& working,
-                           const std::vector<Sequence*>& owners) {
+void Engine::Impl::collect_prompts(Step& step) {
+  std::vector<Sequence*> prompts;
+  for (Sequence& sequence : active)
+    if (sequence.proceeds() && !sequence.decoding()) prompts.push_back(&sequence);
+  for (const auto& [prompt, rows] : share_rows(prompts, options.rows_per_step - step.batch.rows()))
+    add_rows(*prompt, rows, step);
+}
+
+void Engine::Impl::compute(Step& step) {
   try {
-    run(step.finish(), repair_observer(owners, step));
-    for (Sequence* sequence : working) sequence->rows_computed();
-    consume_logits(owners);
+    run(step.batch.finish(), repair_observer(step));
+    for (Sequence* sequence : step.working) sequence->rows_computed();
+    consume_logits(step.owners);
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::memory) throw;
-    for (Sequence* sequence : working) sequence->fail(e.what());
+    for (Sequence* sequence : step.working) sequence->fail(e.what());
   }
 }
 
@@ -131,7 +161,7 @@ void Engine::Impl::keep_rows(const Sequence& sequence) {
     exactifier.add({task.id, task.tenant, task.conversation, tokens, task.owner});
   if (!task.store) return;
   publisher.add(task);
-  donors.add_to_tiers(task.id, task.tenant, tokens, view);
+  donors.add_to_tiers(task.id, task.tenant, tokens, view, task.owner);
   donors.add(task.id, task.tenant, std::move(tokens), view, depth, task.owner);
 }
 
@@ -153,10 +183,10 @@ void Engine::Impl::retire() {
 
 // One pass over those under way.
 void Engine::Impl::advance() {
-  StepBatch step;
-  std::vector<Sequence*> working, owners;
-  collect(step, working, owners);
-  if (step.rows() > 0) compute(step, working, owners);
+  Step step;
+  collect_answers(step);
+  collect_prompts(step);
+  if (step.batch.rows() > 0) compute(step);
   retire();
 }
 

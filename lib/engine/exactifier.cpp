@@ -38,7 +38,8 @@ int64_t Exactifier::new_tokens(const InexactText& text) {
       donors_.find({.tokens = text.tokens, .tenant = text.tenant});
   std::vector<std::span<const int32_t>> exact;
   for (const ReuseDonor& donor : found)
-    if (donor.only_at < 0) exact.push_back(donor.tokens.first(donor.exact_rows));
+    if (donor.only_at < 0)  // pieces of published text are exact, and begin nothing
+      exact.push_back(donor.depth == 0 ? donor.tokens : donor.tokens.first(donor.exact_rows));
   const std::vector<SourceSpan> spans =
       cover(text.tokens, exact, {.span_cost = 0, .donor_cost = 0});
   return std::accumulate(spans.begin(), spans.end(), static_cast<int64_t>(text.tokens.size()),
@@ -97,7 +98,7 @@ void Exactifier::finish() {
                       .conversation = text.conversation,
                       .owner = text.owner},
                      view);
-  donors_.add_to_tiers(text.id, text.tenant, text.tokens, view);
+  donors_.add_to_tiers(text.id, text.tenant, text.tokens, view, text.owner);
   donors_.add(std::move(text.id), text.tenant, std::move(text.tokens), view,
               DonorStore::kUnknownDepth, text.owner);
 }

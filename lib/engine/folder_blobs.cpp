@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -76,11 +78,14 @@ class FolderBlobs final : public BlobStore {
 
   int64_t put(const BlobName& name, std::span<const std::byte> bytes) override {
     const fs::path path = path_of(name);
-    std::error_code ignored;
-    fs::create_directory(path.parent_path(), ignored);  // else the file says what is wrong
-    OutputFile file(path);
-    file.write(bytes);
-    file.commit();
+    try {
+      const std::unique_ptr<OutputFile> file = begun(path);
+      file->write(bytes);
+      file->commit();
+    } catch (const Error&) {
+      remove_if_empty(path.parent_path());
+      throw;
+    }
     return on_disk(std::ssize(bytes));
   }
 
@@ -99,6 +104,7 @@ class FolderBlobs final : public BlobStore {
   void remove(const BlobName& name) override {
     const fs::path path = path_of(name);
     if (unlink(path.c_str()) != 0 && errno != ENOENT) fail_errno(path);
+    remove_if_empty(path.parent_path());
   }
 
   std::vector<Blob> news() override {
@@ -106,7 +112,7 @@ class FolderBlobs final : public BlobStore {
     if (std::exchange(listed_, true)) return all;
     try {
       for (const fs::directory_entry& group : fs::directory_iterator(folder_))
-        if (group.is_directory()) list(group.path(), all);
+        list_group(group.path(), all);
     } catch (const fs::filesystem_error& e) {
       fail(ErrorKind::io, "{}: {}", name_, e.code().message());
     }
@@ -119,6 +125,27 @@ class FolderBlobs final : public BlobStore {
     fs::create_directories(folder, error);
     if (error) fail(ErrorKind::io, "{}: {}", folder, error.message());
     return folder;
+  }
+
+  void list_group(const fs::path& group, std::vector<Blob>& all) {
+    std::error_code ignored;
+    if (!parse_hash(group.filename().string()) || !fs::is_directory(group, ignored)) return;
+    list(group, all);
+    remove_if_empty(group);  // where a process was killed
+  }
+
+  // The file keeps its folder from then on.
+  std::unique_ptr<OutputFile> begun(const fs::path& path) {
+    const std::lock_guard lock(groups_);
+    std::error_code ignored;
+    fs::create_directory(path.parent_path(), ignored);  // else the file says what is wrong
+    return std::make_unique<OutputFile>(path);
+  }
+
+  // Clients name groups as they like (cache_salt): empty folders would pile up.
+  void remove_if_empty(const fs::path& group) {
+    const std::lock_guard lock(groups_);
+    rmdir(group.c_str());  // which says no where something is in it, or it is gone
   }
 
   fs::path path_of(const BlobName& name) const {
@@ -138,19 +165,26 @@ class FolderBlobs final : public BlobStore {
     return bytes;
   }
 
+  // What is removed meanwhile is passed over.
   static void list(const fs::path& group, std::vector<Blob>& all) {
-    for (const fs::directory_entry& file : fs::directory_iterator(group)) {
+    std::error_code error;
+    const fs::directory_iterator files(group, error);
+    if (error == std::errc::no_such_file_or_directory) return;
+    if (error) fail(ErrorKind::io, "{}: {}", group.string(), error.message());
+    for (const fs::directory_entry& file : files) {
       const std::string name = file.path().filename().string();
       if (name.ends_with(".part")) fs::remove(file.path());
       const auto blob = parse_name(group.filename().string(), name);
-      if (blob && file.is_regular_file())
-        all.push_back({*blob, on_disk(static_cast<int64_t>(file.file_size()))});
+      if (!blob || !file.is_regular_file(error)) continue;
+      const auto bytes = static_cast<int64_t>(file.file_size(error));
+      if (!error) all.push_back({*blob, on_disk(bytes)});
     }
   }
 
   std::string name_;
   fs::path folder_;
   Descriptor lock_;
+  std::mutex groups_;  // none goes while a file in it is begun
   bool listed_ = false;
 };
 

@@ -39,6 +39,8 @@ bool Publisher::step() {
     std::vector<int32_t> tokens(common.begin(), common.end());
     const bool begins = common.data() == text.tokens.data();
     if (!begins && bos_ == text.tokens.front()) tokens.insert(tokens.begin(), *bos_);
+    const int64_t behind_bos = std::ssize(tokens) - (bos_ == tokens.front() ? 1 : 0);
+    if (behind_bos < PublicationRules::kMinTokens) continue;  // it has no whole piece
     std::string id = id_of(tokens);
     exactifier_.add({.id = std::move(id),
                      .tenant = std::string(DonorStore::kPublished),

@@ -52,6 +52,8 @@ class Sequence {
   std::vector<int64_t> next_rows(int64_t room, KvPool& pool);
 
   bool decoding() const { return next_row_ == rows_.size(); }
+  /// Of the prompt, to be computed.
+  int64_t rows_left() const { return static_cast<int64_t>(rows_.size() - next_row_); }
   /// The rows given out last end with one whose logits say the next token.
   bool needs_logits() const { return decoding() && task.max_tokens > 0; }
   int32_t token_at(int64_t position) const;

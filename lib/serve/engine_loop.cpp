@@ -18,6 +18,7 @@ constexpr std::chrono::milliseconds kCopyPause{1};
 constexpr std::chrono::milliseconds kIdlePause{500};
 constexpr std::chrono::milliseconds kFinish{10'000};
 constexpr int64_t kLikelyTokens = 256;                    // of an answer
+constexpr int kMaxLooks = 64;                             // each takes some hundredths of a ms
 constexpr const char* kFailed = "the engine has failed";  // why is the operator's to know
 
 size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
@@ -25,13 +26,19 @@ size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
   return std::mismatch(a.begin(), a.begin() + size, b.begin()).first - a.begin();
 }
 
-// Whether it pays to let `follower` wait for what `leader` computes.
-bool worth_waiting(const Task& leader, const Task& follower) {
+bool may_wait_for(const Task& leader, const Task& follower) {
   const ReuseOptions& reuse = follower.reuse;
-  if (leader.tenant != follower.tenant) return false;
-  if (reuse.mode == ReuseMode::off || reuse.policy == Policy::full) return false;
-  const size_t shared = common_prefix(leader.tokens, follower.tokens);
-  return shared >= 32 && 2 * shared >= follower.tokens.size();
+  return leader.tenant == follower.tenant && reuse.mode != ReuseMode::off &&
+         reuse.policy != Policy::full;
+}
+
+bool takes_moved_rows(const ReuseOptions& reuse) {
+  return reuse.mode == ReuseMode::approx && reuse.policy != Policy::prefix;
+}
+
+// Whether it pays to wait for so many of a prompt's tokens.
+bool worth_waiting(int64_t shared, const Task& follower) {
+  return shared >= 32 && 2 * shared >= std::ssize(follower.tokens);
 }
 
 int64_t blocks_for(int64_t tokens) {
@@ -68,14 +75,25 @@ bool EngineLoop::submit(std::vector<Job> jobs) {
   {
     const std::lock_guard lock(mutex_);
     const auto count = static_cast<int64_t>(jobs.size());
-    if (stop_) return false;
-    if (queued_ > 0 && queued_ + count > options_.max_waiting) return false;
+    if (jobs.empty()) return true;
+    if (stop_ || !has_room(jobs.front().tenant, count)) return false;
     queued_ += count;
+    for (const Job& job : jobs) ++queued_of_[job.tenant];
     inbox_.insert(inbox_.end(), std::make_move_iterator(jobs.begin()),
                   std::make_move_iterator(jobs.end()));
   }
   wake_.notify_all();
   return true;
+}
+
+// One tenant alone may fill the queue; then others find room in it all the same. With t tenants it
+// is at most 1 + 1/2 + … + 1/t times as long as it should be.
+bool EngineLoop::has_room(const std::string& tenant, int64_t jobs) const {
+  if (queued_ == 0 || queued_ + jobs <= options_.max_waiting) return true;
+  const auto own = queued_of_.find(tenant);
+  const bool is_new = own == queued_of_.end();
+  const int64_t tenants = std::ssize(queued_of_) + (is_new ? 1 : 0);
+  return (is_new ? 0 : own->second) + jobs <= options_.max_waiting / tenants;
 }
 
 void EngineLoop::set_quotas(std::map<std::string, int64_t> bytes) {
@@ -160,10 +178,11 @@ void EngineLoop::take_jobs() {
     const std::lock_guard lock(mutex_);
     jobs.swap(inbox_);
   }
+  int looks = kMaxLooks;
   for (Job& job : jobs) {
     const Ticket ticket = order_.add(job.tenant, std::ssize(job.task.tokens));
     Waiting& added = waiting_[ticket] = {.job = std::move(job)};
-    for (const Active& active : active_) follow(ticket, added, active);
+    for (const Active& active : active_) follow(ticket, added, active, looks);
   }
 }
 
@@ -174,6 +193,7 @@ void EngineLoop::drop_unwanted() {
     if (waiting->job.channel->wanted()) continue;
     finish(waiting->job, ended(waiting->job.task, "cancelled", ""));
     order_.remove(ticket);
+    left_.push_back(waiting->job.tenant);
     waiting_.erase(ticket);
   }
 }
@@ -191,10 +211,16 @@ void EngineLoop::begin_jobs() {
   }
 }
 
-// A job waits for one leader only, lest there be ever another one.
-void EngineLoop::follow(Ticket ticket, Waiting& waiting, const Active& leader) {
-  if (waiting.waited || !leader.in_prompt || !worth_waiting(leader.job.task, waiting.job.task))
-    return;
+// A job waits for one leader only, lest there be ever another one. What the prompts have in common
+// behind their beginnings is estimated, `looks` times at most.
+void EngineLoop::follow(Ticket ticket, Waiting& waiting, const Active& leader, int& looks) {
+  const Task& task = waiting.job.task;
+  if (waiting.waited || !leader.in_prompt || !may_wait_for(leader.job.task, task)) return;
+  bool waits = worth_waiting(common_prefix(leader.job.task.tokens, task.tokens), task);
+  if (!waits && takes_moved_rows(task.reuse) && looks-- > 0)
+    for (const FingerprintMatch& match : leader.text.search(task.tokens, 1))
+      waits = worth_waiting(match.tokens, task);
+  if (!waits) return;
   waiting.waited = true;
   waiting.leader = leader.ticket;
   order_.hold(ticket, true);
@@ -249,9 +275,12 @@ void EngineLoop::begin(Ticket ticket) {
   Job job = std::move(waiting_.extract(ticket).mapped().job);
   const int64_t blocks = blocks_needed(job.task), work = order_.take(ticket);
   const auto active = active_.insert(active_.end(), Active{std::move(job), ticket, work, blocks});
+  active->text.add(0, active->job.task.tokens);
   reserved_ += blocks;
+  left_.push_back(active->job.tenant);
   if (options_.on_begin) options_.on_begin(active->job);
-  for (auto& [later, waiting] : waiting_) follow(later, waiting, *active);
+  int looks = kMaxLooks;
+  for (auto& [later, waiting] : waiting_) follow(later, waiting, *active, looks);
   const auto done = [this, active](Response response) { end(active, std::move(response)); };
   try {
     engine_.submit(task_of(active), done);
@@ -332,6 +361,7 @@ void EngineLoop::give_up(const std::string& message) {
   for (Active& active : active_) finish(active.job, ended(active.job.task, "cancelled", message));
   for (auto& [ticket, waiting] : waiting_) {
     finish(waiting.job, ended(waiting.job.task, "cancelled", message));
+    left_.push_back(waiting.job.tenant);
     order_.remove(ticket);
   }
   active_.clear();
@@ -342,7 +372,9 @@ void EngineLoop::give_up(const std::string& message) {
 void EngineLoop::publish() {
   const std::lock_guard lock(mutex_);
   state_.active = static_cast<int64_t>(active_.size());
-  queued_ = static_cast<int64_t>(waiting_.size() + inbox_.size());
+  queued_ -= std::ssize(left_);
+  for (const std::string& tenant : std::exchange(left_, {}))
+    if (--queued_of_[tenant] == 0) queued_of_.erase(tenant);
   state_.blocks_in_use = engine_.pool().blocks_in_use();
   state_.max_blocks = engine_.pool().max_blocks();
   state_.donors = engine_.donors().size();

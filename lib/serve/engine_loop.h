@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kvs/engine.h"
+#include "kvs/fingerprint_index.h"
 #include "serve/answer_channel.h"
 #include "serve/turn_order.h"
 
@@ -48,8 +49,8 @@ struct LoopState {
 
 /// Owns an engine's thread: takes jobs from any thread, works on as many together as there is
 /// memory for, in the order that TurnOrder describes, and sends what comes of them through their
-/// channels. A prompt that begins as one that is being computed waits for its rows, once, and then
-/// shares them.
+/// channels. A prompt of which at least half is in one that is being computed waits for its rows,
+/// once, and then shares them.
 class EngineLoop {
  public:
   struct Options {
@@ -74,8 +75,10 @@ class EngineLoop {
   void stop();
   bool stopped() const { return ending_; }
 
-  /// Takes all of an answer's jobs or, where the queue is full or the loop has stopped, none. Their
-  /// tasks must have passed Engine::check().
+  /// Takes all of an answer's jobs, mostly one tenant's, or, where the queue is full or the loop
+  /// has stopped, none. A full queue takes jobs of a tenant that has no more than an equal share in
+  /// it then: max_waiting by the number of tenants that wait. Their tasks must have passed
+  /// Engine::check().
   bool submit(std::vector<Job> jobs);
 
   /// DonorStore::set_quotas(), between two passes from here on.
@@ -101,15 +104,17 @@ class EngineLoop {
     int64_t work = 0;       // expected
     int64_t blocks = 0;     // reserved
     bool in_prompt = true;  // its rows are still being computed
+    FingerprintIndex text{};
   };
 
   void run();
   bool ask(std::function<void()> work);
   void do_asked();
+  bool has_room(const std::string& tenant, int64_t jobs) const;
   void take_jobs();
   void drop_unwanted();
   void begin_jobs();
-  void follow(Ticket ticket, Waiting& waiting, const Active& leader);
+  void follow(Ticket ticket, Waiting& waiting, const Active& leader, int& looks);
   void let_followers_go(Ticket leader);
   void note_new_donor(const std::string& partition);
   void estimate_some();
@@ -126,17 +131,19 @@ class EngineLoop {
 
   Engine& engine_;
   Options options_;
-  mutable std::mutex mutex_;  // guards inbox_, asked_, queued_, state_ and stop_
+  mutable std::mutex mutex_;  // guards inbox_, asked_, queued_, queued_of_, state_ and stop_
   std::condition_variable wake_;
   std::vector<Job> inbox_;
   std::vector<std::function<void()>> asked_;  // to be done in the thread
   int64_t queued_ = 0;                        // jobs not begun
+  std::map<std::string, int64_t> queued_of_;  // by tenant; none is 0
   LoopState state_;
   bool stop_ = false;
   std::atomic<bool> ending_ = false;
 
   // The thread's own.
   std::map<Ticket, Waiting> waiting_;
+  std::vector<std::string> left_;  // tenants of jobs that wait no more, each time
   TurnOrder order_;
   Ticket estimated_ = 0;  // last
   std::list<Active> active_;

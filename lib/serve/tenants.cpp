@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -81,9 +82,26 @@ Line read_line(const std::string& text, const std::string& where) {
     fail(ErrorKind::format, "{}: expected the SHA-256 of a key in 64 hexadecimal digits", where);
   if (!is_name(line.caller.tenant))
     fail(ErrorKind::format, "{}: expected a tenant's name behind the key's hash", where);
-  while (words >> word) read_word(word, where, line);
+  std::set<std::string> names;
+  while (words >> word) {
+    const std::string name = word.substr(0, word.find('='));
+    if (!names.insert(name).second)
+      fail(ErrorKind::format, "{}: expected '{}' once, found it again", where,
+           name.substr(0, kMaxNameBytes));
+    read_word(word, where, line);
+  }
   line.digest = lower_case(line.digest);
   return line;
+}
+
+// A tenant's keys share its limits: two of a kind would contradict each other.
+void keep_limit(std::map<std::string, int>& limits, const std::string& tenant,
+                std::string_view name, int limit, const std::string& where) {
+  if (limit == 0) return;
+  const int known = limits.emplace(tenant, limit).first->second;
+  if (known != limit)
+    fail(ErrorKind::format, "{}: tenant '{}' has {}={} already, found {}={}", where, tenant, name,
+         known, name, limit);
 }
 
 }  // namespace
@@ -103,21 +121,17 @@ bool is_of_tenant(std::string_view tenant, std::string_view partition, std::stri
   return partition.starts_with("group:") && donor_id.starts_with(fmt::format("{}/", tenant));
 }
 
-// A tenant's keys share its memory: two limits would contradict each other.
 void Tenants::add_line(File& file, const std::string& text, const std::string& where) {
   if (text.size() > kMaxLineBytes || file.callers.size() == kMaxKeys)
     fail(ErrorKind::format, "{}: more than {} bytes in a line, or {} keys", where, kMaxLineBytes,
          kMaxKeys);
   Line line = read_line(text, where);
   const std::string tenant = line.caller.tenant;
+  const int rate = line.caller.requests_per_minute;
   if (!file.callers.emplace(std::move(line.digest), std::move(line.caller)).second)
     fail(ErrorKind::format, "{}: this key is listed before", where);
-  if (line.memory == 0) return;
-  const int64_t quota = line.memory * kMebibyte;
-  const int64_t known = file.memory_quotas.emplace(tenant, quota).first->second;
-  if (known != quota)
-    fail(ErrorKind::format, "{}: tenant '{}' has memory={} already, found memory={}", where, tenant,
-         known / kMebibyte, line.memory);
+  keep_limit(file.rates, tenant, "rate", rate, where);
+  keep_limit(file.memory_mebibytes, tenant, "memory", line.memory, where);
 }
 
 Tenants::File Tenants::read(const std::filesystem::path& path) {
@@ -130,6 +144,9 @@ Tenants::File Tenants::read(const std::filesystem::path& path) {
     add_line(file, line, fmt::format("{}:{}", path.string(), number));
   }
   if (stream.bad()) fail(ErrorKind::io, "{}: cannot be read", path.string());
+  for (auto& [digest, caller] : file.callers)
+    if (const auto rate = file.rates.find(caller.tenant); rate != file.rates.end())
+      caller.requests_per_minute = rate->second;
   return file;
 }
 
@@ -145,7 +162,11 @@ std::optional<Caller> Tenants::find(std::string_view key) const {
 }
 
 std::map<std::string, int64_t> Tenants::memory_quotas() const {
-  return has_keys() ? file()->memory_quotas : std::map<std::string, int64_t>();
+  std::map<std::string, int64_t> bytes;
+  if (has_keys())
+    for (const auto& [tenant, mebibytes] : file()->memory_mebibytes)
+      bytes[tenant] = mebibytes * kMebibyte;
+  return bytes;
 }
 
 std::shared_ptr<const Tenants::File> Tenants::file() const {

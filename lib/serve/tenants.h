@@ -36,9 +36,9 @@ bool is_of_tenant(std::string_view tenant, std::string_view partition, std::stri
 /// The API keys and whose they are. Thread-safe.
 ///
 /// A key file has a line for each key: its SHA-256 in hexadecimal digits, the tenant, and what it
-/// may do: "group=NAME", "metrics", "operator", "rate=N"; "memory=MiB" is the tenant's, of
-/// whichever key. Names are 1 to 64 letters, digits, '.', '_' and '-'. Lines that begin with '#'
-/// and empty ones are passed over.
+/// may do: "group=NAME", "metrics" and "operator", each once at most; "rate=N" and "memory=MiB" are
+/// the tenant's, of whichever key. Names are 1 to 64 letters, digits, '.', '_' and '-'. Lines that
+/// begin with '#' and empty ones are passed over.
 class Tenants {
  public:
   /// An empty path: whoever comes is the local tenant. Throws Error(io) where the file cannot be
@@ -57,7 +57,8 @@ class Tenants {
  private:
   struct File {
     std::unordered_map<std::string, Caller> callers;  // by the key's SHA-256
-    std::map<std::string, int64_t> memory_quotas;     // bytes, by tenant
+    std::map<std::string, int> rates;                 // by tenant
+    std::map<std::string, int> memory_mebibytes;      // so too
   };
 
   static void add_line(File& file, const std::string& line, const std::string& where);

@@ -94,7 +94,7 @@ inline std::string describe(const ArchiveRecord& record) {
     for (const KvLayer& layer : kv->layers)
       for (const auto& part : {layer.k, layer.v, layer.k_scales, layer.v_scales}) add(part);
   } else if (const auto* prompt = std::get_if<PromptRecord>(&record)) {
-    out = fmt::format("prompt {} {} {} {} {} {} {} ", prompt->id, prompt->tenant,
+    out = fmt::format("prompt {} {} {} {} {} {} {} {} ", prompt->id, prompt->tenant, prompt->owner,
                       visibility_name(prompt->visibility), prompt->text.value_or("(none)"),
                       prompt->embedder, prompt->settings, prompt->time);
     add(prompt->tokens);

@@ -59,10 +59,11 @@ class TierScene : public testing::Test {
     return bytes;
   }
 
-  static void add(Process& process, const std::string& tenant, uint64_t seed, int64_t count = 600) {
+  static void add(Process& process, const std::string& tenant, uint64_t seed, int64_t count = 600,
+                  const std::string& owner = "") {
     const Tokens tokens = text(seed, count);
     const KvView view = rows(process.pool, seed, count);
-    process.store.add_to_tiers("request " + std::to_string(seed), tenant, tokens, view);
+    process.store.add_to_tiers("request " + std::to_string(seed), tenant, tokens, view, owner);
   }
 
   static void finish(Process& process) {

@@ -116,6 +116,7 @@ struct PromptSpan {
 struct PromptRecord {
   std::string id{};  ///< with the tenant: once per member
   std::string tenant{};
+  std::string owner{};  ///< whose request it was, where several share a tenant's; empty: unknown
   Visibility visibility = Visibility::only_tenant;
   std::vector<int32_t> tokens{};
   std::optional<std::string> text{};

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,19 +37,22 @@ struct Prefetch {
 };
 
 struct DonorStoreOptions {
-  /// Approximate rows of at most this depth (ReuseDonor::depth) become donors too: for experiments
-  /// that measure how errors pile up. 0: exact rows only.
+  /// Approximate rows of at most this depth (ReuseDonor::depth) become donors too, for their owner
+  /// alone: for experiments that measure how errors pile up. 0: exact rows only.
   int max_depth = 0;
   double time_to_live_s = 0;  ///< since a donor was added; 0: as long as there is room
   /// A row behind so many others costs twice as much to compute as the first one: attention grows.
   double doubling_tokens = 4096;
+  std::optional<int32_t> bos{};  ///< the token that prompts begin with, where there is one
   /// Seconds since whenever; empty: the machine's steady clock.
   std::function<double()> clock{};
 };
 
 /// Which text may serve tenants that did not bring it.
 struct PublicationRules {
-  static constexpr int64_t kMinTokens = 64;  ///< shorter text is never published
+  /// Shorter text is never published. Of published text a prompt uses whole pieces of so many
+  /// tokens, counted from its start (DonorStoreOptions::bos not counted), and nothing else.
+  static constexpr int64_t kMinTokens = 64;
 
   int holders =
       0;  ///< owners that must hold a text (see DonorLookup); below 2 nothing is published
@@ -82,7 +86,8 @@ struct ForgottenDonors {
 /// Earlier prompts and their rows in the pool: what a new prompt can be made from. Finds donors by
 /// exact prefix (tokens are always compared), by fingerprints, and by embedding where the others
 /// find less than half of a prompt. Partitioned by tenant: a look-up sees its tenant's donors,
-/// public ones and, under publish_by(), published ones, nothing else. Not thread-safe.
+/// public ones and, under publish_by(), whole pieces of published ones that its prompt has, nothing
+/// else. Not thread-safe.
 ///
 /// Where room is needed, the owner that holds the most gives first, so that nobody loses donors
 /// to others while it holds no more than an equal share; of an owner's donors those go that are
@@ -136,9 +141,10 @@ class KVS_API DonorStore {
   void open_tiers(const TierOptions& options, const ArchiveHeader& expected);
 
   /// Queues a prompt's exact rows to be written to the tiers, which hold the view's blocks until
-  /// work_on_tiers() has copied them.
+  /// work_on_tiers() has copied them. `owner`: as in DonorLookup; it is written with them, and is
+  /// theirs whoever has them brought back.
   void add_to_tiers(std::string_view id, std::string_view tenant, std::span<const int32_t> tokens,
-                    const KvView& view);
+                    const KvView& view, std::string_view owner = {});
 
   /// To be called before find(): begins to bring from the tiers what a prompt lacks in memory.
   /// Looks into the tenant's part of the tiers, and nowhere else.

@@ -64,7 +64,7 @@ struct EngineOptions {
   DType kv_type = DType::f16;
   int rows_per_step = Transformer::kMaxRows;  ///< prefill rows and decode rows of one forward pass
   int parallel = 1;                           ///< tasks worked on at the same time
-  DonorStoreOptions donors{};                 ///< what rows cost is filled in
+  DonorStoreOptions donors{};                 ///< what depends on the model is filled in
   TokenCosines cosines;                       ///< of the model's tokens; needed by fuzzy reuse only
 };
 
