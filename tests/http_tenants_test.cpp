@@ -134,7 +134,7 @@ TEST_F(TenantsOfAServer, SharePublishedTextWithoutSayingWhoHadIt) {
   while (metric("kvshare_published_donors") < 1) std::this_thread::yield();
 
   const Answer other = ask_as("watch");
-  EXPECT_GT(other.cached(), 50);
+  EXPECT_GT(other.cached(), 30);  // a piece of 64, of which kvshare computes 32
   EXPECT_TRUE(other.json.get("kvshare").get("donors").as_array().at(0).get("id").is_null());
   EXPECT_LT(ask_as("ops", R"(,"cache_salt":"a")").cached(), 5);
   EXPECT_EQ(gone(forget("acme-key", "prefix=Once")), 0);

@@ -48,7 +48,7 @@ std::vector<DonorTiers::Offer> DonorStore::Impl::offers(
     }
   for (const auto& [donor, rows] : published_pieces(lookup)) {
     most = std::max(most, rows.end - rows.first);
-    at_hand.push_back(std::span(donor->tokens).subspan(rows.first, rows.end - rows.first));
+    at_hand.emplace_back(std::span(donor->tokens).subspan(rows.first, rows.end - rows.first));
   }
   if (2 * most < std::ssize(lookup.tokens) && tiers->has_vectors(tenant))
     if (const std::vector<float> embedding = embedding_of(lookup.tenant, lookup.tokens);
