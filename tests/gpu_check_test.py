@@ -52,8 +52,13 @@ class GpuCheck(unittest.TestCase):
 
     def test_skips_everything_without_a_device_twice_in_a_row(self):
         environment = self.say_device("exit 9")
+        own, old = self.out / "result" / "CMakePresets.json", self.out / "result" / "bench-old.json"
+        own.parent.mkdir()
+        for file in (own, old):
+            file.write_text("{}")
         for _ in range(2):
             result = self.gpu_check(environment)
+            self.assertEqual((own.exists(), old.exists()), (True, False))
             self.assertEqual(list(dict.fromkeys(check["step"] for check in result["checks"])), STEPS)
             self.assertEqual({(check["result"], check["detail"]) for check in result["checks"]},
                              {("skipped", "nvidia-smi finds no device")})
