@@ -18,6 +18,7 @@ LINES = {  # for each tool: what is typed, and what the Tab key makes of it
     "kvs-eval": [("ben", "bench"), ("bench --js", "bench --json")],
     "kvs-sample": [("count --min-s", "count --min-span"), ("--cpu port", "--cpu portable")],
 }
+PROMPT = b"ready> "
 TO_START, TO_END = "\x01", "\x05"  # Ctrl-A and Ctrl-E
 SETUP = {
     "bash": "source complete.bash",
@@ -26,17 +27,21 @@ SETUP = {
 SHELLS = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"]}
 
 
-def typed(shell: str, keys: str, folder: str, env: dict[str, str]) -> list[str]:
-    """What an interactive shell writes while these keys are typed."""
+def typed(shell: str, lines: list[str], folder: str, env: dict[str, str]) -> list[str]:
+    """What an interactive shell writes while these lines are typed, each when it is ready for it: between lines the
+    terminal reads keys another way."""
     keyboard, terminal = pty.openpty()
     process = subprocess.Popen(SHELLS[shell], stdin=terminal, stdout=terminal, stderr=terminal, cwd=folder, env=env,
                                start_new_session=True)
     os.close(terminal)
-    os.write(keyboard, keys.encode())
-    output = b""
+    output, seen = b"", 0
     try:
         while part := os.read(keyboard, 4096):
             output += part
+            prompt = output.find(PROMPT, seen)
+            if prompt >= 0 and lines:
+                seen = len(output)
+                os.write(keyboard, lines.pop(0).encode())
     except OSError:  # the shell is gone
         pass
     os.close(keyboard)
@@ -47,9 +52,9 @@ def typed(shell: str, keys: str, folder: str, env: dict[str, str]) -> list[str]:
 def completes_in_terminal(shell: str, tool: str, line: str, folder: str, env: dict[str, str]) -> list[str]:
     setup = SETUP[shell].format(tool=tool, name="_" + tool.replace("-", "_"))
     # The completed line is printed in place of being run.
-    keys = f"{setup}\n{tool} {line}\t{TO_START}echo {TO_END}\nexit\n"
+    lines = [f"{setup}\n", f"{tool} {line}\t{TO_START}echo {TO_END}\n", "exit\n"]
     start = tool + " "
-    return [text.strip()[len(start):] for text in typed(shell, keys, folder, env) if text.startswith(start)]
+    return [text.strip()[len(start):] for text in typed(shell, lines, folder, env) if text.startswith(start)]
 
 
 def completes_in_fish(tool: str, line: str, folder: str, env: dict[str, str]) -> list[str]:
@@ -83,7 +88,7 @@ def main() -> int:
         return SKIPPED
     with tempfile.TemporaryDirectory(prefix="kvs-complete-") as folder:
         env = {"PATH": f"{arguments.bin.resolve()}:{os.environ['PATH']}", "HOME": folder, "TERM": "dumb",
-               "LC_ALL": "C.UTF-8", "DUMP": f"{folder}/dump"}  # the dump saves zsh most of its start
+               "LC_ALL": "C.UTF-8", "PS1": PROMPT.decode(), "DUMP": f"{folder}/dump"}  # the dump saves zsh most of its start
         failed = sum(check(arguments.shell, tool, folder, env) for tool in arguments.tools)
     return 1 if failed else 0
 
