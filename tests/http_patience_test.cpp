@@ -31,14 +31,6 @@ bool eventually(const std::function<bool()>& holds) {
   return holds();
 }
 
-class Patience : public HttpScene {
- protected:
-  bool idle() const {
-    return metric("kvshare_active_choices") == 0 && metric("kvshare_waiting_choices") == 0;
-  }
-  double cancelled() const { return metric(R"(kvshare_choices_total{reason="cancelled"})"); }
-};
-
 // Takes its time for each text.
 class SlowEmbedder : public Embedder {
  public:
@@ -50,6 +42,24 @@ class SlowEmbedder : public Embedder {
     return {1, 0};
   }
   mutable std::atomic<int> calls = 0;
+};
+
+class Patience : public HttpScene {
+ protected:
+  ~Patience() override { server.reset(); }  // before the embedder goes
+
+  bool idle() const {
+    return metric("kvshare_active_choices") == 0 && metric("kvshare_waiting_choices") == 0;
+  }
+  /// Whose embedder is slow.
+  void start_slow() {
+    start({});
+    server.reset();
+    server = start_http_server(model, *engine, &slow, {.port = 0});
+  }
+  double cancelled() const { return metric(R"(kvshare_choices_total{reason="cancelled"})"); }
+
+  const SlowEmbedder slow;
 };
 
 std::string inputs(int count) {
@@ -106,10 +116,7 @@ TEST_F(Patience, DoesNotOutlastHalfSentRequestsWhenTheServerGoes) {
 }
 
 TEST_F(Patience, StopsToEmbedForAClientThatHasLeft) {
-  const SlowEmbedder slow;
-  start({});
-  server.reset();
-  server = start_http_server(model, *engine, &slow, {.port = 0});
+  start_slow();
   {
     RawClient client(server->port());
     client.send(post_of("/v1/embeddings", inputs(1500)));
@@ -128,10 +135,7 @@ TEST_F(Patience, StopsToEmbedForAClientThatHasLeft) {
 }
 
 TEST_F(Patience, StopsToEmbedWhenTheServerGoes) {
-  const SlowEmbedder slow;
-  start({});
-  server.reset();
-  server = start_http_server(model, *engine, &slow, {.port = 0});
+  start_slow();
   RawClient client(server->port());
   client.send(post_of("/v1/embeddings", inputs(1500)));
   ASSERT_TRUE(eventually([&] { return slow.calls > 2; }));

@@ -1,5 +1,3 @@
-#include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "backend/cuda_backend.h"
