@@ -87,6 +87,7 @@ TEST_F(Donors, HaveApproximateRowsOfTheAllowedDepthOnly) {
   store.add("one", "a", text(1), rows(128, 40), 1);
   store.add("two", "a", text(2), rows(128, 40), 2);
   store.add("unknown", "a", text(3), rows(128, 40));
+  store.add("wrong", "a", text(4), rows(128, 40), 0);
 
   const auto found = [&](uint64_t seed) {
     const Tokens tokens = text(seed);
@@ -98,6 +99,7 @@ TEST_F(Donors, HaveApproximateRowsOfTheAllowedDepthOnly) {
   EXPECT_EQ(found(2).tokens.size(), 40u);
   EXPECT_EQ(found(2).depth, 0);
   EXPECT_EQ(found(3).tokens.size(), 40u);
+  EXPECT_EQ(found(4).tokens.size(), 40u);
 }
 
 // Of one group.

@@ -142,6 +142,46 @@ TEST_F(Stories, NeverOffersApproximateRowsToOthers) {
     }
 }
 
+// Whatever the policy, also where all rows are computed again that were kept at first.
+TEST_F(Stories, KnowsThatItsRowsAreApproximate) {
+  for (const Policy policy : {Policy::naive, Policy::epic, Policy::cacheblend, Policy::dhd,
+                              Policy::probe, Policy::kvshare})
+    for (const double budget : {0.1, 1.0}) {
+      Engine own(model.transformer, tokenizer.get(), {.max_blocks = 64, .kv_type = DType::f32});
+      Task edited = task("Sue and Ann: " + body, "edited"), again = task(body, "again");
+      for (Task* next : {&edited, &again})
+        next->reuse = {.policy = policy, .budget = budget, .sinks = budget < 1 ? 4 : 1 << 20};
+      own.run(task("Ben: " + body, "old"));
+
+      const ReuseReport first = own.run(edited).reuse, second = own.run(again).reuse;
+
+      const bool kept = first.shifted > 0;
+      EXPECT_TRUE(kept || budget == 1) << policy_name(policy);
+      EXPECT_EQ(first.depth, kept) << policy_name(policy) << " " << budget;
+      for (const DonorUse& donor : second.donors)
+        EXPECT_TRUE(donor.id == "old" || !kept) << policy_name(policy) << " " << budget;
+    }
+}
+
+TEST_F(Stories, ALoneFuzzyRowMakesTheOthersApproximate) {
+  const auto all_alike = [](auto targets, auto donors) {
+    return std::vector<float>(targets.size() * donors.size(), 1);
+  };
+  Engine fuzzy(model.transformer, tokenizer.get(),
+               {.max_blocks = 64, .kv_type = DType::f32, .cosines = all_alike});
+  Task old = task(body, "old"), edited = old;
+  edited.id = "edited";
+  edited.tokens[10] = edited.tokens[30];
+  edited.reuse = {.policy = Policy::epic, .sinks = 1 << 20, .fuzzy = 0.9};
+  fuzzy.run(old);
+
+  const ReuseReport report = fuzzy.run(edited).reuse;
+
+  ASSERT_EQ(report.fuzzy, 1);
+  ASSERT_EQ(report.shifted, 0);
+  EXPECT_EQ(report.depth, 1);
+}
+
 TEST_F(Stories, OffersApproximateRowsOfTheDepthThatIsAllowed) {
   for (const int allowed : {0, 1, 2}) {
     Engine deep(model.transformer, tokenizer.get(),

@@ -127,8 +127,9 @@ void DonorStore::Impl::remove(DonorPartition& partition, DonorPartition::Key key
 
 void DonorStore::add(std::string id, std::string_view tenant, std::vector<int32_t> tokens,
                      const KvView& view, int depth, std::string_view owner) {
-  const bool all = depth <= impl_->held.options.max_depth;
-  const int64_t rows = std::min<int64_t>(all ? view.size() : view.exact_rows(), tokens.size());
+  const int64_t exact = view.exact_rows();
+  const bool all = exact == view.size() || (depth > 0 && depth <= impl_->held.options.max_depth);
+  const int64_t rows = std::min<int64_t>(all ? view.size() : exact, tokens.size());
   ResidentDonor donor = first_rows(std::move(id), std::move(tokens), view, rows);
   if (donor.view.exact_rows() < rows) donor.depth = depth;
   donor.owner = owner;

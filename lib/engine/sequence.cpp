@@ -26,12 +26,21 @@ void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor
   for (size_t donor = 0; donor < donors.size(); ++donor) {
     const int64_t tokens = plan.tokens_of(static_cast<int32_t>(donor));
     if (tokens == 0) continue;
-    if (report.shifted > 0) report.depth = std::max(report.depth, donors[donor].depth + 1);
     if (donors[donor].only_at >= 0 && pieces++ > 0)
       report.donors.back().tokens += tokens;
     else
       report.donors.push_back({donors[donor].id, donors[donor].similarity, tokens});
   }
+}
+
+// See ReuseDonor::depth. Rows that were kept at first and computed later are over approximate ones.
+int depth_of(const LayeredView& view, const ReusePlan& plan, std::span<const ReuseDonor> donors) {
+  if (view.top().exact_rows() == view.size()) return 0;
+  int depth = 0;
+  for (const PlanSpan& span : plan.spans)
+    if (span.donor >= 0 && span.kind != Kind::exact)
+      depth = std::max(depth, donors[span.donor].depth);
+  return depth + 1;
 }
 
 }  // namespace
@@ -55,12 +64,14 @@ void Sequence::start(const ReusePlan& plan, std::span<const ReuseDonor> donors, 
   view = LayeredView(std::move(built));
   rows_ = plan.rows_to_compute();
   fill(report, plan, donors);
+  report.depth = depth_of(view, plan, donors);
 }
 
 void Sequence::start_computed(const ReusePlan& plan, std::span<const ReuseDonor> donors,
                               LayeredView built, double computed_share) {
   view = std::move(built);
   fill(report, plan, donors);
+  report.depth = depth_of(view, plan, donors);
   report.computed_share = computed_share;
 }
 
