@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "kvs/cost_model.h"
 #include "kvs/engine.h"
 #include "kvs/gguf.h"
 #include "support/temporary_folder.h"
@@ -54,6 +55,24 @@ TEST_F(TierEngine, AnswersTheSameWithRowsOfAnEarlierRun) {
   ASSERT_EQ(reused.reuse.donors.size(), 1u);
   EXPECT_EQ(reused.reuse.donors[0].id, "a");
   EXPECT_EQ(second->donors().tiers().at(0).hits, 1);
+}
+
+TEST_F(TierEngine, WaitsForNoRowsThatAreSoonComputed) {
+  {
+    const auto first = engine();
+    first->run(task(body));
+    finish(*first);
+  }
+  const auto second = engine();
+  CostModel costs{.ms_per_row = 0};
+  Task asked = task(body, "b");
+  asked.reuse.costs = &costs;
+  asked.store = false;
+
+  EXPECT_EQ(second->run(asked).reuse.reason, ReuseReason::no_donor);
+  EXPECT_EQ(second->donors().tiers().at(0).late, 1);
+  costs.ms_per_row = 600'000;
+  EXPECT_GT(second->run(asked).reuse.exact, 0);
 }
 
 TEST_F(TierEngine, ReusesBehindAnotherBeginning) {

@@ -1,12 +1,25 @@
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "engine/donor_store_impl.h"
 #include "engine/tier_choice.h"
+#include "kvs/cost_model.h"
 
 namespace kvs {
 
 using std::chrono::steady_clock;
+
+namespace {
+
+// Rows that would take longer to come are computed instead.
+std::optional<std::chrono::microseconds> time_to_compute(int64_t tokens, const CostModel* costs) {
+  if (!costs) return std::nullopt;
+  const double ms = costs->ms_per_row * static_cast<double>(tokens);
+  return std::chrono::microseconds(static_cast<int64_t>(1000 * ms));
+}
+
+}  // namespace
 
 void DonorStore::open_tiers(const TierOptions& options, const ArchiveHeader& expected) {
   Impl& impl = *impl_;
@@ -74,9 +87,9 @@ Prefetch DonorStore::prefetch(const DonorLookup& lookup, const ReuseOptions& opt
   std::vector<DonorTiers::Offer> chosen;
   const std::vector<DonorTiers::Offer> offers = impl.offers(lookup, at_hand);
   for (const DonorTiers::Offer& offer : offers) offered.push_back(offer.donor.tokens);
-  for (const size_t index : choose_donors(lookup.tokens, at_hand, offered, options))
-    chosen.push_back(offers[index]);
-  return impl.tiers->fetch(lookup, chosen);
+  const TierChoice choice = choose_donors(lookup.tokens, at_hand, offered, options);
+  for (const size_t index : choice.donors) chosen.push_back(offers[index]);
+  return impl.tiers->fetch(lookup, chosen, time_to_compute(choice.tokens, options.costs));
 }
 
 bool DonorStore::arriving(Prefetch& prefetch) {

@@ -85,9 +85,11 @@ bool DonorTiers::has_vectors(const std::string& tenant) const {
                      [&](const auto& tier) { return tier->has_vectors(tenant); });
 }
 
-Prefetch DonorTiers::fetch(const DonorLookup& lookup, std::span<const Offer> chosen) {
+Prefetch DonorTiers::fetch(const DonorLookup& lookup, std::span<const Offer> chosen,
+                           std::optional<std::chrono::microseconds> most) {
   const std::string tenant(lookup.tenant);
-  Prefetch prefetch{.deadline = Clock::now() + patience_};
+  const std::chrono::microseconds patience = patience_;
+  Prefetch prefetch{.deadline = Clock::now() + std::min(patience, most.value_or(patience))};
   for (const auto& tier : tiers_) {
     const auto of_tier = [&](const Offer& offer) { return offer.tier == tier.get(); };
     if (std::none_of(chosen.begin(), chosen.end(), of_tier)) tier->count_miss();

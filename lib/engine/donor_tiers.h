@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -47,7 +48,9 @@ class DonorTiers {
   bool has_vectors(const std::string& tenant) const;
 
   /// Begins to bring the donors of these offers, and counts those tiers that had nothing.
-  Prefetch fetch(const DonorLookup& lookup, std::span<const Offer> chosen);
+  /// `most`: they are waited for no longer than this.
+  Prefetch fetch(const DonorLookup& lookup, std::span<const Offer> chosen,
+                 std::optional<std::chrono::microseconds> most);
   /// Whether some of it is still on its way, and there is time to wait.
   bool arriving(Prefetch& prefetch);
 

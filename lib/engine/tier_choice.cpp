@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <utility>
 
 #include "kvs/cover.h"
 
@@ -17,19 +18,19 @@ int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
   return std::mismatch(a.begin(), a.begin() + size, b.begin()).first - a.begin();
 }
 
-std::vector<size_t> longest_prefix(std::span<const int32_t> prompt, TokenSpans at_hand,
-                                   TokenSpans offered) {
-  int64_t longest = 0;
-  for (const auto& donor : at_hand) longest = std::max(longest, common_prefix(prompt, donor));
-  longest += kWorthBringing - 1;
-  std::vector<size_t> chosen;
+TierChoice longest_prefix(std::span<const int32_t> prompt, TokenSpans at_hand, TokenSpans offered) {
+  int64_t at_hand_already = 0;
+  for (const auto& donor : at_hand)
+    at_hand_already = std::max(at_hand_already, common_prefix(prompt, donor));
+  int64_t longest = at_hand_already + kWorthBringing - 1;
+  TierChoice choice;
   for (size_t index = 0; index < offered.size(); ++index) {
     const int64_t shared = common_prefix(prompt, offered[index]);
     if (shared <= longest) continue;
     longest = shared;
-    chosen.assign(1, index);
+    choice = {{index}, shared - at_hand_already};
   }
-  return chosen;
+  return choice;
 }
 
 int64_t covered(std::span<const SourceSpan> spans) {
@@ -39,17 +40,18 @@ int64_t covered(std::span<const SourceSpan> spans) {
 
 }  // namespace
 
-std::vector<size_t> choose_donors(std::span<const int32_t> prompt, TokenSpans at_hand,
-                                  TokenSpans offered, const ReuseOptions& options) {
+TierChoice choose_donors(std::span<const int32_t> prompt, TokenSpans at_hand, TokenSpans offered,
+                         const ReuseOptions& options) {
   if (offered.empty() || std::ssize(prompt) < options.min_tokens) return {};
   if (options.mode == ReuseMode::exact || options.policy == Policy::prefix)
     return longest_prefix(prompt, at_hand, offered);
 
-  const CoverOptions how{.min_span = options.min_span};
+  const CoverOptions how{.min_span = options.least_span()};
   std::vector<std::span<const int32_t>> all(at_hand.begin(), at_hand.end());
   all.insert(all.end(), offered.begin(), offered.end());
   const std::vector<SourceSpan> spans = cover(prompt, all, how);
-  if (covered(spans) - covered(cover(prompt, at_hand, how)) < kWorthBringing) return {};
+  const int64_t more = covered(spans) - covered(cover(prompt, at_hand, how));
+  if (more < kWorthBringing) return {};
 
   std::vector<int64_t> tokens(offered.size());
   for (const SourceSpan& span : spans)
@@ -61,7 +63,7 @@ std::vector<size_t> choose_donors(std::span<const int32_t> prompt, TokenSpans at
   std::ranges::stable_sort(chosen, std::ranges::greater(),
                            [&](size_t index) { return tokens[index]; });
   if (chosen.size() > kMost) chosen.erase(chosen.begin() + kMost, chosen.end());
-  return chosen;
+  return {std::move(chosen), more};
 }
 
 }  // namespace kvs
