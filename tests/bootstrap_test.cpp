@@ -70,6 +70,22 @@ TEST(Bootstrap, EnclosesTheRatioOfMedians) {
   EXPECT_GT(interval.low, 8);
 }
 
+TEST(Bootstrap, TakesAnyStatistic) {
+  const std::vector<double> values = normal_values(50, 6);
+  const auto mean_of = [&](std::span<const size_t> places) {
+    double sum = 0;
+    for (const size_t place : places) sum += values.at(place);
+    return sum / static_cast<double>(places.size());
+  };
+
+  const Interval any = bootstrap(values.size(), mean_of);
+
+  const Interval mean = bootstrap_mean_difference(values, std::vector<double>(50, 0.0));
+  EXPECT_EQ(any.low, mean.low);
+  EXPECT_EQ(any.high, mean.high);
+  EXPECT_STREQ(test::error_of([&] { bootstrap(0, mean_of); }).what(), "no values");
+}
+
 TEST(Bootstrap, DependsOnTheSeedOnly) {
   const std::vector<double> left = normal_values(50, 4);
   const std::vector<double> right = normal_values(50, 5);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "tools/embedder_choice.h"
 #include "tools/evaluation_table.h"
+#include "tools/model_path.h"
 #include "tools/output.h"
 #include "tools/progress.h"
 #include "tools/tool.h"
@@ -18,6 +20,11 @@ void add_figures(CLI::App& run, EvaluationCommand& command) {
       ->type_name("DEPTHS")
       ->capture_default_str()
       ->check(CLI::Range(0, 1000));
+  run.add_option("--embedder", command.embedder,
+                 "What finds donors by embedding: static, bert (the installed minilm), an "
+                 "encoder's directory, or none")
+      ->type_name("NAME")
+      ->capture_default_str();
   run.add_flag("--no-answers", command.no_answers,
                "Only time the first token and measure divergence: faster, no text is compared");
   run.add_flag("--exactify", command.exactify,
@@ -38,6 +45,17 @@ void add_requests(CLI::App& run, EvaluationCommand& command) {
       ->capture_default_str();
 }
 
+// None where donors are found by common tokens only.
+std::unique_ptr<ChosenEmbedder> open_embedder(const EvaluationCommand& command,
+                                              const ContestModel& model) {
+  if (command.embedder == "none") return nullptr;
+  return std::make_unique<ChosenEmbedder>(
+      EmbedderChoice{.name = command.embedder,
+                     .model = resolve_model(command.contest.model),
+                     .tokenizer = model.prompts().tokenizer(),
+                     .backend = command.contest.compute.backend});
+}
+
 // Each once, in the order in which they are asked for.
 std::vector<std::string> isolations_of(const EvaluationCommand& command) {
   std::vector<std::string> isolations;
@@ -55,6 +73,7 @@ class Runner {
         contestants_(contestants_of(command.contest)),
         isolations_(isolations_of(command)),
         model_(command.contest),
+        embedder_(open_embedder(command, model_)),
         workloads_(open_workloads(command.requests, model_.prompts())) {
     model_.load();
     for (const Workload& workload : workloads_)
@@ -81,10 +100,16 @@ class Runner {
     return {.contestants = contestants_,
             .engine = model_.engine_options(),
             .reuse = model_.rule(contestants_),
+            .embed = embed(),
             .answers = !command_.no_answers,
             .exactify = command_.exactify,
             .skip_idle = command_.skip_idle,
             .noise_rows = command_.contest.no_noise ? 0 : EvaluationOptions{}.noise_rows};
+  }
+
+  DonorStore::Embed embed() const {
+    if (!embedder_) return {};
+    return [this](std::span<const int32_t> tokens) { return (*embedder_)->embed(tokens); };
   }
 
   Json replay(const Workload& workload, bool shared) {
@@ -113,6 +138,7 @@ class Runner {
   std::vector<Contestant> contestants_;
   std::vector<std::string> isolations_;
   ContestModel model_;
+  std::unique_ptr<ChosenEmbedder> embedder_;
   std::vector<Workload> workloads_;
   Json report_;
   std::string detail_;  // lines of the workloads that are done

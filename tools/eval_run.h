@@ -14,6 +14,7 @@ struct EvaluationCommand {
   ContestOptions contest;
   WorkloadChoice requests;
   std::vector<std::string> isolations{"shared"};
+  std::string embedder = "static";
   bool no_answers = false;
   bool exactify = false;
   bool skip_idle = false;

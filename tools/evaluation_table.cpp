@@ -8,7 +8,7 @@ namespace kvs {
 namespace {
 
 constexpr std::string_view kRow =
-    "{:<10} {:>6}{:>6}{:>8}{:>7}{:>8}{:>8}{:>8}{:>12}{:>8}{:>8}{:>6}{:>6}{:>8}\n";
+    "{:<10} {:>6}{:>6}{:>8}{:>7}{:>7}{:>8}{:>8}{:>8}{:>12}{:>8}{:>8}{:>6}{:>6}{:>8}\n";
 
 std::string number(const Json& value, int digits, double scale = 1) {
   return value.is_number() ? fmt::format("{:.{}f}", value.as_number() * scale, digits) : "-";
@@ -29,14 +29,15 @@ std::string name_of(const Json& policy) {
 std::string row(std::string_view name, const Json& budget, const Json& figures) {
   const Json& ttft = figures.get("ttft_ms");
   const Json& kl = figures.get("kl");
-  return fmt::format(kRow, name, number(budget, 2), number(figures.get("hit_rate"), 1, 100),
-                     number(figures.get("hit_rate_similar"), 1, 100),
-                     number(figures.get("computed_share"), 1, 100), number(ttft.get("median"), 1),
-                     number(ttft.get("p95"), 1), number(figures.get("speedup"), 2) + "x",
-                     interval(figures.get("speedup_interval"), 2), number(kl.get("mean"), 4),
-                     number(kl.get("p95"), 4), number(figures.get("top1_agreement"), 1, 100),
-                     number(figures.get("exact_match"), 1, 100),
-                     number(figures.get("rouge_l_vs_full"), 3));
+  return fmt::format(
+      kRow, name, number(budget, 2), number(figures.get("hit_rate"), 1, 100),
+      number(figures.get("hit_rate_similar"), 1, 100),
+      number(figures.get("computed_share"), 1, 100),
+      number(figures.get("background_compute"), 1, 100), number(ttft.get("median"), 1),
+      number(ttft.get("p95"), 1), number(figures.get("speedup"), 2) + "x",
+      interval(figures.get("speedup_interval"), 2), number(kl.get("mean"), 4),
+      number(kl.get("p95"), 4), number(figures.get("top1_agreement"), 1, 100),
+      number(figures.get("exact_match"), 1, 100), number(figures.get("rouge_l_vs_full"), 3));
 }
 
 }  // namespace
@@ -47,8 +48,8 @@ std::string table_of(const Json& workload) {
       fmt::format("{}{}: {} requests, {} with a similar earlier one\n",
                   workload.get("name").as_string(), isolated ? " (private)" : "",
                   workload.get("requests").as_int(), workload.get("similar").as_int());
-  text += fmt::format(kRow, "policy", "budget", "hit %", "similar", "comp %", "TTFT ms", "p95",
-                      "faster", "interval", "KL", "p95", "top-1", "same", "ROUGE-L");
+  text += fmt::format(kRow, "policy", "budget", "hit %", "similar", "comp %", "later", "TTFT ms",
+                      "p95", "faster", "interval", "KL", "p95", "top-1", "same", "ROUGE-L");
   for (const Json& policy : workload.get("policies").as_array())
     text += row(name_of(policy), policy.get("budget"), policy);
   const Json& noise = workload.get("noise_floor");

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdint>
 #include <map>
 
 #include "kvs/error.h"
@@ -10,15 +9,8 @@
 namespace kvs {
 namespace {
 
-constexpr int kOrders = 4;
+constexpr int kOrders = BleuCounts::kOrders;
 using Ngram = std::array<int, kOrders>;  // of word numbers from 1; 0 behind its end
-
-struct Counts {
-  std::array<int64_t, kOrders> matches{};
-  std::array<int64_t, kOrders> total{};
-  int64_t hypothesis_words = 0;
-  int64_t reference_words = 0;
-};
 
 std::vector<int> numbers(const std::vector<std::string>& words, std::map<std::string, int>& known) {
   std::vector<int> out;
@@ -38,30 +30,14 @@ std::map<Ngram, int64_t> count_ngrams(const std::vector<int>& words, int order) 
   return counts;
 }
 
-void add_pair(Counts& counts, std::string_view hypothesis, std::string_view reference) {
-  std::map<std::string, int> known;
-  const std::vector<int> left = numbers(tokenize_13a(hypothesis), known);
-  const std::vector<int> right = numbers(tokenize_13a(reference), known);
-  counts.hypothesis_words += static_cast<int64_t>(left.size());
-  counts.reference_words += static_cast<int64_t>(right.size());
-  for (int order = 1; order <= kOrders; ++order) {
-    const auto wanted = count_ngrams(right, order);
-    for (const auto& [ngram, count] : count_ngrams(left, order)) {
-      counts.total[order - 1] += count;
-      if (const auto at = wanted.find(ngram); at != wanted.end())
-        counts.matches[order - 1] += std::min(count, at->second);
-    }
-  }
-}
-
-double brevity_penalty(const Counts& counts) {
+double brevity_penalty(const BleuCounts& counts) {
   if (counts.hypothesis_words >= counts.reference_words) return 1;
   return std::exp(1 - static_cast<double>(counts.reference_words) /
                           static_cast<double>(counts.hypothesis_words));
 }
 
 // `effective`: orders longer than every hypothesis do not count, instead of making the score 0.
-double score(const Counts& counts, bool effective) {
+double score(const BleuCounts& counts, bool effective) {
   if (counts.matches[0] == 0) return 0;
   double logs = 0;
   double smoothing = 1;
@@ -77,21 +53,51 @@ double score(const Counts& counts, bool effective) {
 
 }  // namespace
 
+BleuCounts bleu_counts(std::string_view hypothesis, std::string_view reference) {
+  BleuCounts counts;
+  std::map<std::string, int> known;
+  const std::vector<int> left = numbers(tokenize_13a(hypothesis), known);
+  const std::vector<int> right = numbers(tokenize_13a(reference), known);
+  counts.hypothesis_words = static_cast<int64_t>(left.size());
+  counts.reference_words = static_cast<int64_t>(right.size());
+  for (int order = 1; order <= kOrders; ++order) {
+    const auto wanted = count_ngrams(right, order);
+    for (const auto& [ngram, count] : count_ngrams(left, order)) {
+      counts.total[order - 1] += count;
+      if (const auto at = wanted.find(ngram); at != wanted.end())
+        counts.matches[order - 1] += std::min(count, at->second);
+    }
+  }
+  return counts;
+}
+
+BleuCounts& BleuCounts::operator+=(const BleuCounts& other) {
+  for (int order = 0; order < kOrders; ++order) {
+    matches[order] += other.matches[order];
+    total[order] += other.total[order];
+  }
+  hypothesis_words += other.hypothesis_words;
+  reference_words += other.reference_words;
+  return *this;
+}
+
+double BleuCounts::score() const {
+  return kvs::score(*this, false);
+}
+
 double corpus_bleu(std::span<const std::string> hypotheses,
                    std::span<const std::string> references) {
   if (hypotheses.size() != references.size())
     fail(ErrorKind::argument, "corpus_bleu: {} hypotheses, expected as many as references: {}",
          hypotheses.size(), references.size());
-  Counts counts;
+  BleuCounts counts;
   for (size_t pair = 0; pair < hypotheses.size(); ++pair)
-    add_pair(counts, hypotheses[pair], references[pair]);
-  return score(counts, false);
+    counts += bleu_counts(hypotheses[pair], references[pair]);
+  return counts.score();
 }
 
 double sentence_bleu(std::string_view hypothesis, std::string_view reference) {
-  Counts counts;
-  add_pair(counts, hypothesis, reference);
-  return score(counts, true);
+  return score(bleu_counts(hypothesis, reference), true);
 }
 
 }  // namespace kvs

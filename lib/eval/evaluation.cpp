@@ -69,6 +69,7 @@ class Evaluation {
     return std::make_unique<Replay>(transformer_, tokenizer_, engine,
                                     ReplayOptions{.reuse = reuse,
                                                   .shared = options_.shared,
+                                                  .embed = options_.embed,
                                                   .answers = options_.answers,
                                                   .exactify = options_.exactify});
   }

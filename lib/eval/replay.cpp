@@ -39,7 +39,10 @@ void compare(const FullRun& full, std::span<const std::vector<float>> logits, Ou
 
 Replay::Replay(Transformer& transformer, const Tokenizer* tokenizer, const EngineOptions& engine,
                const ReplayOptions& options)
-    : engine_(transformer, tokenizer, engine), options_(options) {}
+    : engine_(transformer, tokenizer, engine), options_(options) {
+  if (options.embed && options.reuse.policy != Policy::full)
+    engine_.donors().embed_with(options.embed);
+}
 
 Task Replay::task_of(const WorkloadRequest& request) const {
   return {.id = request.request.id,

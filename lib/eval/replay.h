@@ -33,9 +33,10 @@ struct FullRun {
 
 struct ReplayOptions {
   ReuseOptions reuse;
-  bool shared = true;     ///< as EvaluationOptions
-  bool answers = true;    ///< as EvaluationOptions
-  bool exactify = false;  ///< as EvaluationOptions
+  bool shared = true;       ///< as EvaluationOptions
+  DonorStore::Embed embed;  ///< as EvaluationOptions
+  bool answers = true;      ///< as EvaluationOptions
+  bool exactify = false;    ///< as EvaluationOptions
 };
 
 /// One contestant: an engine with its own pool and donors, to which the requests come in order.

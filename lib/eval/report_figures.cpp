@@ -49,6 +49,7 @@ PolicyFigures read_policy(const Json& json) {
   const Json::Array& ends = json.get("speedup_interval").as_array();
   if (ends.size() != 2) fail(ErrorKind::format, "field 'speedup_interval': expected two numbers");
   policy.speedup_interval = {ends[0].as_number(), ends[1].as_number()};
+  policy.background_compute = optional_number(json, "background_compute");
   policy.kl_mean = json.get("kl").get("mean").as_number();
   policy.kl_p95 = json.get("kl").get("p95").as_number();
   policy.top1_agreement = json.get("top1_agreement").as_number();

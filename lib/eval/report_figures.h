@@ -34,6 +34,7 @@ struct PolicyFigures {
   double ttft_median_ms = 0, ttft_p95_ms = 0;
   double speedup = 0;
   Interval speedup_interval;
+  std::optional<double> background_compute;
   double kl_mean = 0, kl_p95 = 0;
   double top1_agreement = 0;
   std::optional<double> exact_match;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "eval/reuse_by_position.h"
 #include "kvs/bootstrap.h"
@@ -13,6 +14,7 @@ namespace kvs {
 namespace {
 
 constexpr std::array kReuseLevels{10, 30, 50, 70, 90};  // percent
+constexpr int64_t kLongPrompt = 1000;                   // tokens
 
 // JSON keeps what the measurement is good for.
 Json rounded(double value) {
@@ -40,6 +42,10 @@ Json median_and_p95(const std::vector<double>& values) {
 
 Json interval_to_json(const Interval& interval) {
   return Json::Array{rounded(interval.low), rounded(interval.high)};
+}
+
+Json interval_of_mean(const std::vector<double>& values) {
+  return interval_to_json(bootstrap_mean_difference(values, std::vector(values.size(), 0.0)));
 }
 
 // Tokens reused of all tokens; null where there are no requests.
@@ -141,6 +147,30 @@ Pairs with_reference(const Results& results, std::span<const Outcome> outcomes) 
   return pairs;
 }
 
+// BLEU against the references less that of the full run's answers.
+Json bleu_minus_full(const Pairs& found, const Pairs& full) {
+  if (found.found.empty()) return {};
+  std::vector<BleuCounts> left, right;
+  for (size_t pair = 0; pair < found.found.size(); ++pair) {
+    left.push_back(bleu_counts(found.found[pair], found.expected[pair]));
+    right.push_back(bleu_counts(full.found[pair], full.expected[pair]));
+  }
+  const auto minus = [&](std::span<const size_t> places) {
+    BleuCounts ours, theirs;
+    for (const size_t place : places) {
+      ours += left[place];
+      theirs += right[place];
+    }
+    return ours.score() - theirs.score();
+  };
+  std::vector<size_t> all(left.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  Json json;
+  json.set("value", rounded(minus(all)));
+  json.set("interval", interval_to_json(bootstrap(left.size(), minus)));
+  return json;
+}
+
 Json difference(const std::vector<double>& left, const std::vector<double>& right) {
   if (left.empty()) return {};
   Json json;
@@ -154,6 +184,7 @@ constexpr std::array kScores{"bleu_vs_full",
                              "bleu_vs_reference",
                              "rouge_l_vs_reference",
                              "rouge_l_vs_full_minus_noise",
+                             "bleu_vs_reference_minus_full",
                              "rouge_l_vs_reference_minus_full",
                              "exact_match"};
 
@@ -173,6 +204,8 @@ void add_scores(const Results& results, std::span<const Outcome> outcomes, Json&
   json.set("rouge_l_vs_full_minus_noise",
            difference(results.noise.empty() ? std::vector<double>() : full.rouge_l(),
                       with_full(results, results.noise).rouge_l()));
+  json.set("bleu_vs_reference_minus_full",
+           bleu_minus_full(reference, with_reference(results, results.full)));
   json.set("rouge_l_vs_reference_minus_full",
            difference(reference.rouge_l(), with_reference(results, results.full).rouge_l()));
   double same = 0;
@@ -185,6 +218,7 @@ void add_divergence(std::span<const Outcome> outcomes, Json& json) {
   const std::vector<double> kl = each(outcomes, [](const Outcome& outcome) { return outcome.kl; });
   Json divergence;
   divergence.set("mean", rounded(mean(kl)));
+  divergence.set("interval", interval_of_mean(kl));
   divergence.set("p95", rounded(percentile(kl, 0.95)));
   const auto over = std::count_if(kl.begin(), kl.end(), [](double value) { return value > 0.05; });
   divergence.set("over_0.05", rounded(static_cast<double>(over) / static_cast<double>(kl.size())));
@@ -193,8 +227,29 @@ void add_divergence(std::span<const Outcome> outcomes, Json& json) {
     if (outcome.late_kl) late.push_back(*outcome.late_kl);
   divergence.set("late", late.empty() ? Json() : Json(rounded(mean(late))));
   json.set("kl", std::move(divergence));
-  json.set("top1_agreement",
-           rounded(mean(each(outcomes, [](const Outcome& outcome) { return outcome.top1; }))));
+  const std::vector<double> top1 = each(outcomes, [](const Outcome& o) { return o.top1; });
+  json.set("top1_agreement", rounded(mean(top1)));
+  json.set("top1_interval", interval_of_mean(top1));
+}
+
+// Of long prompts, where time to first token counts most; also of the similar ones among them.
+Json long_ones(const Results& results, std::span<const Outcome> outcomes, bool similar) {
+  std::vector<Outcome> ours, full;
+  for (size_t index = 0; index < outcomes.size(); ++index)
+    if (outcomes[index].reuse.prompt_tokens >= kLongPrompt &&
+        (results.requests[index].similar || !similar)) {
+      ours.push_back(outcomes[index]);
+      full.push_back(results.full[index]);
+    }
+  Json json;
+  json.set("requests", std::ssize(ours));
+  if (ours.empty()) return json;
+  json.set("hit_rate", hit_rate(ours));
+  json.set("speedup", rounded(median(ttft_of(full)) / median(ttft_of(ours))));
+  json.set("speedup_interval",
+           interval_to_json(bootstrap_ratio_of_medians(ttft_of(full), ttft_of(ours))));
+  add_divergence(ours, json);
+  return json;
 }
 
 // Whether the cost model or the guard refused a reuse that was there.
@@ -222,6 +277,8 @@ void add_summary(const Results& results, std::span<const Outcome> outcomes, Json
   add_scores(results, outcomes, json);
   add_divergence(outcomes, json);
   add_reasons(outcomes, json);
+  json.set("long", long_ones(results, outcomes, false));
+  json.set("long_similar", long_ones(results, outcomes, true));
 }
 
 void add_detail(const Results& results, size_t index, const Outcome& outcome, Json& json) {

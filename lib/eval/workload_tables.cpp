@@ -18,6 +18,7 @@ Row quality_row(const PolicyFigures& policy, const std::string& name) {
           fmt::format("{:.0f}", policy.ttft_median_ms),
           fmt::format("{:.0f}", policy.ttft_p95_ms),
           fmt::format("{:.2f} ({:.2f}-{:.2f})", policy.speedup, interval.low, interval.high),
+          optional_text(policy.background_compute, 1, 100),
           fmt::format("{:.4f}", policy.kl_mean),
           fmt::format("{:.1f}", policy.top1_agreement * 100),
           optional_text(policy.exact_match, 1, 100),
@@ -34,7 +35,7 @@ Table quality_table(const WorkloadFigures& workload) {
   Table table{.title = fmt::format("{}, {} requests", workload.label(), workload.requests),
               .origin = workload.origin,
               .rows = {{"policy", "budget", "hit %", "similar %", "TTFT ms", "p95 ms", "speed-up",
-                        "KL", "top-1 %", "exact %", "ROUGE-L/full"}}};
+                        "behind %", "KL", "top-1 %", "exact %", "ROUGE-L/full"}}};
   for (const PolicyFigures& policy : workload.policies)
     table.rows.push_back(quality_row(policy, name_of(policy)));
   if (workload.noise_floor)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "kvs/export.h"
@@ -25,6 +26,13 @@ struct BootstrapOptions {
 KVS_API double percentile(std::span<const double> values, double p);
 KVS_API double median(std::span<const double> values);
 KVS_API double mean(std::span<const double> values);
+
+/// Percentile interval of what `statistic` makes of the values at the places it is given, each
+/// below `count`, drawn with replacement. Throws Error(argument) where `count` is 0 or an option is
+/// out of range.
+KVS_API Interval bootstrap(size_t count,
+                           const std::function<double(std::span<const size_t>)>& statistic,
+                           const BootstrapOptions& options = {});
 
 /// Percentile intervals of paired values: whole pairs (the k-th of both) are drawn with
 /// replacement, so that what both have in common cancels. All throw Error(argument) where there are

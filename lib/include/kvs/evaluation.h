@@ -31,6 +31,7 @@ struct EvaluationOptions {
   EngineOptions engine;                 ///< of each contestant; one task at a time
   ReuseOptions reuse;                   ///< but for policy and budget
   bool shared = true;                   ///< donors are seen by the share group, or by the tenant
+  DonorStore::Embed embed;              ///< finds donors by embedding too, where there is one
   bool answers = true;  ///< without them only the first token is timed, and no text is compared
   /// Prompts worth it (worth_exactifying) are computed in full behind their answers, so that all
   /// their rows are donors. What that costs is counted; the rows, the same bits, are those of the

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +17,20 @@ namespace kvs {
 /// other scripts stay whole. Invalid UTF-8 is taken byte by byte. Source: sacrebleu's tokenizer
 /// "13a" (Post, "A Call for Clarity in Reporting BLEU Scores", 2018).
 KVS_API std::vector<std::string> tokenize_13a(std::string_view line);
+
+/// What BLEU is made of: n-grams found and found in the reference, by their order. Those of several
+/// pairs add up to those of a corpus.
+struct KVS_API BleuCounts {
+  static constexpr int kOrders = 4;
+  std::array<int64_t, kOrders> matches{};
+  std::array<int64_t, kOrders> total{};
+  int64_t hypothesis_words = 0;
+  int64_t reference_words = 0;
+
+  BleuCounts& operator+=(const BleuCounts& other);
+  double score() const;  ///< as corpus_bleu
+};
+KVS_API BleuCounts bleu_counts(std::string_view hypothesis, std::string_view reference);
 
 /// BLEU of a corpus with one reference each, 0 to 100: 4-grams, case-sensitive, tokenize_13a,
 /// exponential smoothing of orders without a match, the brevity penalty. Equal to sacrebleu's
