@@ -350,7 +350,7 @@ TEST_P(EveryBudgetedPolicy, CallsItsRowsApproximateFromTheFirstKeptOneOn) {
   const Outcome got = run(plan);
 
   EXPECT_EQ(got.view.size(), static_cast<int64_t>(tokens.size()));
-  EXPECT_LE(got.view.top().exact_rows(), kept_of(plan).back());
+  EXPECT_EQ(got.view.top().exact_rows(), kept_of(plan).front());
 }
 
 TEST_F(Policies, WithoutABudgetLaterLayersKeepEverything) {
@@ -377,7 +377,7 @@ TEST_F(Policies, ADonorMayServeNothingButAFragment) {
   engine.run({.id = "other", .tokens = other, .max_tokens = 0});
   Task task{.id = "new", .tokens = old, .max_tokens = 1};
   task.tokens.insert(task.tokens.begin() + 100, other.begin() + 10, other.begin() + 50);
-  task.reuse = {.policy = Policy::kvshare, .budget = 0.1, .halo = 32, .evidence = true};
+  task.reuse = {.policy = Policy::kvshare, .budget = 0.1, .evidence = true, .min_span = 8};
 
   const ReuseReport& report = engine.run(task).reuse;
 

@@ -248,6 +248,47 @@ TEST_F(Reuse, APieceOfAnEditedPromptMayStandForOtherTokens) {
             "computed 0+20, shifted 20+10, fuzzy 30+1, shifted 31+39, computed 70+30");
 }
 
+TEST_F(Reuse, TakesLosslessRowsBeforeALongerApproximatePrefix) {
+  const Tokens tokens = range(0, 100), shorter = range(0, 60) + range(900, 40);
+  ReuseDonor donors[] = {donor(tokens), donor(shorter)};
+  donors[0].exact_rows = 20;
+  const ReuseOptions naive{.policy = Policy::naive};
+
+  EXPECT_EQ(text_of(plan_reuse(tokens, donors, naive)),
+            "exact 0+60, shifted 60+39, recomputed 99+1");
+  donors[1].exact_rows = 20;
+  EXPECT_EQ(text_of(plan_reuse(tokens, donors, naive)),
+            "exact 0+20, shifted 20+79, recomputed 99+1");
+}
+
+TEST_F(Reuse, KvshareTakesNoShortRuns) {
+  const Tokens tokens = range(500, 10) + range(20, 23) + range(600, 10) + range(50, 24);
+  const Tokens old_prompt = range(0, 100);
+  ReuseDonor donors[] = {donor(old_prompt)};
+  const ReuseOptions kvshare{.policy = Policy::kvshare, .budget = 0};
+
+  EXPECT_EQ(text_of(plan_reuse(tokens, donors, {.policy = Policy::naive})),
+            "computed 0+10, shifted 10+23, computed 33+10, shifted 43+23, recomputed 66+1");
+  EXPECT_EQ(text_of(plan_reuse(tokens, donors, kvshare)),
+            "computed 0+43, shifted 43+23, recomputed 66+1");
+}
+
+TEST_F(Reuse, ShortPiecesOfAnEditedPromptAreComputedToo) {
+  const Tokens tokens = range(0, 100), first = range(0, 5), shorter = range(20, 23);
+  const Tokens longer = range(60, 24);
+  ReuseDonor donors[] = {donor(first), donor(shorter), donor(longer)};
+  donors[0].only_at = 0;
+  donors[1].only_at = 20;
+  donors[2].only_at = 60;
+  const ReuseOptions kvshare{.policy = Policy::kvshare, .budget = 0};
+
+  EXPECT_EQ(text_of(plan_reuse(tokens, donors, kvshare)),
+            "exact 0+5, computed 5+55, shifted 60+24, computed 84+16");
+  EXPECT_EQ(plan_reuse(tokens, donors, {.policy = Policy::naive}).count(Kind::shifted), 47);
+  EXPECT_EQ(text_of(plan_reuse(tokens, std::span(donors).subspan(1, 1), kvshare)),
+            "computed 0+100");  // and nothing is aligned instead
+}
+
 TEST_F(Reuse, SaysWhyNothingWasReused) {
   const Tokens donor_tokens = range(0, 50);
   const ReuseDonor donors[] = {donor(donor_tokens)};

@@ -1,7 +1,10 @@
 #include <gtest/gtest.h>
 
+#include "kvs/json.h"
 #include "tools/command_line.h"
 #include "tools/progress.h"
+#include "tools/reuse_support.h"
+#include "tools/shipped_policies.h"
 #include "tools/terminal.h"
 
 namespace kvs::test {
@@ -9,6 +12,15 @@ namespace {
 
 TEST(Tool, NamesTheVariableOfAnOption) {
   EXPECT_EQ(variable_of("min-span"), "KVS_MIN_SPAN");
+}
+
+// Or the guard would not be used where nobody asks for anything else.
+TEST(Tool, ItsPolicyFilesWereMadeWithTheDefaults) {
+  ASSERT_FALSE(shipped_policies().empty());
+  for (const ShippedPolicy& policy : shipped_policies()) {
+    const Json file = Json::parse(policy.text, std::string(policy.name));
+    EXPECT_EQ(file.get("rule").dump(), rule_to_json({}, DType::f16).dump()) << policy.name;
+  }
 }
 
 TEST(Tool, ShowsHowFarARunIs) {

@@ -24,15 +24,20 @@ namespace {
 struct Options {
   kvs::LookupOptions lookup;
   std::string format = "auto";
-  int64_t min_span = 8;
   int64_t context = 12;
   double fuzzy = 0;
   bool explain = false;
   std::string policy = "epic";
-  kvs::ReuseOptions rule;  // its numbers, but for --min-span and --fuzzy
+  kvs::ReuseOptions rule;  // its numbers, but for --fuzzy
   bool apply = false;
   std::string output = "-";
 };
+
+kvs::ReuseOptions rule_of(const Options& options) {
+  kvs::ReuseOptions rule = options.rule;
+  rule.policy = kvs::policy_from_name(options.policy);
+  return rule;
+}
 
 std::vector<kvs::AlignDonor> read_donors(const kvs::DonorLookup& lookup,
                                          const std::vector<kvs::DonorCandidate>& candidates) {
@@ -80,18 +85,12 @@ class ScriptWriter {
   void write(const std::string& id, const std::vector<int32_t>& tokens,
              const kvs::AlignedPrompt& prompt) const {
     std::optional<kvs::Explanation> explanation;
-    if (options_.explain) explanation.emplace(kvs::explain_prompt(tokens, prompt, rule()));
+    if (options_.explain)
+      explanation.emplace(kvs::explain_prompt(tokens, prompt, rule_of(options_)));
     as_diff_ ? write_diff(id, prompt, explanation) : write_json(id, prompt, explanation);
   }
 
  private:
-  kvs::ReuseOptions rule() const {
-    kvs::ReuseOptions rule = options_.rule;
-    rule.policy = kvs::policy_from_name(options_.policy);
-    rule.min_span = options_.min_span;
-    return rule;
-  }
-
   void write_json(const std::string& id, const kvs::AlignedPrompt& prompt,
                   const std::optional<kvs::Explanation>& explanation) const {
     kvs::PromptScript script{id, {}, prompt.script};
@@ -130,7 +129,7 @@ void check(const Options& options) {
 int align_prompts(const Options& options) {
   check(options);
   const kvs::FuzzyTokens fuzzy(options.fuzzy, options.lookup.model);
-  const kvs::AlignRules rules{.min_span = options.min_span,
+  const kvs::AlignRules rules{.min_span = rule_of(options).least_span(),
                               .fuzzy = options.fuzzy,
                               .cosines = fuzzy.cosines(),
                               .whole = options.lookup.donors == 1};
@@ -163,11 +162,11 @@ void add_explain_options(CLI::App& app, Options& options) {
         ->type_name("N")
         ->capture_default_str();
   };
-  add("--halo", options.rule.halo, "Of that policy: tokens behind each edit to compute");
-  add("--sinks", options.rule.sinks, "Of that policy: first tokens of each moved span to compute");
+  add("--halo", options.rule.halo, "Of that policy: first tokens of spans behind edits to compute");
+  add("--sinks", options.rule.sinks, "Of that policy: first tokens of each span to compute");
   add("--last", options.rule.last, "Of that policy: last tokens of the prompt to compute");
   app.add_option("--structure", options.rule.structure,
-                 "Of that policy: share of the kept tokens, at most, that these three take")
+                 "Of that policy: share of the kept tokens, at most, that halo and last take")
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("SHARE")
       ->capture_default_str();
@@ -184,10 +183,10 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app{"Say how prompts are made from donors, token by token.", "kvs-align"};
   kvs::add_lookup_options(app, options.lookup);
-  app.add_option("--min-span", options.min_span, "Shorter spans are computed, a prefix excepted")
+  app.add_option("--min-span", options.rule.min_span,
+                 "Shorter spans are computed, a prefix excepted (8; with --policy kvshare 24)")
       ->check(CLI::Range(1, 1 << 20))
-      ->type_name("TOKENS")
-      ->capture_default_str();
+      ->type_name("TOKENS");
   kvs::add_fuzzy_option(app, options.fuzzy);
   app.add_option("--format", options.format, "auto: diff on a terminal, json elsewhere")
       ->check(CLI::IsMember({"auto", "json", "diff"}))

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -74,19 +75,6 @@ Guard guard_of(const PolicyFile& file, const GuardPromise& promise) {
   const Json* guard = calibration ? calibration->find("guard") : nullptr;
   if (!guard) fail(ErrorKind::format, "{}: field 'calibration.guard' is missing", file.source);
   return Guard::from_json(*guard, file.source, promise);
-}
-
-// What a guard's promise hangs on, by the names of the options.
-Json rule_to_json(const ReuseOptions& rule, DType kv_type) {
-  Json json;
-  json.set("structure", rule.structure);
-  json.set("halo", rule.halo);
-  json.set("sinks", rule.sinks);
-  json.set("last", rule.last);
-  json.set("window", rule.window);
-  json.set("min-span", rule.min_span);
-  json.set("kv", dtype_name(kv_type));
-  return json;
 }
 
 std::string text_of(const Json* value) {
@@ -168,6 +156,11 @@ ReuseSupport::ReuseSupport(Model& model, DType kv_type, const ReuseOptions& rule
     try {
       require_rule(*policy, rule_to_json(rule, kv_type));
       guard_ = guard_of(*policy, options.promise);
+      if (std::isinf(guard_->limit()))
+        warn(
+            "{}: cannot promise a divergence below {} with confidence {}: all but lossless reuse "
+            "is declined",
+            policy->source, options.promise.max_kl, options.promise.confidence);
       explain("{} says how much is computed", policy->source);
     } catch (const Error& e) {
       if (!options.policy_file.empty() || e.kind() != ErrorKind::mismatch) throw;
@@ -188,6 +181,18 @@ void ReuseSupport::warn_without_guard(const Model& model) const {
 void ReuseSupport::give_to(ReuseOptions& options) const {
   options.costs = &costs_;
   options.guard = guard_ ? &*guard_ : nullptr;
+}
+
+Json rule_to_json(ReuseOptions rule, DType kv_type) {
+  rule.policy = Policy::kvshare;
+  Json json;
+  json.set("structure", rule.structure);
+  json.set("halo", rule.halo);
+  json.set("last", rule.last);
+  json.set("window", rule.window);
+  json.set("min-span", rule.least_span());
+  json.set("kv", dtype_name(kv_type));
+  return json;
 }
 
 std::string policy_file_text(const Model& model, DType kv_type, const ReuseOptions& rule,

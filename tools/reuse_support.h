@@ -45,6 +45,9 @@ class ReuseSupport {
 /// What computing costs, as ReuseSupport finds it.
 CostModel open_costs(Model& model, DType kv_type);
 
+/// What a guard's promise hangs on, by the names of the options.
+Json rule_to_json(ReuseOptions rule, DType kv_type);
+
 /// The text of a policy file.
 std::string policy_file_text(const Model& model, DType kv_type, const ReuseOptions& rule,
                              const Json& origin, const CostModel& costs, const Json& calibration);

@@ -12,16 +12,18 @@ void add_rule_options(CLI::App& app, ReuseOptions& rule) {
         ->check(CLI::Range(least, 1 << 20));
   };
   app.add_option("--structure", rule.structure,
-                 "Share of the kept tokens, at most, that halo, sinks and last take (kvshare)")
+                 "Share of the kept tokens, at most, that halo and last take (kvshare)")
       ->type_name("SHARE")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
-  add("--halo", rule.halo, 0, "Tokens behind each edit to compute (kvshare)");
-  add("--sinks", rule.sinks, 0, "First tokens of each moved span to compute (epic, kvshare)");
+  add("--halo", rule.halo, 0, "First tokens of spans behind edits, or moved, to compute (kvshare)");
+  add("--sinks", rule.sinks, 0, "First tokens of each span to compute (epic)");
   add("--last", rule.last, 0, "Last tokens of the prompt to compute (kvshare)");
   add("--window", rule.window, 1, "Neighbours that are chosen together (probe, kvshare)");
   add("--repair-rows", rule.repair_rows, 0, "Kept tokens computed with each token of the answer");
-  add("--min-span", rule.min_span, 1, "Shorter matches are computed");
+  app.add_option("--min-span", rule.min_span, "Shorter matches are computed (kvshare: 24, else 8)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 20));
   add_fuzzy_option(app, rule.fuzzy);
 }
 

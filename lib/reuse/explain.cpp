@@ -129,7 +129,7 @@ ExplainedPlan explain_script(std::span<const int32_t> target,
     return {{{.reason = RowReason::too_short, .count = static_cast<int64_t>(target.size())}}};
 
   ExplainedPlan explained;
-  const Explainer explainer(target, donors, sources, options.min_span);
+  const Explainer explainer(target, donors, sources, options.least_span());
   for (const PlanSpan& span : plan.spans)
     span.kind == Kind::computed ? explainer.append_computed(explained.spans, span)
                                 : explainer.append_sourced(explained.spans, span);

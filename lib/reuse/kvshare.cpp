@@ -15,22 +15,13 @@ constexpr int kLayerStep = 8;
 // in so many rows, and towards a rest.
 constexpr double kHalfway = 32, kRest = 0.1;
 
-// A halo and the end of the prompt: fewer would hardly save time, and are too few for a short
-// prompt.
-constexpr int64_t kFewestRows = 32;
-
-// In halos, the length of a run below which its seams cost more than it saves.
-constexpr double kShortestRun = 1.5;
-
-/// This project's rule. Always computed are fragments: runs of kept rows hardly longer than a halo.
-/// The first rows of a budget go to where others are known to be off, by structure: a halo right of
-/// each edit and the first tokens of each span that moved (attention sinks where they come from),
-/// all of them from their edges inwards, in step; then the prompt's end, which asks about the rest.
-/// What is left of it goes to windows of the rows that are attended to most, as `probe` finds them,
-/// times how far off they are expected to be; behind them only the rows that ask are computed
-/// again.
-/// Sources: Hu et al. 2025 (EPIC) for the sinks, ProphetKV for the probe; the numbers were measured
-/// (kvs-policies(7)).
+/// This project's rule. The first rows of a budget go to where others are known to be off, by
+/// structure: a halo at the start of each span that stands behind an edit, or in another place than
+/// it did (its first tokens were attention sinks there), all of them from their edges inwards, in
+/// step; then the prompt's end, which asks about the rest. What is left of it goes to windows of
+/// the rows that are attended to most, as `probe` finds them, times how far off they are expected
+/// to be; behind them only the rows that ask are computed again. Sources: Hu et al. 2025 (EPIC) for
+/// the sinks, ProphetKV for the probe; the numbers were measured (kvs-policies(7)).
 class KvshareSelector final : public Selector {
  public:
   std::vector<int64_t> select(const SelectionContext& context) const override {
@@ -38,11 +29,10 @@ class KvshareSelector final : public Selector {
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
     const double budget = std::min(context.options.structure, budget_of(context));
-    const int64_t share = rows_of(budget, kept_or_recomputed(context));
+    const int64_t share = rows_of(budget, context);
     std::vector<int64_t> positions;
     for (const Candidate& candidate : candidates)
-      if (candidate.rank == kAlways || static_cast<int64_t>(positions.size()) < share)
-        positions.push_back(candidate.position);
+      if (std::ssize(positions) < share) positions.push_back(candidate.position);
     std::sort(positions.begin(), positions.end());
     return positions;
   }
@@ -68,7 +58,7 @@ class KvshareSelector final : public Selector {
   }
 
  private:
-  static constexpr int64_t kAlways = -1, kNever = std::numeric_limits<int64_t>::max();
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
   // A kept row, and how soon its turn comes.
   struct Candidate {
@@ -82,20 +72,16 @@ class KvshareSelector final : public Selector {
   // In order of position.
   static std::vector<Candidate> structural(const SelectionContext& context) {
     const ReuseOptions& options = context.options;
-    const int64_t edges = std::max(options.halo, options.sinks);
     if (context.spans.empty()) return {};
     const int64_t end = context.spans.back().first + context.spans.back().count;
     std::vector<Candidate> candidates;
     const PlanSpan* before = nullptr;
     for (const PlanSpan& span : context.spans) {
       const int64_t edge = edge_of(span, before, options);
-      const bool fragment = static_cast<double>(run_around(context.spans, span)) <
-                            kShortestRun * static_cast<double>(options.halo);
       for (int64_t row = 0; span.kept() && row < span.count; ++row) {
         const int64_t from_end = end - 1 - (span.first + row);
-        int64_t rank = from_end < options.last ? edges + from_end : kNever;
+        int64_t rank = from_end < options.last ? options.halo + from_end : kNever;
         if (row < edge) rank = row;
-        if (fragment) rank = kAlways;
         if (rank < kNever) candidates.push_back({.rank = rank, .position = span.first + row});
       }
       before = &span;
@@ -118,19 +104,11 @@ class KvshareSelector final : public Selector {
     return scores;
   }
 
-  // Rows with a source on both sides of a span, itself included, without a seam.
-  static int64_t run_around(std::span<const PlanSpan> spans, const PlanSpan& span) {
-    const PlanSpan *first = &span, *last = &span;
-    while (first != &spans.front() && (first - 1)->goes_on_in(*first)) --first;
-    while (last != &spans.back() && last->goes_on_in(*(last + 1))) ++last;
-    return last->first + last->count - first->first;
-  }
-
   // Rows at a span's start that what stands in front of it, or another place, put off.
   static int64_t edge_of(const PlanSpan& span, const PlanSpan* before,
                          const ReuseOptions& options) {
     const bool edit = !before || !before->shared() || before->kind == PlanSpan::Kind::fuzzy;
-    return std::max(edit ? options.halo : 0, span.first == span.donor_first ? 0 : options.sinks);
+    return edit || span.first != span.donor_first ? options.halo : 0;
   }
 
   // What the budget leaves behind structure; a second pass for what structure did not need would
@@ -138,13 +116,16 @@ class KvshareSelector final : public Selector {
   static int64_t rows_to_measure(const SelectionContext& context, double budget) {
     if (budget < 1 && budget <= context.options.structure) return 0;
     const auto left = static_cast<int64_t>(kept_positions(context.spans).size());
-    const int64_t with_source = kept_or_recomputed(context);
-    return std::max<int64_t>(0, rows_of(budget, with_source) - (with_source - left));
+    return std::max<int64_t>(0, rows_of(budget, context) - (kept_or_recomputed(context) - left));
   }
 
-  static int64_t rows_of(double share, int64_t count) {
+  // At least a halo and the prompt's end: fewer would hardly save time, and are too few for a short
+  // prompt.
+  static int64_t rows_of(double share, const SelectionContext& context) {
     if (share == 0) return 0;
-    return std::min(std::max(share_of(share, count), kFewestRows), count);
+    const int64_t fewest = context.options.halo + context.options.last;
+    const int64_t count = kept_or_recomputed(context);
+    return std::min(std::max(share_of(share, count), fewest), count);
   }
 
   static int64_t kept_or_recomputed(const SelectionContext& context) {

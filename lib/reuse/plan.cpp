@@ -82,6 +82,26 @@ std::vector<SourceSpan> prefix_source(std::span<const int32_t> tokens,
   return {best};
 }
 
+// The lossless prefix stands in front, also where another donor goes on longer over approximate
+// rows.
+std::vector<SourceSpan> behind_prefix(std::vector<SourceSpan> sources, const SourceSpan& prefix,
+                                      std::span<const ReuseDonor> donors) {
+  const bool leads =
+      !sources.empty() && sources[0].target_first == 0 && sources[0].donor_first == 0;
+  const int64_t exact =
+      leads ? std::min(sources[0].count, donors[sources[0].source].exact_rows) : 0;
+  if (prefix.count <= exact) return sources;
+  std::vector<SourceSpan> result{prefix};
+  for (SourceSpan source : sources) {
+    const int64_t skip = std::clamp<int64_t>(prefix.count - source.target_first, 0, source.count);
+    source.target_first += skip;
+    source.donor_first += skip;
+    source.count -= skip;
+    if (source.count > 0) result.push_back(source);
+  }
+  return result;
+}
+
 // A piece of an edited prompt, cut where its tokens begin or cease to be the prompt's.
 void append_piece(std::vector<SourceSpan>& sources, std::span<const int32_t> tokens,
                   const ReuseDonor& piece, int32_t number) {
@@ -99,14 +119,20 @@ void append_piece(std::vector<SourceSpan>& sources, std::span<const int32_t> tok
   }
 }
 
-// What an edited prompt says of itself.
+// What an edited prompt says of itself, its short pieces apart.
 std::vector<SourceSpan> given_sources(std::span<const int32_t> tokens,
-                                      std::span<const ReuseDonor> donors) {
+                                      std::span<const ReuseDonor> donors, int64_t least) {
   std::vector<SourceSpan> sources;
-  for (size_t donor = 0; donor < donors.size(); ++donor)
-    if (donors[donor].only_at >= 0)
-      append_piece(sources, tokens, donors[donor], static_cast<int32_t>(donor));
+  for (size_t donor = 0; donor < donors.size(); ++donor) {
+    const ReuseDonor& piece = donors[donor];
+    if (piece.only_at == 0 || (piece.only_at > 0 && std::ssize(piece.tokens) >= least))
+      append_piece(sources, tokens, piece, static_cast<int32_t>(donor));
+  }
   return sources;
+}
+
+bool is_piece(const ReuseDonor& donor) {
+  return donor.only_at >= 0;
 }
 
 // A guard was not calibrated with fuzzy rows and cannot vouch for them.
@@ -117,14 +143,17 @@ bool guard_decides(const ReuseOptions& options) {
 std::vector<SourceSpan> all_sources(std::span<const int32_t> tokens,
                                     std::span<const ReuseDonor> donors, const ReuseOptions& options,
                                     const TokenCosines& cosines) {
-  if (auto given = given_sources(tokens, donors); !given.empty()) return given;
+  if (std::ranges::any_of(donors, is_piece))
+    return given_sources(tokens, donors, options.least_span());
   std::vector<std::span<const int32_t>> donor_tokens;
   for (const ReuseDonor& donor : donors) donor_tokens.push_back(donor.tokens);
-  const auto sources = cover(tokens, donor_tokens, {.min_span = options.min_span});
+  auto sources = cover(tokens, donor_tokens, {.min_span = options.least_span()});
+  for (const SourceSpan& prefix : prefix_source(tokens, donors))
+    sources = behind_prefix(std::move(sources), prefix, donors);
   if (options.fuzzy == 0 || guard_decides(options)) return sources;
   if (!cosines) fail(ErrorKind::argument, "fuzzy reuse needs the embeddings of tokens");
   return add_fuzzy(tokens, donor_tokens, sources, cosines,
-                   {.threshold = options.fuzzy, .min_span = options.min_span});
+                   {.threshold = options.fuzzy, .min_span = options.least_span()});
 }
 
 // Turns chosen positions from kept into recomputed. `positions` ascend.

@@ -10,7 +10,7 @@ constexpr int64_t kLastRows = 16;
 /// positions and over all layers, is computed, and then the query again.
 /// Source: ProphetKV (arXiv 2602.02579). Different here: rows without a source that stand before
 /// kept ones run with the query, since prompts have holes; the
-/// prompt's last tokens are always part of the query; whole windows are taken.
+/// prompt's last tokens are always part of the query; windows of neighbours may be taken whole.
 class ProbeSelector final : public Selector {
  public:
   std::vector<int64_t> select(const SelectionContext& context) const override {

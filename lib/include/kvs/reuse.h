@@ -47,17 +47,18 @@ struct ReuseOptions {
   /// says under `kvshare`, where there is one; else kDefaultBudget.
   std::optional<double> budget;
   /// Share of the kept rows, at most, that `kvshare` computes by structure, before it measures; of
-  /// that share and of a budget, 0 apart, it makes 32 rows at least. The rest of a budget goes to
-  /// windows.
+  /// that share and of a budget, 0 apart, it makes halo + last rows at least. The rest of a budget
+  /// goes to windows.
   double structure = 0.01;
-  int64_t sinks = 16;       ///< first tokens of each moved span that `epic` and `kvshare` compute
-  int64_t halo = 16;        ///< tokens right of each edit that `kvshare` computes
+  int64_t sinks = 16;       ///< first tokens of each span that `epic` computes
+  int64_t halo = 4;         ///< tokens right of each edit, and of moved spans, of `kvshare`
   int64_t last = 16;        ///< last tokens of the prompt that `kvshare` computes
   int64_t window = 1;       ///< neighbours that `probe` and `kvshare` choose together
   bool evidence = false;    ///< `kvshare` measures also where nothing hangs on it: to calibrate
   int64_t repair_rows = 0;  ///< kept rows computed anew in each step of decoding, at most
-  int64_t min_span = 8;     ///< shorter matches are computed, a common prefix excepted
   int64_t min_tokens = 16;  ///< shorter prompts reuse nothing
+  /// Shorter matches are computed, a common prefix excepted. None: see least_span().
+  std::optional<int64_t> min_span;
   /// Least cosine of the embeddings of two tokens, (0, 1], for a row to serve the other one; only
   /// inside edits, see kvs/fuzzy.h. 0: no row does.
   double fuzzy = 0;
@@ -65,6 +66,10 @@ struct ReuseOptions {
   // Both may be null, and must outlive the tasks; only `kvshare` asks them.
   const CostModel* costs = nullptr;  ///< declines what would not pay
   const Guard* guard = nullptr;      ///< without a budget: says how much to compute, or declines
+
+  /// min_span, or what suits the policy: `kvshare` takes no short runs, which say little more than
+  /// what stood around them where they come from.
+  int64_t least_span() const { return min_span.value_or(policy == Policy::kvshare ? 24 : 8); }
 };
 
 /// An earlier prompt whose rows may be reused. What it points to must outlive the plan's use.
