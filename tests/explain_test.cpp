@@ -31,7 +31,7 @@ std::string explained(const Tokens& target, const std::vector<Tokens>& donors,
   std::vector<int64_t> lengths;
   for (const Tokens& donor : donors) lengths.push_back(static_cast<int64_t>(donor.size()));
   const EditScript script =
-      make_script(target, lengths, cover(target, spans, {.min_span = options.min_span}));
+      make_script(target, lengths, cover(target, spans, {.min_span = options.least_span()}));
   std::string text;
   int64_t end = 0;
   for (const ExplainedSpan& span : explain_script(target, spans, script, options).spans) {
