@@ -107,6 +107,20 @@ TEST_F(Evaluation, SaysWhereInThePromptsTokensWereReused) {
   EXPECT_GT(share(1, "computed", 0), 0.4);
 }
 
+TEST_F(Evaluation, FindsDonorsByEmbeddingToo) {
+  EvaluationOptions asking = options({Policy::prefix, Policy::naive});
+  int asked = 0;
+  asking.embed = [&](std::span<const int32_t>) {
+    ++asked;
+    return std::vector<float>{1, 0};
+  };
+
+  const Json json = run(workload(), asking);
+
+  EXPECT_GE(asked, 2 * 4);  // of each prompt, to be found; the full run looks for nothing
+  EXPECT_GT(figure(json.get("policies").as_array()[2], "hit_rate"), 0.6);
+}
+
 TEST_F(Evaluation, FindsLosslessReuseEqualAndShiftedReuseNot) {
   const Json json = run(workload(), options({Policy::prefix, Policy::naive}));
   const Json& prefix = json.get("policies").as_array()[1];
