@@ -46,7 +46,7 @@ DonorTiers::DonorTiers(KvPool& pool, const TierOptions& options, const ArchiveHe
   }
   if (!options.store.empty()) open("redis", open_redis_blobs(options.store, model), 0);
   for (const auto& tier : tiers_) {
-    const int64_t patience_ms = options.first_look_ms / (tier->is_shared() ? 10 : 1);
+    const int64_t patience_ms = options.first_look_ms / (tier->is_shared() ? 3 : 1);
     tier->wait_for_first_look(Clock::now() + std::chrono::milliseconds(patience_ms));
   }
 }
@@ -128,7 +128,7 @@ bool DonorTiers::work() {
   for (const auto& tier : tiers_) {
     tier->take_in();
     tier->copy_piece(pool_);
-    waits = tier->has_copies() || waits;
+    waits = tier->has_copies() || tier->has_found() || waits;
     take_results(*tier);
   }
   return waits;

@@ -155,7 +155,7 @@ class KVS_API DonorStore {
   void wait_for_tiers(std::chrono::milliseconds most);
 
   /// To be called between any two passes: moves at most some hundred rows each way. Returns whether
-  /// rows wait to be copied.
+  /// rows wait to be copied, or donors that were found there to be known.
   bool work_on_tiers();
   /// Waits until all is written; false where that takes longer.
   bool finish_tiers(std::chrono::milliseconds most);
