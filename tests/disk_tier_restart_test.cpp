@@ -1,13 +1,17 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
+#include "kvs/archive_reader.h"
 #include "support/disk_tier_scene.h"
 
 // What a process finds that another one left.
 namespace kvs::test {
 namespace {
+
+namespace fs = std::filesystem;
 
 TEST_F(DiskTier, LearnsInTheBackgroundWhatItHasNoTimeForAtTheStart) {
   constexpr int kDonors = 50;
@@ -48,6 +52,35 @@ TEST_F(DiskTier, KeepsTheOrderOfItsDonorsOverARestart) {
   EXPECT_TRUE(look_up(*second, "a", text(1, 100)).empty());
   for (int64_t newest = 0; newest < state(*second).donors; ++newest)
     expect_found(*second, "a", 20 - newest, 100);
+}
+
+// Of a group, whose donors of an earlier version did not say whose they are.
+TEST_F(DiskTier, RemovesWhatIsNobodys) {
+  {
+    const auto first = process(options());
+    add(*first, "group", 1, 600, "ann");
+    add(*first, "alone", 2);  // its own
+    finish(*first);
+  }
+  for (const fs::path& file : files("prompt-")) {
+    ArchiveReader reader(file);
+    reader.next();  // the header
+    PromptRecord prompt = std::get<PromptRecord>(reader.next()->record);
+    EXPECT_EQ(prompt.owner, prompt.tenant == "group" ? "ann" : "alone");
+    if (prompt.tenant != "group") continue;
+    prompt.owner.clear();
+    ArchiveWriter writer(file, header, {.table = false});
+    writer.add(prompt);
+    writer.finish();
+  }
+  const auto second = process(options());
+  finish(*second);
+
+  EXPECT_TRUE(look_up(*second, "group", text(1)).empty());
+  expect_found(*second, "alone", 2);
+  EXPECT_EQ(files("prompt-").size(), 1u);
+  EXPECT_EQ(files("rows-").size(), 3u);
+  EXPECT_EQ(state(*second).damaged, 0);
 }
 
 }  // namespace

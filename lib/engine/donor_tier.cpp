@@ -19,6 +19,11 @@ constexpr size_t kMaxDonors = 100'000;
 constexpr int64_t kBlobOverhead = 4096;
 constexpr std::chrono::minutes kFull{1};
 
+// Said always, so that a record without one is known to be of another time.
+std::string owner_of(const DonorToWrite& donor) {
+  return donor.owner.empty() ? donor.tenant : donor.owner;
+}
+
 bool begins(std::span<const int32_t> text, std::span<const int32_t> start) {
   return start.size() <= text.size() && std::equal(start.begin(), start.end(), text.begin());
 }
@@ -184,7 +189,7 @@ bool DonorTier::copy_piece(const KvPool& pool) {
   writer_.put(done.write, prompt_name(entry.tenant, done.id),
               PromptRecord{.id = done.donor.id,
                            .tenant = done.donor.tenant,
-                           .owner = done.donor.owner,
+                           .owner = owner_of(done.donor),
                            .tokens = done.donor.tokens,
                            .embedding = embedded ? done.donor.embedding : std::vector<float>(),
                            .embedder = embedded ? options_.embedder : std::string(),

@@ -77,8 +77,11 @@ void DonorTier::note(FoundPrompt found) {
   const auto tokens = std::ssize(prompt.tokens);
   ResidentDonor donor{.id = std::move(prompt.id), .tokens = std::move(prompt.tokens), .view = {}};
   const bool needless = has_holder(prompt.tenant, donor);
+  // Written before donors had owners: in a group nobody's share would pay for it, and it would pass
+  // for another holder of what is to be published.
+  const bool ownerless = prompt.owner.empty() && !prompt.tenant.empty();
   if (!whole) ++state_.damaged;
-  if (!whole || old || needless) return writer_.remove(name);
+  if (!whole || old || needless || ownerless) return writer_.remove(name);
   Entry& entry = claim(
       name.id,
       {.tenant = prompt.tenant, .owner = std::move(prompt.owner), .pieces = std::move(pieces)},
