@@ -15,6 +15,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Thrown between two passes of a prompt that nobody wants any more.
+struct Unwanted {};
+
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
@@ -220,7 +223,8 @@ void Engine::Impl::admit() {
     Sequence& sequence =
         beginning.emplace_back(std::move(task), std::move(queued.done), tokenizer, queued.turn);
     try {
-      prepare(sequence);
+      if (sequence.proceeds()) prepare(sequence);
+    } catch (const Unwanted&) {  // it has ended
     } catch (const Error& e) {
       if (e.kind() == ErrorKind::device) throw;  // others would fail like this one
       sequence.fail(e.what());
@@ -316,7 +320,11 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
   std::vector<KvView> views;
   const std::vector<ReuseDonor> used = held(plan, candidates, views);
   PromptPass pass(transformer, pool, task.tokens, plan, used, kept,
-                  {.rows = options.rows_per_step, .between = [this] { advance(); }});
+  const auto between = [&] {
+    advance();
+    if (!sequence.proceeds()) throw Unwanted();
+  };
+                  {.rows = options.rows_per_step, .between = between});
   pass.finish(selector.select_measured({task.tokens, plan.spans, reuse}, pass));
 
   const double all = static_cast<double>(task.tokens.size()) * transformer.config().layers;
