@@ -328,7 +328,7 @@ bool DonorTier::wait_until_written(Clock::time_point deadline) {
 
 TierState DonorTier::state() const {
   TierState state = state_;
-  state.name = options_.name;
+  state.name = donor_place_name(options_.place);
   state.reachable = reader_.reachable();
   state.bytes = used_;
   return state;

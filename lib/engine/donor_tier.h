@@ -45,7 +45,7 @@ struct TierDonor {
 class DonorTier {
  public:
   struct Options {
-    std::string name;           ///< see TierState
+    DonorPlace place = DonorPlace::host;
     int64_t max_bytes = 0;      ///< 0: as the store decides
     double time_to_live_s = 0;  ///< see DonorStoreOptions
     std::string embedder;
@@ -91,6 +91,7 @@ class DonorTier {
 
   /// Others write to it too.
   bool is_shared() const { return !store_->exclusive(); }
+  DonorPlace place() const { return options_.place; }
   bool reachable() const { return reader_.reachable(); }
   TierState state() const;
   std::vector<std::string> take_warnings() { return complaints_.take(); }
@@ -163,8 +164,8 @@ class DonorTier {
   uint64_t next_write_ = 1;
   std::unordered_map<uint64_t, Copy> writes_;  // without their views
   std::deque<FoundPrompt> found_;
-  std::deque<Forgotten> forgotten_;  // the last few, for prompts that are found later
   bool looked_ = false;              // all that was there at the start is found
+  std::deque<Forgotten> forgotten_;  // the last few, for prompts that are found later
   std::vector<Blob> listed_;  // pieces of which it is not known yet whether a donor needs them
   size_t dims_ = 0;           // of embeddings; 0: none yet
   TierWriter writer_;         // these two use the others

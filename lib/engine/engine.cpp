@@ -256,9 +256,10 @@ void Engine::Impl::prepare(Sequence& sequence) {
   report.plan_ms = ms_since(start);
 
   start = Clock::now();
+  sequence.places.resize(candidates.size());
   for (size_t donor = 0; donor < candidates.size(); ++donor)
     if (const int64_t rows = plan.tokens_of(static_cast<int32_t>(donor)); rows > 0)
-      donors.load(candidates[donor], rows);
+      sequence.places[donor] = donors.load(candidates[donor], rows);
   report.load_ms += ms_since(start);
 
   const auto selector = make_selector(task.reuse.policy);
@@ -319,11 +320,11 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
   const ReuseOptions reuse = options_behind(task, plan);
   std::vector<KvView> views;
   const std::vector<ReuseDonor> used = held(plan, candidates, views);
-  PromptPass pass(transformer, pool, task.tokens, plan, used, kept,
   const auto between = [&] {
     advance();
     if (!sequence.proceeds()) throw Unwanted();
   };
+  PromptPass pass(transformer, pool, task.tokens, plan, used, kept,
                   {.rows = options.rows_per_step, .between = between});
   pass.finish(selector.select_measured({task.tokens, plan.spans, reuse}, pass));
 

@@ -67,9 +67,9 @@ Service::Service(Model& model, Engine& engine, const Embedder* embedder, const H
       started_(std::time(nullptr)),
       hosts_(joined(options.allowed_hosts, options.host)),
       tenants_(options.keys),
-      metrics_(guard_budgets(options.reuse)),
       loop_(engine, loop_options()),
       listener_(options_) {
+  metrics_.expect_guard(guard_budgets(options.reuse));
   add_routes();
   add_handlers();
   loop_.set_quotas(tenants_.memory_quotas());
