@@ -123,6 +123,8 @@ CLI::App* add_http_command(CLI::App& app, ServeOptions& serve, HttpOptions& http
       ->type_name("NAME")
       ->capture_default_str()
       ->check(CLI::IsMember({"work", "fcfs"}));
+  command->add_flag("--no-followers", serve.no_followers,
+                    "Let no prompt wait for the rows of a similar one that is being computed");
   add_limits(*command, http);
   add_clients(*command, http);
   return command;
@@ -136,6 +138,7 @@ int serve_http(const ServeOptions& serve, HttpOptions http) {
   http.max_tokens = serve.max_tokens;
   http.sampling = serve.sampling;
   http.schedule = serve.schedule == "fcfs" ? Schedule::fcfs : Schedule::work;
+  http.followers = !serve.no_followers;
   http.exactify = exactify_from_name(serve.exactify);
   http.log = [](std::string_view line) { log_line(line); };
   Server model(serve);

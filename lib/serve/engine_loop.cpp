@@ -215,7 +215,8 @@ void EngineLoop::begin_jobs() {
 // behind their beginnings is estimated, `looks` times at most.
 void EngineLoop::follow(Ticket ticket, Waiting& waiting, const Active& leader, int& looks) {
   const Task& task = waiting.job.task;
-  if (waiting.waited || !leader.in_prompt || !may_wait_for(leader.job.task, task)) return;
+  if (!options_.followers || waiting.waited || !leader.in_prompt) return;
+  if (!may_wait_for(leader.job.task, task)) return;
   bool waits = worth_waiting(common_prefix(leader.job.task.tokens, task.tokens), task);
   if (!waits && takes_moved_rows(task.reuse) && looks-- > 0)
     for (const FingerprintMatch& match : leader.text.search(task.tokens, 1))

@@ -50,12 +50,13 @@ struct LoopState {
 /// Owns an engine's thread: takes jobs from any thread, works on as many together as there is
 /// memory for, in the order that TurnOrder describes, and sends what comes of them through their
 /// channels. A prompt of which at least half is in one that is being computed waits for its rows,
-/// once, and then shares them.
+/// once, and then shares them, if there may be followers.
 class EngineLoop {
  public:
   struct Options {
     int64_t max_waiting = 256;
     Schedule schedule = Schedule::work;
+    bool followers = true;  ///< see below
     Exactify exactify = Exactify::idle;
     // From the loop's thread; may be empty.
     std::function<void(std::string_view)> warn{};

@@ -82,6 +82,7 @@ EngineLoop::Options Service::loop_options() {
           .exactify = options_.exactify,
           .warn = [this](std::string_view text) { warn(text); },
           .on_end =
+          .followers = options_.followers,
               [this](const Job& job, const Response& response) {
                 const bool cancelled = response.finish_reason == "cancelled";
                 const auto none = cancelled ? job.arrived : Clock::now();

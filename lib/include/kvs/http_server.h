@@ -40,6 +40,7 @@ struct HttpOptions {
   Exactify exactify = Exactify::idle;
   size_t max_body_bytes = 4 << 20;     ///< of a request
   size_t max_header_bytes = 64 << 10;  ///< of a request, its first line included
+  bool followers = true;  ///< prompts wait for the rows of similar ones that are being computed
   int request_timeout_ms = 60'000;     ///< for a request to arrive
   int write_timeout_ms = 30'000;       ///< for a client that does not take what is sent
   int keep_alive_ms = 60'000;          ///< for the next request on a connection
