@@ -89,7 +89,7 @@ TEST_F(Loop, TakesNothingWhereItHasStopped) {
   EngineLoop loop(engine, {});
   EXPECT_FALSE(loop.stopped());
 
-  loop.stop();
+  loop.stop({});
 
   std::vector<Job> jobs;
   jobs.push_back({.task = task(body), .channel = std::make_shared<AnswerChannel>(1)});
@@ -232,7 +232,7 @@ class Ordered : public Loop {
     }
     EXPECT_TRUE(loop.submit(std::move(jobs)));
     while (!channel->finished()) channel->take(milliseconds(1000));
-    loop.stop();
+    loop.stop({});
     return begun;
   }
 };

@@ -42,6 +42,7 @@ struct ServeOptions {
   // Of the server.
   std::string schedule = "work";
   bool no_followers = false;
+  int drain_timeout_s = 30;
 
   int64_t max_tokens = 128;
   SamplingOptions sampling;
