@@ -89,10 +89,10 @@ TEST_F(Patience, CountsAnswersWhoseClientsVanish) {
 
 TEST_F(Patience, EndsAnswersThatNobodyTakes) {
   start({});
-  RawClient slow(server->port(), /*narrow=*/true);
-  slow.send(post_of("/v1/completions", R"({"prompt":"Once upon a time","max_tokens":2000,"n":4,
+  RawClient client(server->port(), /*narrow=*/true);
+  client.send(post_of("/v1/completions", R"({"prompt":"Once upon a time","max_tokens":2000,"n":4,
       "logprobs":20,"logit_bias":{"2":-100},"stream":true})"));
-  slow.receive("data: ");
+  client.receive("data: ");
 
   EXPECT_EQ(post("/v1/completions", R"({"prompt":"The dog","max_tokens":3})").status, 200);
   EXPECT_TRUE(eventually([&] { return metric(R"(kvshare_choices_total{reason="error"})") == 4; }));
