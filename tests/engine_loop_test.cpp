@@ -89,7 +89,7 @@ TEST_F(Loop, TakesNothingWhereItHasStopped) {
   EngineLoop loop(engine, {});
   EXPECT_FALSE(loop.stopped());
 
-  loop.stop();
+  loop.stop({});
 
   std::vector<Job> jobs;
   jobs.push_back({.task = task(body), .channel = std::make_shared<AnswerChannel>(1)});
@@ -178,6 +178,22 @@ TEST_F(Loop, LetsFollowersShareWhatALeaderComputes) {
   EXPECT_EQ(exact[2], prompt - 1);
 }
 
+TEST_F(Loop, LetsNobodyWaitWhereThereAreNoFollowers) {
+  EngineLoop loop(engine, {.followers = false});
+  auto channel = std::make_shared<AnswerChannel>(2);
+  std::vector<Job> jobs;
+  for (int choice = 0; choice < 2; ++choice)
+    jobs.push_back({.task = task(body), .channel = channel, .choice = choice});
+  loop.submit(std::move(jobs));
+
+  int64_t exact = 0;
+  while (!channel->finished())
+    for (const AnswerPiece& piece : channel->take(milliseconds(1000)))
+      if (piece.end) exact += piece.end->reuse.exact;
+
+  EXPECT_EQ(exact, 0);
+}
+
 TEST_F(Loop, LetsFollowersShareWhatStandsBehindAnotherBeginning) {
   EngineLoop loop(engine, {});
   auto channel = std::make_shared<AnswerChannel>(2);
@@ -216,7 +232,7 @@ class Ordered : public Loop {
     }
     EXPECT_TRUE(loop.submit(std::move(jobs)));
     while (!channel->finished()) channel->take(milliseconds(1000));
-    loop.stop();
+    loop.stop({});
     return begun;
   }
 };

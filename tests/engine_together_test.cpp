@@ -53,11 +53,40 @@ TEST_F(Together, OthersGoOnWhileAPromptIsMeasured) {
   shared.step();
 
   EXPECT_TRUE(begun);
-  EXPECT_GT(tokens, before + 3);
+  // One between any two chunks: no answer waits for more than that.
+  const double chunks = alone.reuse.computed_share * std::ssize(measured.tokens) / 16;
+  EXPECT_GT(chunks, 4);
+  EXPECT_GE(tokens, before + static_cast<int>(chunks) - 1);
   while (shared.step()) {
   }
   EXPECT_EQ(of_measured.tokens, alone.tokens);
   EXPECT_EQ(tokens, 100);
+}
+
+// The server goes, or the client has left.
+TEST_F(Together, AMeasuredPromptEndsBetweenItsPassesWhereNobodyWantsIt) {
+  Engine shared(model.transformer, tokenizer.get(),
+                {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 16});
+  shared.run(task(body, "donor"));
+  Task measured = task("Sue and Ann sat in the garden, and their mom said: " + body, "measured");
+  measured.reuse = {.policy = Policy::kvshare, .budget = 0.9};
+  int asked = 0, most = 1'000;
+  measured.wanted = [&] { return ++asked < most; };
+  EXPECT_EQ(shared.run(measured).finish_reason, "length");
+  ASSERT_GT(asked, 6);
+  shared.donors().forget([](const KeptDonor& donor) { return donor.id == "measured"; });
+  const int64_t blocks = shared.pool().blocks_in_use();
+
+  asked = 0;
+  most = 4;
+  const Response response = shared.run(measured);
+
+  EXPECT_EQ(response.finish_reason, "cancelled");
+  EXPECT_EQ(asked, most);
+  EXPECT_TRUE(response.tokens.empty());
+  EXPECT_EQ(shared.pool().blocks_in_use(), blocks);
+  measured.wanted = {};
+  EXPECT_EQ(shared.run(measured).finish_reason, "length");
 }
 
 TEST_F(Together, AShortPromptDoesNotWaitForALongOne) {

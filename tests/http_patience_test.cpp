@@ -89,10 +89,10 @@ TEST_F(Patience, CountsAnswersWhoseClientsVanish) {
 
 TEST_F(Patience, EndsAnswersThatNobodyTakes) {
   start({});
-  RawClient slow(server->port(), /*narrow=*/true);
-  slow.send(post_of("/v1/completions", R"({"prompt":"Once upon a time","max_tokens":2000,"n":4,
+  RawClient client(server->port(), /*narrow=*/true);
+  client.send(post_of("/v1/completions", R"({"prompt":"Once upon a time","max_tokens":2000,"n":4,
       "logprobs":20,"logit_bias":{"2":-100},"stream":true})"));
-  slow.receive("data: ");
+  client.receive("data: ");
 
   EXPECT_EQ(post("/v1/completions", R"({"prompt":"The dog","max_tokens":3})").status, 200);
   EXPECT_TRUE(eventually([&] { return metric(R"(kvshare_choices_total{reason="error"})") == 4; }));
@@ -107,12 +107,28 @@ TEST_F(Patience, DoesNotOutlastHalfSentRequestsWhenTheServerGoes) {
   std::this_thread::sleep_for(milliseconds(200));
   const auto begun = Clock::now();
 
-  EXPECT_TRUE(server->drain(seconds(25)));
+  EXPECT_TRUE(server->drain(seconds(25)).answered);
   EXPECT_LT(Clock::now() - begun, seconds(15));
   EXPECT_NE(body.receive().find(R"("code":"shutting_down")"), std::string::npos);
   server.reset();
 
   EXPECT_LT(Clock::now() - begun, seconds(20));
+}
+
+TEST_F(Patience, EndsAnswersThatTakeLongerThanTheServerHas) {
+  start({});
+  RawClient stream(server->port());
+  stream.send(post_of("/v1/completions", R"({"prompt":"Once upon a time","max_tokens":2000,"n":8,
+      "logit_bias":{"2":-100},"stream":true})"));
+  stream.receive("data: ");
+  const auto begun = Clock::now();
+
+  const HttpServer::Drained drained = server->drain(milliseconds(300));
+  server.reset();
+
+  EXPECT_FALSE(drained.answered);
+  EXPECT_LT(Clock::now() - begun, seconds(10));
+  EXPECT_NE(stream.receive().find(R"("code":"shutting_down")"), std::string::npos);
 }
 
 TEST_F(Patience, StopsToEmbedForAClientThatHasLeft) {

@@ -239,7 +239,7 @@ TEST_F(Server, FinishesWhatWasBegunWhenDrained) {
   EXPECT_EQ(get("/ready").status, 200);
   std::string rest;
   std::thread reader([&] { rest = stream.receive("[DONE]"); });
-  EXPECT_TRUE(server->drain(std::chrono::seconds(60)));
+  EXPECT_TRUE(server->drain(std::chrono::seconds(90)).answered);
   reader.join();
 
   EXPECT_NE(rest.find("[DONE]"), std::string::npos);
@@ -248,6 +248,37 @@ TEST_F(Server, FinishesWhatWasBegunWhenDrained) {
   const Answer refused = post("/v1/completions", completion(""));
   EXPECT_EQ(refused.code(), "shutting_down");
   EXPECT_EQ(refused.headers.count("Retry-After"), 1u);
+}
+
+TEST_F(Server, SaysThatItLoadsUntilThereIsAModel) {
+  server.reset();
+  server = open_http_server({.port = 0, .model = "stories"});
+
+  EXPECT_EQ(get("/health").json.get("status").as_string(), "loading");
+  EXPECT_EQ(client().Get("/")->status, 200);
+  for (const Answer& answer : {get("/ready"), get("/v1/models"), get("/metrics"),
+                               post("/v1/completions", completion("")), post("/tokenize", "{")}) {
+    EXPECT_EQ(answer.status, 503);
+    EXPECT_EQ(answer.code(), "loading");
+    EXPECT_EQ(answer.headers.count("Retry-After"), 1u);
+  }
+  EXPECT_NO_THROW(server->reload_keys());
+  EXPECT_EQ(server->failure(), "");
+
+  server->serve(model, *engine, &embedder, {});
+  EXPECT_EQ(get("/health").json.get("status").as_string(), "ok");
+  EXPECT_EQ(get("/ready").status, 200);
+  EXPECT_EQ(post("/v1/completions", completion("")).status, 200);
+}
+
+TEST_F(Server, MayGoBeforeThereIsAModel) {
+  server.reset();
+  server = open_http_server({.port = 0});
+
+  const HttpServer::Drained drained = server->drain(std::chrono::seconds(10));
+
+  EXPECT_TRUE(drained.answered);
+  EXPECT_TRUE(drained.written);
 }
 
 TEST_F(Server, EndsStreamsWhenItGoes) {

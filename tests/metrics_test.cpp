@@ -14,7 +14,11 @@ TEST(Metrics, AreZeroFromTheStart) {
 
   EXPECT_TRUE(
       has_line(text, R"(kvshare_requests_total{route="/v1/chat/completions",status="200"} 0)"));
-  EXPECT_TRUE(has_line(text, R"(kvshare_hit_tokens_total{kind="shifted"} 0)"));
+  for (const std::string kind : {"exact", "shifted", "fuzzy"})
+    for (const std::string tier : {"memory", "host", "disk", "redis", "index"})
+      EXPECT_TRUE(has_line(
+          text, R"(kvshare_hit_tokens_total{kind=")" + kind + R"(",tier=")" + tier + R"("} 0)"))
+          << kind << " " << tier;
   EXPECT_TRUE(has_line(text, R"(kvshare_declined_total{reason="no_donor"} 0)"));
   EXPECT_TRUE(has_line(text, R"(kvshare_evicted_donors_total{reason="quota"} 0)"));
   EXPECT_TRUE(has_line(text, "kvshare_background_rows_total 0"));
@@ -28,7 +32,10 @@ TEST(Metrics, AddUpAnswers) {
   Response response{.tokens = {1, 2, 3}, .finish_reason = "length"};
   response.reuse.prompt_tokens = 10;
   response.reuse.exact = 4;
-  response.reuse.computed = 6;
+  response.reuse.shifted = 2;
+  response.reuse.computed = 4;
+  response.reuse.donors = {{.tokens = 4, .exact = 4},
+                           {.tokens = 2, .place = DonorPlace::disk, .shifted = 2}};
   response.reuse.tpot_ms = 20;
   response.reuse.reason = ReuseReason::no_donor;
 
@@ -38,7 +45,9 @@ TEST(Metrics, AddUpAnswers) {
 
   EXPECT_TRUE(has_line(text, "kvshare_prompt_tokens_total 20"));
   EXPECT_TRUE(has_line(text, "kvshare_generated_tokens_total 6"));
-  EXPECT_TRUE(has_line(text, R"(kvshare_hit_tokens_total{kind="exact"} 8)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_hit_tokens_total{kind="exact",tier="memory"} 8)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_hit_tokens_total{kind="exact",tier="disk"} 0)"));
+  EXPECT_TRUE(has_line(text, R"(kvshare_hit_tokens_total{kind="shifted",tier="disk"} 4)"));
   EXPECT_TRUE(has_line(text, R"(kvshare_declined_total{reason="no_donor"} 2)"));
   EXPECT_TRUE(has_line(text, R"(kvshare_choices_total{reason="length"} 2)"));
   EXPECT_TRUE(has_line(text, R"(kvshare_ttft_seconds_bucket{reuse="yes",le="0.25"} 1)"));
@@ -49,7 +58,8 @@ TEST(Metrics, AddUpAnswers) {
 }
 
 TEST(Metrics, CountWhatAGuardDecides) {
-  Metrics metrics({0.02, 0.1});
+  Metrics metrics;
+  metrics.expect_guard({0.02, 0.1});
   Response accepted, escalated, declined, alone;
   accepted.reuse.budget = 0.02;
   escalated.reuse.budget = 0.1;

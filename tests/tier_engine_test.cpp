@@ -75,6 +75,27 @@ TEST_F(TierEngine, WaitsForNoRowsThatAreSoonComputed) {
   EXPECT_GT(second->run(asked).reuse.exact, 0);
 }
 
+TEST_F(TierEngine, SaysWhereRowsWereWhenTheyWereAskedFor) {
+  {
+    const auto first = engine();
+    first->run(task(body));
+    finish(*first);
+  }
+  const auto second = engine();
+  const Response brought = second->run(task(body, "b")), again = second->run(task(body, "c")),
+                 moved = second->run(task("Sue said: " + body, "d"));
+
+  EXPECT_EQ(brought.reuse.donors.at(0).place, DonorPlace::disk);
+  EXPECT_EQ(brought.reuse.donors.at(0).exact, brought.reuse.exact);
+  EXPECT_EQ(again.reuse.donors.at(0).place, DonorPlace::memory);
+  int64_t shifted = 0;
+  for (const DonorUse& donor : moved.reuse.donors) {
+    EXPECT_EQ(donor.exact + donor.shifted + donor.fuzzy, donor.tokens);
+    shifted += donor.shifted;
+  }
+  EXPECT_EQ(shifted, moved.reuse.shifted);
+}
+
 TEST_F(TierEngine, ReusesBehindAnotherBeginning) {
   {
     const auto first = engine();

@@ -1,7 +1,12 @@
 #include "tools/serve_http.h"
 
+#include <condition_variable>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <mutex>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -18,7 +23,7 @@ namespace kvs {
 namespace {
 
 constexpr std::chrono::milliseconds kLook{50};
-constexpr std::chrono::seconds kDrain{30};
+constexpr std::chrono::seconds kLastResort{1};
 
 // What clients call the model: the installed name, or the file's without its ending.
 std::string public_name(const std::string& model) {
@@ -80,6 +85,10 @@ void add_clients(CLI::App& app, HttpOptions& http) {
                  "addresses always may")
       ->type_name("NAME")
       ->allow_extra_args(false);
+  app.add_option("--allow-origin", http.allowed_origins,
+                 "A web page that may ask this server, besides its own: SCHEME://HOST[:PORT]")
+      ->type_name("ORIGIN")
+      ->allow_extra_args(false);
   app.add_option("--publish-after", http.publish_after,
                  "Let all tenants share text that K of them hold, of 3 or more")
       ->type_name("K")
@@ -87,6 +96,46 @@ void add_clients(CLI::App& app, HttpOptions& http) {
       ->needs(keys);
   app.add_option("--model-name", http.model, "What clients call the model")->type_name("NAME");
   app.add_flag("--log-prompts", http.log_prompts, "Keep the text of prompts in the log");
+}
+
+// Ends the program, unless it is told to stop: a pass of a large model may take longer than what is
+// left, and a disk too. What is in a folder stays whole.
+std::jthread leave_after(std::chrono::seconds time) {
+  return std::jthread([time](const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any stopped;
+    std::unique_lock lock(mutex);
+    stopped.wait_for(lock, stop, time, [] { return false; });
+    if (stop.stop_requested()) return;
+    warn("not all of it ended in time");
+    std::_Exit(kExitOk);
+  });
+}
+
+void drain(HttpServer& server, std::chrono::seconds time) {
+  explain("finishing what was begun");
+  const HttpServer::Drained drained = server.drain(time);
+  if (!drained.answered) warn("some answers were not finished in time");
+  if (!drained.written) warn("some donors were not written in time");
+}
+
+HttpOptions completed(HttpOptions http, const ServeOptions& serve) {
+  if (http.model.empty()) http.model = public_name(serve.model);
+  http.max_tokens = serve.max_tokens;
+  http.sampling = serve.sampling;
+  http.schedule = serve.schedule == "fcfs" ? Schedule::fcfs : Schedule::work;
+  http.followers = !serve.no_followers;
+  http.exactify = exactify_from_name(serve.exactify);
+  http.log = [](std::string_view line) { log_line(line); };
+  return http;
+}
+
+// Not the index's, which is the engine's thread's own.
+EmbedderChoice embedder_of(const ServeOptions& serve, const Model& model) {
+  return {.name = serve.embedder == "auto" ? "static" : serve.embedder,
+          .model = resolve_model(serve.model),
+          .tokenizer = model.prompts().tokenizer(),
+          .backend = serve.compute.backend};
 }
 
 void reload(HttpServer& server) {
@@ -123,37 +172,42 @@ CLI::App* add_http_command(CLI::App& app, ServeOptions& serve, HttpOptions& http
       ->type_name("NAME")
       ->capture_default_str()
       ->check(CLI::IsMember({"work", "fcfs"}));
+  command->add_flag("--no-followers", serve.no_followers,
+                    "Let no prompt wait for the rows of a similar one that is being computed");
+  command
+      ->add_option("--drain-timeout", serve.drain_timeout_s,
+                   "From SIGTERM or SIGINT to the end at most")
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 86'400));
   add_limits(*command, http);
   add_clients(*command, http);
   return command;
 }
 
-int serve_http(const ServeOptions& serve, HttpOptions http) {
+int serve_http(const ServeOptions& serve, HttpOptions options) {
   catch_hangups();
-  if (is_open(http.host) && http.keys.empty())
-    warn("{}: whoever reaches this machine is served, since there are no --keys", http.host);
-  if (http.model.empty()) http.model = public_name(serve.model);
-  http.max_tokens = serve.max_tokens;
-  http.sampling = serve.sampling;
-  http.schedule = serve.schedule == "fcfs" ? Schedule::fcfs : Schedule::work;
-  http.exactify = exactify_from_name(serve.exactify);
-  http.log = [](std::string_view line) { log_line(line); };
-  Server model(serve);
+  if (is_open(options.host) && options.keys.empty())
+    warn("{}: whoever reaches this machine is served, since there are no --keys", options.host);
+  const HttpOptions http = completed(std::move(options), serve);
+  resolve_model(serve.model);  // or nobody need connect
+  std::jthread last_resort;
+  std::optional<Server> model;
+  std::optional<ChosenEmbedder> embedder;
+  const auto server = open_http_server(http);
+  explain("listening on {}, and loading the model", address(http, server->port()));
+  model.emplace(serve);
   check_interrupt();
-  http.reuse = model.reuse();
-  // Not the index's, which is the engine's thread's own.
-  const ChosenEmbedder embedder({.name = serve.embedder == "auto" ? "static" : serve.embedder,
-                                 .model = resolve_model(serve.model),
-                                 .tokenizer = model.model().prompts().tokenizer(),
-                                 .backend = serve.compute.backend});
-  const auto server = start_http_server(model.model(), model.engine(), &*embedder, http);
+  embedder.emplace(embedder_of(serve, model->model()));
+  server->serve(model->model(), model->engine(), &**embedder, model->reuse());
   write_line(address(http, server->port()));
   while (interrupted() == 0 && server->failure().empty()) {
     if (take_hangup()) reload(*server);
     std::this_thread::sleep_for(kLook);
   }
-  explain("finishing what was begun");
-  if (!server->drain(kDrain)) warn("some answers were not finished in time");
+  const std::chrono::seconds time(serve.drain_timeout_s);
+  last_resort = leave_after(time + kLastResort);
+  drain(*server, time);
   if (!server->failure().empty()) fail(ErrorKind::device, "{}", server->failure());
   clear_interrupt();  // it was obeyed
   return kExitOk;

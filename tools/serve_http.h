@@ -10,6 +10,6 @@ CLI::App* add_http_command(CLI::App& app, ServeOptions& serve, HttpOptions& http
 
 /// Serves until SIGINT or SIGTERM, then finishes what was begun. SIGHUP reads the keys again.
 /// Returns the exit code.
-int serve_http(const ServeOptions& serve, HttpOptions http);
+int serve_http(const ServeOptions& serve, HttpOptions options);
 
 }  // namespace kvs

@@ -5,6 +5,7 @@
 
 #include "kvs/donor_index.h"
 #include "kvs/error.h"
+#include "tools/interrupt.h"
 #include "tools/message.h"
 #include "tools/model_path.h"
 #include "tools/progress.h"
@@ -130,7 +131,10 @@ Server::Server(const ServeOptions& options)
       resolve_model(options.model), *backend_,
       ModelOptions{.compute = options.compute.compute,
                    .prompts = {options.chat_template, options.parse_special},
-                   .progress = [&](int64_t, int64_t) { progress.add(); }});
+                   .progress = [&](int64_t, int64_t) {
+                     progress.add();
+                     check_interrupt();
+                   }});
   if (reuse_.policy == Policy::kvshare && reuse_.mode == ReuseMode::approx)
     give_support(options, kv_type);
   Transformer& transformer = model_->transformer();

@@ -39,7 +39,10 @@ struct ServeOptions {
   std::string chat_template;
   bool parse_special = false;
   int parallel = 1;
-  std::string schedule = "work";  ///< of the server
+  // Of the server.
+  std::string schedule = "work";
+  bool no_followers = false;
+  int drain_timeout_s = 30;
 
   int64_t max_tokens = 128;
   SamplingOptions sampling;

@@ -48,7 +48,8 @@ class BlobStore {
   virtual void remove(const BlobName& name) = 0;
 
   /// Prompts put by anybody since the last call, all of them at the first one; where the store is
-  /// exclusive, pieces of rows too. Some may be gone by now, and some may be named twice.
+  /// exclusive, pieces of rows too, in the order in which they were put. Some may be gone by now,
+  /// and some may be named twice.
   virtual std::vector<Blob> news() = 0;
 };
 

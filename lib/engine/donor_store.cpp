@@ -268,12 +268,13 @@ std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
   return found;
 }
 
-void DonorStore::load(ReuseDonor& donor, int64_t rows) {
+DonorPlace DonorStore::load(ReuseDonor& donor, int64_t rows) {
   if (donor.item >= 0 && 10 * rows >= std::ssize(donor.tokens)) impl_->held.order.use(donor.item);
-  if (donor.view) return;
+  if (donor.view) return impl_->take_origin(donor.item);
   const auto blocks = static_cast<int64_t>(donor.tokens.size()) / kBlockTokens + 1;
   make_room(blocks, /*keep_candidates=*/true);
   impl_->indexed->load(donor);
+  return DonorPlace::index;
 }
 
 bool DonorStore::make_room(int64_t blocks, bool keep_candidates) {

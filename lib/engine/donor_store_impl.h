@@ -56,6 +56,8 @@ struct DonorStore::Impl {
   int64_t forget_in(const std::string* tenant, const DonorFilter& which);
   int64_t forget_conversations(const DonorFilter& which);
   void add_own_rows(PromptRecord prompt, const KvView& view, bool pinned);
+  void note_origin(EvictionOrder::Item item, DonorPlace place);
+  DonorPlace take_origin(EvictionOrder::Item item);
 
   KvPool& pool;
   Residency held;
@@ -73,6 +75,7 @@ struct DonorStore::Impl {
     std::vector<float> vector;
   } embedded;  // the last text, of one tenant: the time it takes must not tell of others
   std::vector<std::string> warnings;
+  std::map<EvictionOrder::Item, DonorPlace> origins;  // of what came from a tier, until it is used
   std::unique_ptr<DonorTiers> tiers;
 };
 

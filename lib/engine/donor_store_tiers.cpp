@@ -25,12 +25,27 @@ void DonorStore::open_tiers(const TierOptions& options, const ArchiveHeader& exp
   Impl& impl = *impl_;
   impl.tiers = std::make_unique<DonorTiers>(
       impl.pool, options, expected, impl.held.options.time_to_live_s,
-      DonorTiers::Memory{.keep =
-                             [&impl](const std::string& tenant, ResidentDonor donor) {
-                               if (const auto item = impl.insert(&tenant, std::move(donor), false))
-                                 impl.held.order.see(*item, impl.held.lookup + 1);
-                             },
-                         .make_room = [this](int64_t blocks) { return make_room(blocks, true); }});
+      DonorTiers::Memory{
+          .keep =
+              [&impl](const std::string& tenant, ResidentDonor donor, DonorPlace place) {
+                const auto item = impl.insert(&tenant, std::move(donor), false);
+                if (!item) return;
+                impl.held.order.see(*item, impl.held.lookup + 1);
+                impl.note_origin(*item, place);
+              },
+          .make_room = [this](int64_t blocks) { return make_room(blocks, true); }});
+}
+
+// Of the last ones only: what is not used soon may be gone, and counts as memory's.
+void DonorStore::Impl::note_origin(EvictionOrder::Item item, DonorPlace place) {
+  constexpr size_t kMost = 1024;
+  origins[item] = place;
+  if (origins.size() > kMost) origins.erase(origins.begin());
+}
+
+DonorPlace DonorStore::Impl::take_origin(EvictionOrder::Item item) {
+  const auto origin = origins.extract(item);
+  return origin ? origin.mapped() : DonorPlace::memory;
 }
 
 void DonorStore::add_to_tiers(std::string_view id, std::string_view tenant,

@@ -11,12 +11,18 @@
 namespace kvs {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr int64_t kMaxWaiting = int64_t{256} << 20;  // bytes of rows that wait to be written
 constexpr size_t kMaxCopies = 64;                    // donors that wait to be copied
 constexpr size_t kMaxDonors = 100'000;
-constexpr size_t kNotedAtOnce = 16;  // each takes some tenths of a millisecond
 constexpr int64_t kBlobOverhead = 4096;
 constexpr std::chrono::minutes kFull{1};
+
+// Said always, so that a record without one is known to be of another time.
+std::string owner_of(const DonorToWrite& donor) {
+  return donor.owner.empty() ? donor.tenant : donor.owner;
+}
 
 bool begins(std::span<const int32_t> text, std::span<const int32_t> start) {
   return start.size() <= text.size() && std::equal(start.begin(), start.end(), text.begin());
@@ -74,7 +80,7 @@ int64_t DonorTier::piece_bytes(size_t piece, int64_t tokens) const {
 
 // For what has been claimed.
 bool DonorTier::make_room() {
-  const bool limited = std::chrono::steady_clock::now() < full_until_;
+  const bool limited = Clock::now() < full_until_;
   const int64_t limit = limited ? std::min(full_at_, options_.max_bytes) : options_.max_bytes;
   while (entries_.size() > kMaxDonors || (options_.max_bytes > 0 && used_ > limit))
     if (!order_.evict(1)) return false;
@@ -183,7 +189,7 @@ bool DonorTier::copy_piece(const KvPool& pool) {
   writer_.put(done.write, prompt_name(entry.tenant, done.id),
               PromptRecord{.id = done.donor.id,
                            .tenant = done.donor.tenant,
-                           .owner = done.donor.owner,
+                           .owner = owner_of(done.donor),
                            .tokens = done.donor.tokens,
                            .embedding = embedded ? done.donor.embedding : std::vector<float>(),
                            .embedder = embedded ? options_.embedder : std::string(),
@@ -211,21 +217,6 @@ void DonorTier::drop_copies() {
   for (const Copy& copy : std::exchange(copies_, {})) forget(copy.id);
 }
 
-void DonorTier::take_in() {
-  for (const WriteEnd& end : writer_.take_ends()) note(end);
-  TierNews news = reader_.take_news();
-  state_.damaged += news.damaged;
-  note_pieces(news.pieces);
-  std::ranges::stable_sort(news.prompts, {}, [](const FoundPrompt& f) { return f.prompt.time; });
-  std::move(news.prompts.begin(), news.prompts.end(), std::back_inserter(found_));
-  for (size_t noted = 0; noted < kNotedAtOnce && !found_.empty(); ++noted) {
-    FoundPrompt found = std::move(found_.front());
-    found_.pop_front();
-    note(std::move(found));
-  }
-  if (found_.empty()) remove_orphans();
-}
-
 void DonorTier::note(const WriteEnd& end) {
   const auto at = writes_.find(end.donor);
   if (at == writes_.end()) return;
@@ -246,62 +237,13 @@ void DonorTier::note(const WriteEnd& end) {
     ++state_.failed_writes;
     forget(copy.id);
     full_at_ = used_;  // perhaps: from here on donors make room for others
-    full_until_ = std::chrono::steady_clock::now() + kFull;
+    full_until_ = Clock::now() + kFull;
     return;
   }
   ++state_.written;
   list(copy.id,
        {.id = std::move(copy.donor.id), .tokens = std::move(copy.donor.tokens), .view = {}},
        copy.donor.embedding, seconds_now());
-}
-
-// What is there before its donors are known.
-void DonorTier::note_pieces(const std::vector<Blob>& pieces) {
-  for (const Blob& blob : pieces) {
-    const auto [at, is_new] = pieces_.try_emplace(blob.name.id);
-    if (!is_new) continue;
-    at->second = {.bytes = blob.bytes, .written = true};
-    used_ += blob.bytes;
-    listed_.push_back(blob);
-  }
-}
-
-void DonorTier::remove_orphans() {
-  for (const Blob& blob : std::exchange(listed_, {})) {
-    const auto piece = pieces_.find(blob.name.id);
-    if (piece == pieces_.end() || piece->second.references > 0) continue;
-    used_ -= piece->second.bytes;
-    pieces_.erase(piece);
-    writer_.remove(blob.name);
-  }
-}
-
-void DonorTier::note(FoundPrompt found) {
-  const BlobName& name = found.blob.name;
-  PromptRecord& prompt = found.prompt;
-  if (entries_.contains(name.id)) return;
-  if (was_forgotten(prompt)) return discard(found);
-  std::vector<Hash128> pieces = piece_ids(header_.fingerprint, prompt.tenant, prompt.tokens);
-  const bool whole = !store_->exclusive() ||
-                     std::all_of(pieces.begin(), pieces.end(),
-                                 [&](const Hash128& piece) { return pieces_.contains(piece); });
-  const auto time = static_cast<double>(prompt.time);
-  const bool old = options_.time_to_live_s > 0 && time < seconds_now() - options_.time_to_live_s;
-  const auto tokens = std::ssize(prompt.tokens);
-  ResidentDonor donor{.id = std::move(prompt.id), .tokens = std::move(prompt.tokens), .view = {}};
-  const bool needless = has_holder(prompt.tenant, donor);
-  if (!whole) ++state_.damaged;
-  if (!whole || old || needless) return writer_.remove(name);
-  Entry& entry = claim(
-      name.id,
-      {.tenant = prompt.tenant, .owner = std::move(prompt.owner), .pieces = std::move(pieces)},
-      tokens);
-  for (const Hash128& piece : entry.pieces) pieces_.at(piece).written = true;
-  if (found.blob.bytes > 0)
-    used_ += found.blob.bytes - std::exchange(entry.bytes, found.blob.bytes);
-  const bool comparable = prompt.embedder == options_.embedder;
-  list(name.id, std::move(donor), comparable ? prompt.embedding : std::vector<float>(), time);
-  make_room();
 }
 
 std::vector<TierDonor> DonorTier::donors_of(
@@ -374,18 +316,11 @@ void DonorTier::count_hit(int64_t tokens) {
   state_.hit_tokens += tokens;
 }
 
-bool DonorTier::wait_for_first_look(std::chrono::steady_clock::time_point deadline) {
-  if (!reader_.wait_for_first_look(deadline)) return false;
-  do take_in();
-  while (!found_.empty());
-  return true;
-}
-
-void DonorTier::wait_for_results(std::chrono::steady_clock::time_point deadline) {
+void DonorTier::wait_for_results(Clock::time_point deadline) {
   reader_.wait_for_results(deadline);
 }
 
-bool DonorTier::wait_until_written(std::chrono::steady_clock::time_point deadline) {
+bool DonorTier::wait_until_written(Clock::time_point deadline) {
   const bool written = writer_.drain(deadline);
   take_in();
   return written;
@@ -393,7 +328,7 @@ bool DonorTier::wait_until_written(std::chrono::steady_clock::time_point deadlin
 
 TierState DonorTier::state() const {
   TierState state = state_;
-  state.name = options_.name;
+  state.name = donor_place_name(options_.place);
   state.reachable = reader_.reachable();
   state.bytes = used_;
   return state;

@@ -45,7 +45,7 @@ struct TierDonor {
 class DonorTier {
  public:
   struct Options {
-    std::string name;           ///< see TierState
+    DonorPlace place = DonorPlace::host;
     int64_t max_bytes = 0;      ///< 0: as the store decides
     double time_to_live_s = 0;  ///< see DonorStoreOptions
     std::string embedder;
@@ -63,8 +63,10 @@ class DonorTier {
   /// Forgets what has not been copied yet.
   void drop_copies();
 
-  /// Takes note of what the threads did.
+  /// Takes note of what the threads did, of a few donors found in the store at a time.
   void take_in();
+  /// Whether some are found that are not known yet.
+  bool has_found() const { return !found_.empty(); }
   /// Candidates of a tenant, as DonorPartition::find().
   std::vector<TierDonor> find(const std::string& tenant, std::span<const int32_t> tokens);
   std::vector<TierDonor> find_near(const std::string& tenant, std::span<const float> embedding);
@@ -81,13 +83,15 @@ class DonorTier {
   void count_miss() { ++state_.misses; }
   void count_late() { ++state_.late; }
   void count_hit(int64_t tokens);
-  /// `wait`: until the first look at the store is over.
+  /// Takes in what is found until the first look at the store is over, or the time is up: then it
+  /// goes on in the background. Whether it is over.
   bool wait_for_first_look(std::chrono::steady_clock::time_point deadline);
   void wait_for_results(std::chrono::steady_clock::time_point deadline);
   bool wait_until_written(std::chrono::steady_clock::time_point deadline);
 
   /// Others write to it too.
   bool is_shared() const { return !store_->exclusive(); }
+  DonorPlace place() const { return options_.place; }
   bool reachable() const { return reader_.reachable(); }
   TierState state() const;
   std::vector<std::string> take_warnings() { return complaints_.take(); }
@@ -160,6 +164,7 @@ class DonorTier {
   uint64_t next_write_ = 1;
   std::unordered_map<uint64_t, Copy> writes_;  // without their views
   std::deque<FoundPrompt> found_;
+  bool looked_ = false;              // all that was there at the start is found
   std::deque<Forgotten> forgotten_;  // the last few, for prompts that are found later
   std::vector<Blob> listed_;  // pieces of which it is not known yet whether a donor needs them
   size_t dims_ = 0;           // of embeddings; 0: none yet

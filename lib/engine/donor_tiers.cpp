@@ -31,22 +31,22 @@ DonorTiers::DonorTiers(KvPool& pool, const TierOptions& options, const ArchiveHe
                        double time_to_live_s, Memory memory)
     : pool_(pool), memory_(std::move(memory)), patience_(options.load_ms) {
   const Hash128 model = model_key(header);
-  const auto open = [&](const char* name, std::unique_ptr<BlobStore> store, int64_t bytes) {
+  const auto open = [&](DonorPlace place, std::unique_ptr<BlobStore> store, int64_t bytes) {
     tiers_.push_back(
         std::make_unique<DonorTier>(std::move(store), header,
-                                    DonorTier::Options{.name = name,
+                                    DonorTier::Options{.place = place,
                                                        .max_bytes = bytes,
                                                        .time_to_live_s = time_to_live_s,
                                                        .embedder = options.embedder}));
   };
-  if (options.host_bytes > 0) open("host", make_memory_blobs(), options.host_bytes);
+  if (options.host_bytes > 0) open(DonorPlace::host, make_memory_blobs(), options.host_bytes);
   if (!options.disk.empty()) {
     const auto folder = std::filesystem::path(options.disk) / to_hex(model);
-    open("disk", open_folder_blobs(folder.string()), options.disk_bytes);
+    open(DonorPlace::disk, open_folder_blobs(folder.string()), options.disk_bytes);
   }
-  if (!options.store.empty()) open("redis", open_redis_blobs(options.store, model), 0);
+  if (!options.store.empty()) open(DonorPlace::redis, open_redis_blobs(options.store, model), 0);
   for (const auto& tier : tiers_) {
-    const int64_t patience_ms = options.first_look_ms / (tier->is_shared() ? 10 : 1);
+    const int64_t patience_ms = options.first_look_ms / (tier->is_shared() ? 3 : 1);
     tier->wait_for_first_look(Clock::now() + std::chrono::milliseconds(patience_ms));
   }
 }
@@ -130,7 +130,7 @@ bool DonorTiers::work() {
   for (const auto& tier : tiers_) {
     tier->take_in();
     tier->copy_piece(pool_);
-    waits = tier->has_copies() || waits;
+    waits = tier->has_copies() || tier->has_found() || waits;
     take_results(*tier);
   }
   return waits;
@@ -147,7 +147,7 @@ void DonorTiers::take(uint64_t number, const ReadResult& result) {
     const Fetch done = std::move(fetches_.at(number));
     fetches_.erase(number);
     if (result.outcome != ReadOutcome::done) return;
-    memory_.keep(done.tenant, done.donor);
+    memory_.keep(done.tenant, done.donor, done.tier->place());
     done.tier->count_hit(std::ssize(done.donor.tokens));
   } catch (const Error&) {
     fetches_.erase(number);  // the pool is full, or nothing can embed such tokens

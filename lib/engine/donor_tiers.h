@@ -23,8 +23,8 @@ class DonorTiers {
  public:
   /// What is done with memory, which the tiers do not know.
   struct Memory {
-    /// Takes a donor whose rows are in the pool.
-    std::function<void(const std::string& tenant, ResidentDonor donor)> keep;
+    /// Takes a donor whose rows are in the pool, and were in the place before.
+    std::function<void(const std::string& tenant, ResidentDonor donor, DonorPlace place)> keep;
     /// Frees blocks of the pool; false where there are too few.
     std::function<bool(int64_t blocks)> make_room;
   };

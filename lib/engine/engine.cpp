@@ -15,6 +15,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Thrown between two passes of a prompt that nobody wants any more.
+struct Unwanted {};
+
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
@@ -220,7 +223,8 @@ void Engine::Impl::admit() {
     Sequence& sequence =
         beginning.emplace_back(std::move(task), std::move(queued.done), tokenizer, queued.turn);
     try {
-      prepare(sequence);
+      if (sequence.proceeds()) prepare(sequence);
+    } catch (const Unwanted&) {  // it has ended
     } catch (const Error& e) {
       if (e.kind() == ErrorKind::device) throw;  // others would fail like this one
       sequence.fail(e.what());
@@ -252,9 +256,10 @@ void Engine::Impl::prepare(Sequence& sequence) {
   report.plan_ms = ms_since(start);
 
   start = Clock::now();
+  sequence.places.resize(candidates.size());
   for (size_t donor = 0; donor < candidates.size(); ++donor)
     if (const int64_t rows = plan.tokens_of(static_cast<int32_t>(donor)); rows > 0)
-      donors.load(candidates[donor], rows);
+      sequence.places[donor] = donors.load(candidates[donor], rows);
   report.load_ms += ms_since(start);
 
   const auto selector = make_selector(task.reuse.policy);
@@ -315,8 +320,12 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
   const ReuseOptions reuse = options_behind(task, plan);
   std::vector<KvView> views;
   const std::vector<ReuseDonor> used = held(plan, candidates, views);
+  const auto between = [&] {
+    advance();
+    if (!sequence.proceeds()) throw Unwanted();
+  };
   PromptPass pass(transformer, pool, task.tokens, plan, used, kept,
-                  {.rows = options.rows_per_step, .between = [this] { advance(); }});
+                  {.rows = options.rows_per_step, .between = between});
   pass.finish(selector.select_measured({task.tokens, plan.spans, reuse}, pass));
 
   const double all = static_cast<double>(task.tokens.size()) * transformer.config().layers;

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -31,6 +33,16 @@ int64_t on_disk(int64_t bytes) {
 
 [[noreturn]] void fail_errno(const fs::path& path) {
   fail(ErrorKind::io, "{}: {}", path.string(), std::generic_category().message(errno));
+}
+
+int64_t nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+int64_t now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return nanoseconds(now);
 }
 
 class Descriptor {
@@ -108,18 +120,27 @@ class FolderBlobs final : public BlobStore {
   }
 
   std::vector<Blob> news() override {
-    std::vector<Blob> all;
-    if (std::exchange(listed_, true)) return all;
+    std::vector<File> files;
+    if (std::exchange(listed_, true)) return {};
     try {
       for (const fs::directory_entry& group : fs::directory_iterator(folder_))
-        list_group(group.path(), all);
+        list_group(group.path(), files);
     } catch (const fs::filesystem_error& e) {
       fail(ErrorKind::io, "{}: {}", name_, e.code().message());
     }
+    std::ranges::sort(files, {}, &File::written_ns);
+    std::vector<Blob> all;
+    all.reserve(files.size());
+    for (const File& file : files) all.push_back(file.blob);
     return all;
   }
 
  private:
+  struct File {
+    Blob blob;
+    int64_t written_ns = 0;
+  };
+
   static fs::path made(const std::string& folder) {
     std::error_code error;
     fs::create_directories(folder, error);
@@ -127,7 +148,7 @@ class FolderBlobs final : public BlobStore {
     return folder;
   }
 
-  void list_group(const fs::path& group, std::vector<Blob>& all) {
+  void list_group(const fs::path& group, std::vector<File>& all) {
     std::error_code ignored;
     if (!parse_hash(group.filename().string()) || !fs::is_directory(group, ignored)) return;
     list(group, all);
@@ -166,18 +187,19 @@ class FolderBlobs final : public BlobStore {
   }
 
   // What is removed meanwhile is passed over.
-  static void list(const fs::path& group, std::vector<Blob>& all) {
+  void list(const fs::path& group, std::vector<File>& all) const {
     std::error_code error;
     const fs::directory_iterator files(group, error);
     if (error == std::errc::no_such_file_or_directory) return;
     if (error) fail(ErrorKind::io, "{}: {}", group.string(), error.message());
     for (const fs::directory_entry& file : files) {
       const std::string name = file.path().filename().string();
-      if (name.ends_with(".part")) fs::remove(file.path());
-      const auto blob = parse_name(group.filename().string(), name);
-      if (!blob || !file.is_regular_file(error)) continue;
-      const auto bytes = static_cast<int64_t>(file.file_size(error));
-      if (!error) all.push_back({*blob, on_disk(bytes)});
+      struct stat status {};
+      if (stat(file.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+      const int64_t written = nanoseconds(status.st_mtim);
+      if (name.ends_with(".part") && written <= opened_ns_) fs::remove(file.path());
+      if (const auto blob = parse_name(group.filename().string(), name))
+        all.push_back({.blob = {*blob, on_disk(status.st_size)}, .written_ns = written});
     }
   }
 
@@ -186,6 +208,7 @@ class FolderBlobs final : public BlobStore {
   Descriptor lock_;
   std::mutex groups_;  // none goes while a file in it is begun
   bool listed_ = false;
+  int64_t opened_ns_ = now_ns();  // what is half written and older is nobody's
 };
 
 }  // namespace

@@ -10,7 +10,18 @@ namespace {
 
 using Kind = PlanSpan::Kind;
 
-void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor> donors) {
+void add_rows(DonorUse& use, const ReusePlan& plan, int32_t donor) {
+  for (const PlanSpan& span : plan.spans) {
+    if (span.donor != donor || !span.shared()) continue;
+    use.tokens += span.count;
+    if (span.kind == Kind::exact) use.exact += span.count;
+    if (span.kind == Kind::shifted) use.shifted += span.count;
+    if (span.kind == Kind::fuzzy) use.fuzzy += span.count;
+  }
+}
+
+void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor> donors,
+          std::span<const DonorPlace> places) {
   report.exact = plan.count(Kind::exact);
   report.shifted = plan.count(Kind::shifted);
   report.fuzzy = plan.count(Kind::fuzzy);
@@ -24,12 +35,11 @@ void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor
                           static_cast<double>(report.prompt_tokens);
   int64_t pieces = 0;  // of an edited prompt, which is one donor
   for (size_t donor = 0; donor < donors.size(); ++donor) {
-    const int64_t tokens = plan.tokens_of(static_cast<int32_t>(donor));
-    if (tokens == 0) continue;
-    if (donors[donor].only_at >= 0 && pieces++ > 0)
-      report.donors.back().tokens += tokens;
-    else
-      report.donors.push_back({donors[donor].id, donors[donor].similarity, tokens});
+    if (plan.tokens_of(static_cast<int32_t>(donor)) == 0) continue;
+    if (donors[donor].only_at < 0 || pieces++ == 0)
+      report.donors.push_back(
+          {.id = donors[donor].id, .similarity = donors[donor].similarity, .place = places[donor]});
+    add_rows(report.donors.back(), plan, static_cast<int32_t>(donor));
   }
 }
 
@@ -63,14 +73,14 @@ Sequence::Sequence(Task t, std::function<void(Response)> done, const Tokenizer* 
 void Sequence::start(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvView built) {
   view = LayeredView(std::move(built));
   rows_ = plan.rows_to_compute();
-  fill(report, plan, donors);
+  fill(report, plan, donors, places);
   report.depth = depth_of(view, plan, donors);
 }
 
 void Sequence::start_computed(const ReusePlan& plan, std::span<const ReuseDonor> donors,
                               LayeredView built, double computed_share) {
   view = std::move(built);
-  fill(report, plan, donors);
+  fill(report, plan, donors, places);
   report.depth = depth_of(view, plan, donors);
   report.computed_share = computed_share;
 }

@@ -13,7 +13,8 @@
 namespace kvs {
 namespace {
 
-constexpr size_t kReadAhead = 2;  // pieces; what is taken at once delays others by its upload
+constexpr size_t kReadAhead = 2;    // pieces; what is taken at once delays others by its upload
+constexpr size_t kReadAtOnce = 16;  // prompts
 constexpr std::chrono::milliseconds kBetweenLooks{500};
 
 std::string label(const BlobStore& store, const BlobName& name) {
@@ -45,12 +46,14 @@ std::vector<ReadResult> TierReader::take_results() {
 
 TierNews TierReader::take_news() {
   const std::lock_guard lock(mutex_);
+  fresh_ = false;
   return std::exchange(news_, {});
 }
 
-bool TierReader::wait_for_first_look(std::chrono::steady_clock::time_point deadline) {
+bool TierReader::wait_for_news(std::chrono::steady_clock::time_point deadline) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_until(lock, deadline, [this] { return looked_; });
+  changed_.wait_until(lock, deadline, [this] { return looked_ || fresh_; });
+  return looked_;
 }
 
 void TierReader::wait_for_results(std::chrono::steady_clock::time_point deadline) {
@@ -62,22 +65,33 @@ void TierReader::run(const std::stop_token& stop) {
   take_errors_for_signals();
   auto next_look = std::chrono::steady_clock::now();
   while (!stop.stop_requested()) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_until(lock, stop, next_look, [this] { return !jobs_.empty(); });
-    if (jobs_.empty() || std::chrono::steady_clock::now() >= next_look) {
-      lock.unlock();
-      look(stop);
+    const bool reads = !named_.empty() && reachable_;
+    if (std::chrono::steady_clock::now() >= next_look) {
+      look();
       next_look = std::chrono::steady_clock::now() + kBetweenLooks;
-      continue;
+    } else if (wait_for_job(reads ? std::chrono::steady_clock::time_point() : next_look, stop)) {
+      serve_next(stop);
+    } else if (reads) {
+      read_some();
     }
-    const ReadJob job = std::move(jobs_.front());
-    jobs_.pop_front();
-    lock.unlock();
-    serve(job, stop);
   }
 }
 
-void TierReader::look(const std::stop_token& stop) {
+bool TierReader::wait_for_job(std::chrono::steady_clock::time_point end,
+                              const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_until(lock, stop, end, [this] { return !jobs_.empty(); });
+}
+
+void TierReader::serve_next(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  const ReadJob job = std::move(jobs_.front());
+  jobs_.pop_front();
+  lock.unlock();
+  serve(job, stop);
+}
+
+void TierReader::look() {
   TierNews news;
   try {
     for (const Blob& blob : store_.news()) {
@@ -87,31 +101,44 @@ void TierReader::look(const std::stop_token& stop) {
         named_.push_back(blob);
     }
     reachable_ = true;
-    read_named(news, stop);
   } catch (const Error& error) {
     failed(error);
   } catch (const std::bad_alloc&) {
     failed({ErrorKind::io, store_.name() + ": not enough memory to read"});
   }
+  publish(std::move(news));
+}
+
+// A server that fails is asked again later; a file that cannot be read is passed over.
+void TierReader::read_some() {
+  TierNews news;
+  try {
+    for (size_t read = 0; read < kReadAtOnce && !named_.empty(); ++read) {
+      try {
+        find_prompt(named_.front(), news);
+      } catch (const Error& error) {
+        if (!store_.exclusive()) throw;
+        complaints_.failed(error);
+      }
+      named_.pop_front();
+    }
+  } catch (const Error& error) {
+    failed(error);
+  } catch (const std::bad_alloc&) {
+    failed({ErrorKind::io, store_.name() + ": not enough memory to read"});
+  }
+  publish(std::move(news));
+}
+
+void TierReader::publish(TierNews news) {
   const std::lock_guard lock(mutex_);
   std::move(news.prompts.begin(), news.prompts.end(), std::back_inserter(news_.prompts));
   std::move(news.pieces.begin(), news.pieces.end(), std::back_inserter(news_.pieces));
   news_.damaged += news.damaged;
-  looked_ = true;
+  news_.whole = named_.empty();
+  fresh_ = true;
+  looked_ = looked_ || named_.empty() || !reachable_;
   changed_.notify_all();
-}
-
-// A server that fails is asked again later; a file that cannot be read is passed over.
-void TierReader::read_named(TierNews& news, const std::stop_token& stop) {
-  while (!named_.empty() && !stop.stop_requested()) {
-    try {
-      find_prompt(named_.front(), news);
-    } catch (const Error& error) {
-      if (!store_.exclusive()) throw;
-      complaints_.failed(error);
-    }
-    named_.pop_front();
-  }
 }
 
 // What its name promises is checked, so that nothing of one tenant's passes for another's.

@@ -46,9 +46,11 @@ struct TierNews {
   std::vector<FoundPrompt> prompts;
   std::vector<Blob> pieces;  ///< see BlobStore::news()
   int64_t damaged = 0;       ///< prompts, removed by now
+  bool whole = false;        ///< with what came before this is all that the first look saw
 };
 
-/// Reads and decodes blobs in a thread of its own, and looks for what is new.
+/// Reads and decodes blobs in a thread of its own, and looks for what is new: some of that at a
+/// time, so that rows that are wanted do not wait for it.
 class TierReader {
  public:
   /// All must outlive it.
@@ -65,15 +67,19 @@ class TierReader {
   /// Whether the store answered when it was last asked.
   bool reachable() const { return reachable_; }
 
-  /// Waits until the first look is over; false where the time is up before.
-  bool wait_for_first_look(std::chrono::steady_clock::time_point deadline);
+  /// Waits until there is news to take, the first look is over, or the time is up; whether it is
+  /// over.
+  bool wait_for_news(std::chrono::steady_clock::time_point deadline);
   /// Waits until there are results to take, or the time is up.
   void wait_for_results(std::chrono::steady_clock::time_point deadline);
 
  private:
   void run(const std::stop_token& stop);
-  void look(const std::stop_token& stop);
-  void read_named(TierNews& news, const std::stop_token& stop);
+  void look();
+  void read_some();
+  void publish(TierNews news);
+  bool wait_for_job(std::chrono::steady_clock::time_point end, const std::stop_token& stop);
+  void serve_next(const std::stop_token& stop);
   void find_prompt(const Blob& blob, TierNews& news);
   void serve(const ReadJob& job, const std::stop_token& stop);
   ReadResult read_piece(const ReadJob& job, size_t piece);
@@ -90,7 +96,8 @@ class TierReader {
   std::deque<ReadJob> jobs_;
   std::vector<ReadResult> results_;
   TierNews news_;
-  bool looked_ = false;
+  bool fresh_ = false;      // there is some
+  bool looked_ = false;     // for the first time, at all that was there
   std::deque<Blob> named_;  // of the thread alone: prompts it has not read yet
   std::atomic<bool> reachable_ = true;
   std::jthread thread_;  // last: it uses the others

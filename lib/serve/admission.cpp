@@ -44,6 +44,8 @@ bool Service::admit(const httplib::Request& request, httplib::Response& response
     if (request.path.size() > kMaxPathBytes) throw refusal_with(414);
     check_body(request, response, connection);
     check_host(request);
+    check_origin(request);
+    greet_page(request, response);
     check_caller(request);
     return true;
   } catch (const Refusal& refusal) {
@@ -63,12 +65,36 @@ void Service::check_host(const httplib::Request& request) const {
                   .code = "unknown_host"};
 }
 
+// Nobody else's page may act for whoever looks at it.
+void Service::check_origin(const httplib::Request& request) const {
+  const std::string origin = request.get_header_value("Origin");
+  const std::string& method = request.method;
+  if (origin.empty() || method == "GET" || method == "HEAD" || method == "OPTIONS") return;
+  if (!origins_.allow(origin) && !Origins::is_own(origin, request.get_header_value("Host")))
+    throw Refusal{.status = 403,
+                  .message = fmt::format("pages of '{}' may not ask this server; --allow-origin "
+                                         "lets them",
+                                         origin.substr(0, 64)),
+                  .code = "foreign_origin"};
+}
+
+// The browser gives it the answer only if that says so.
+void Service::greet_page(const httplib::Request& request, httplib::Response& response) const {
+  const std::string origin = request.get_header_value("Origin");
+  if (!origins_.allow(origin)) return;
+  response.set_header("Access-Control-Allow-Origin", origin);
+  response.set_header("Access-Control-Expose-Headers", "x-request-id, retry-after");
+  response.set_header("Vary", "Origin");
+}
+
 bool Service::from_this_machine(const httplib::Request& request) const {
   return is_local(request) && hosts_.has(request.get_header_value("Host"));
 }
 
 void Service::check_caller(const httplib::Request& request) const {
+  if (request.method == "OPTIONS") return;
   if (draining_ && (!is_public(request.path) || request.path == "/ready")) throw shutting_down();
+  if (!serving_ && request.path != "/health" && request.path != "/") throw loading();
   if (!is_public(request.path)) caller_of(request);
 }
 

@@ -124,8 +124,10 @@ bool AnswerStream::send_end(httplib::DataSink& sink) {
 bool AnswerStream::advance(httplib::DataSink& sink) {
   if (!opened_ && !open(sink)) return false;
   if (!break_silence(sink) || connection_.peer_gone()) return false;
-  for (AnswerPiece& piece : channel_->take(kLook))
+  for (AnswerPiece& piece : channel_->take(kLook)) {
     if (!send_piece(sink, piece)) return false;
+    if (failed()) break;  // which is said once, for all choices
+  }
   if (!channel_->finished() && !failed()) return true;
   if (!failed() && !send_end(sink)) return false;
   sink.done();

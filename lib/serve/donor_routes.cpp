@@ -54,7 +54,7 @@ void Service::delete_donors(Exchange& exchange) {
                   .code = "not_allowed"};
   if (only) query.tenant = *only;
   const auto forgotten =
-      loop_.forget(make_donor_filter(std::move(query), *model_.prompts().tokenizer()));
+      loop_->forget(make_donor_filter(std::move(query), *model_->prompts().tokenizer()));
   if (!forgotten) throw shutting_down();
   exchange.answer(to_json(*forgotten));
 }

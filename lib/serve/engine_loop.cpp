@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kCopyPause{1};
 constexpr std::chrono::milliseconds kIdlePause{500};
-constexpr std::chrono::milliseconds kFinish{10'000};
 constexpr int64_t kLikelyTokens = 256;                    // of an answer
 constexpr int kMaxLooks = 64;                             // each takes some hundredths of a ms
 constexpr const char* kFailed = "the engine has failed";  // why is the operator's to know
@@ -58,17 +57,18 @@ EngineLoop::EngineLoop(Engine& engine, Options options)
 }
 
 EngineLoop::~EngineLoop() {
-  stop();
+  stop({});
 }
 
-void EngineLoop::stop() {
+bool EngineLoop::stop(std::chrono::steady_clock::time_point end) {
   ending_ = true;
   {
     const std::lock_guard lock(mutex_);
-    stop_ = true;
+    if (!std::exchange(stop_, true)) end_ = end;
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  return written_;
 }
 
 bool EngineLoop::submit(std::vector<Job> jobs) {
@@ -164,7 +164,13 @@ void EngineLoop::run() {
     step();  // nobody is wanted any more: they end at once
   give_up({});
   publish();
-  if (failure_.empty()) engine_.donors().finish_tiers(kFinish);
+  if (failure_.empty()) finish_tiers();
+}
+
+void EngineLoop::finish_tiers() {
+  const auto left = end_ - std::chrono::steady_clock::now();
+  const auto most = std::chrono::duration_cast<std::chrono::milliseconds>(left);
+  written_ = engine_.donors().finish_tiers(std::max(most, std::chrono::milliseconds(0)));
 }
 
 std::chrono::milliseconds EngineLoop::pause() const {
@@ -215,7 +221,8 @@ void EngineLoop::begin_jobs() {
 // behind their beginnings is estimated, `looks` times at most.
 void EngineLoop::follow(Ticket ticket, Waiting& waiting, const Active& leader, int& looks) {
   const Task& task = waiting.job.task;
-  if (waiting.waited || !leader.in_prompt || !may_wait_for(leader.job.task, task)) return;
+  if (!options_.followers || waiting.waited || !leader.in_prompt) return;
+  if (!may_wait_for(leader.job.task, task)) return;
   bool waits = worth_waiting(common_prefix(leader.job.task.tokens, task.tokens), task);
   if (!waits && takes_moved_rows(task.reuse) && looks-- > 0)
     for (const FingerprintMatch& match : leader.text.search(task.tokens, 1))

@@ -50,12 +50,13 @@ struct LoopState {
 /// Owns an engine's thread: takes jobs from any thread, works on as many together as there is
 /// memory for, in the order that TurnOrder describes, and sends what comes of them through their
 /// channels. A prompt of which at least half is in one that is being computed waits for its rows,
-/// once, and then shares them.
+/// once, and then shares them, if there may be followers.
 class EngineLoop {
  public:
   struct Options {
     int64_t max_waiting = 256;
     Schedule schedule = Schedule::work;
+    bool followers = true;  ///< see below
     Exactify exactify = Exactify::idle;
     // From the loop's thread; may be empty.
     std::function<void(std::string_view)> warn{};
@@ -66,13 +67,13 @@ class EngineLoop {
 
   /// The engine must outlive the loop; until then nobody else may use it, check() excepted.
   EngineLoop(Engine& engine, Options options);
-  ~EngineLoop();  ///< stops
+  ~EngineLoop();  ///< stops, and leaves unwritten what is not written yet
   EngineLoop(const EngineLoop&) = delete;
   EngineLoop& operator=(const EngineLoop&) = delete;
 
-  /// Ends everything under way; from here on nothing is taken. Waits for the tiers, which takes ten
-  /// seconds at most.
-  void stop();
+  /// Ends everything under way, behind the pass that is being computed; from here on nothing is
+  /// taken. Waits until all donors are written to their tiers, or until `end`; whether all are.
+  bool stop(std::chrono::steady_clock::time_point end);
   bool stopped() const { return ending_; }
 
   /// Takes all of an answer's jobs, mostly one tenant's, or, where the queue is full or the loop
@@ -125,13 +126,14 @@ class EngineLoop {
   void finish(const Job& job, Response response);
   Task task_of(std::list<Active>::iterator active);
   void step();
+  void finish_tiers();
   std::chrono::milliseconds pause() const;
   void give_up(const std::string& message);
   void publish();
 
   Engine& engine_;
   Options options_;
-  mutable std::mutex mutex_;  // guards inbox_, asked_, queued_, queued_of_, state_ and stop_
+  mutable std::mutex mutex_;  // guards the next ones, up to end_
   std::condition_variable wake_;
   std::vector<Job> inbox_;
   std::vector<std::function<void()>> asked_;  // to be done in the thread
@@ -139,6 +141,7 @@ class EngineLoop {
   std::map<std::string, int64_t> queued_of_;  // by tenant; none is 0
   LoopState state_;
   bool stop_ = false;
+  std::chrono::steady_clock::time_point end_{};  // behind stop_
   std::atomic<bool> ending_ = false;
 
   // The thread's own.
@@ -149,6 +152,7 @@ class EngineLoop {
   std::list<Active> active_;
   int64_t reserved_ = 0;    // blocks
   std::string failure_;     // of the engine
+  bool written_ = true;     // all donors, in the end
   bool copying_ = false;    // rows wait to be copied to a tier
   bool computing_ = false;  // what nobody waits for
   std::thread thread_;

@@ -38,18 +38,18 @@ void send_events(Exchange& exchange, const std::shared_ptr<AnswerStream>& stream
 void Service::chat(Exchange& exchange) {
   generate(exchange, read_chat_request(BodyFields::parse(exchange.body),
                                        {options_.max_tokens, options_.sampling,
-                                        model_.prompts().tokenizer()->vocab_size()}));
+                                        model_->prompts().tokenizer()->vocab_size()}));
 }
 
 void Service::complete(Exchange& exchange) {
   generate(exchange, read_completion_request(BodyFields::parse(exchange.body),
                                              {options_.max_tokens, options_.sampling,
-                                              model_.prompts().tokenizer()->vocab_size()}));
+                                              model_->prompts().tokenizer()->vocab_size()}));
 }
 
 std::vector<int32_t> Service::encode(const Prompt& prompt) const {
-  std::vector<int32_t> tokens = model_.prompts().encode({.id = "prompt", .prompt = prompt});
-  const int context = model_.transformer().config().context;
+  std::vector<int32_t> tokens = model_->prompts().encode({.id = "prompt", .prompt = prompt});
+  const int context = model_->transformer().config().context;
   if (static_cast<int64_t>(tokens.size()) >= context)
     refuse_field(std::holds_alternative<std::vector<ChatMessage>>(prompt) ? "messages" : "prompt",
                  "context_length_exceeded",
@@ -61,7 +61,7 @@ std::vector<int32_t> Service::encode(const Prompt& prompt) const {
 std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRequest& request,
                                     const std::string& id) const {
   std::vector<Job> jobs;
-  const int64_t context = model_.transformer().config().context;
+  const int64_t context = model_->transformer().config().context;
   for (const Prompt& prompt : request.prompts) {
     const std::vector<int32_t> tokens = encode(prompt);
     for (int choice = 0; choice < request.n; ++choice) {
@@ -75,7 +75,7 @@ std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRe
                 .stop = request.stop,
                 .reuse = options_.reuse};
       task.sampling.seed += static_cast<uint64_t>(choice);
-      engine_.check(task);
+      engine_->check(task);
       jobs.push_back({.task = std::move(task),
                       .tenant = exchange.caller.tenant,
                       .choice = static_cast<int>(jobs.size()),
@@ -88,7 +88,7 @@ std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRe
 
 void Service::log_prompts(Exchange& exchange, const std::vector<Job>& jobs) const {
   Json prompts{Json::Array{}};
-  for (const Job& job : jobs) prompts.push(model_.prompts().tokenizer()->decode(job.task.tokens));
+  for (const Job& job : jobs) prompts.push(model_->prompts().tokenizer()->decode(job.task.tokens));
   exchange.connection.log.set("prompts", std::move(prompts));
 }
 
@@ -107,15 +107,15 @@ void Service::generate(Exchange& exchange, const GenerationRequest& request) {
                  .id = id,
                  .created = std::time(nullptr),
                  .model = options_.model,
-                 .fingerprint = "fp_" + model_.fingerprint().substr(0, 12),
-                 .tokenizer = model_.prompts().tokenizer(),
+                 .fingerprint = "fp_" + model_->fingerprint().substr(0, 12),
+                 .tokenizer = model_->prompts().tokenizer(),
                  .choices = request.choices(),
                  .usage_in_chunks = request.include_usage}};
   if (request.echo)
     for (const Job& job : jobs)
-      options.echoes.push_back(model_.prompts().tokenizer()->decode(job.task.tokens, true));
+      options.echoes.push_back(model_->prompts().tokenizer()->decode(job.task.tokens, true));
   for (Job& job : jobs) job.channel = channel;
-  if (!loop_.submit(std::move(jobs))) throw loop_.stopped() ? shutting_down() : queue_full();
+  if (!loop_->submit(std::move(jobs))) throw loop_->stopped() ? shutting_down() : queue_full();
 
   auto stream = std::make_shared<AnswerStream>(std::move(options), channel, exchange.connection);
   if (request.stream)

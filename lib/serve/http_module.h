@@ -9,10 +9,8 @@
 // which cpp-httplib brings along, would add milliseconds to the start of every tool. kvs::Error
 // crosses the border.
 extern "C" {
-/// A server that listens; the caller owns it. Throws what kvs::start_http_server does.
-KVS_API kvs::HttpServer* kvs_start_http_server(kvs::Model* model, kvs::Engine* engine,
-                                               const kvs::Embedder* embedder,
-                                               const kvs::HttpOptions* options);
+/// A server that listens; the caller owns it. Throws what kvs::open_http_server does.
+KVS_API kvs::HttpServer* kvs_open_http_server(const kvs::HttpOptions* options);
 
 /// A client; the caller owns it. Throws what kvs::open_api_client does.
 KVS_API kvs::ApiClient* kvs_open_api_client(const kvs::ApiClientOptions* options);

@@ -108,14 +108,20 @@ std::string Histogram::text(const std::string& name, const std::string& label) c
   return text + fmt::format("{0}_sum{1} {2}\n{0}_count{1} {3}\n", name, labels, sum_, count);
 }
 
-Metrics::Metrics(const std::vector<double>& guard_budgets) {
-  for (const double budget : guard_budgets) guard_budgets_[budget] = 0;
+Metrics::Metrics() {
+  for (const char* kind : {"exact", "shifted", "fuzzy"})
+    for (const DonorPlace place : kDonorPlaces) hits_[{kind, place}] = 0;
   for (const ReuseReason reason :
        {ReuseReason::off, ReuseReason::too_short, ReuseReason::no_donor,
         ReuseReason::below_threshold, ReuseReason::unprofitable, ReuseReason::guard})
     declined_[reuse_reason_name(reason)] = 0;
   for (const char* route : {"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
     requests_[{route, 200}] = 0;
+}
+
+void Metrics::expect_guard(const std::vector<double>& budgets) {
+  const std::lock_guard lock(mutex_);
+  for (const double budget : budgets) guard_budgets_[budget] = 0;
 }
 
 void Metrics::count_request(const std::string& route, int status) {
@@ -129,9 +135,11 @@ void Metrics::count_answer(const Response& response, double first_s) {
   ++finished_[response.finish_reason];
   prompt_tokens_ += reuse.prompt_tokens;
   generated_tokens_ += static_cast<int64_t>(response.tokens.size());
-  hits_["exact"] += reuse.exact;
-  hits_["shifted"] += reuse.shifted;
-  hits_["fuzzy"] += reuse.fuzzy;
+  for (const DonorUse& donor : reuse.donors) {
+    hits_[{"exact", donor.place}] += donor.exact;
+    hits_[{"shifted", donor.place}] += donor.shifted;
+    hits_[{"fuzzy", donor.place}] += donor.fuzzy;
+  }
   recomputed_tokens_ += reuse.recomputed;
   computed_tokens_ += reuse.computed;
   if (reuse.reason != ReuseReason::none) ++declined_[reuse_reason_name(reuse.reason)];
@@ -148,6 +156,18 @@ void Metrics::count_guard(const ReuseReport& reuse) {
   ++guard_budgets_[*reuse.budget];
 }
 
+std::string Metrics::hits_text() const {
+  const std::string name = "kvshare_hit_tokens_total";
+  std::string text = head(name,
+                          "Tokens of prompts that were not computed, by how they stood to their "
+                          "donor and where that was",
+                          "counter");
+  for (const auto& [key, value] : hits_)
+    text += fmt::format("{}{{kind=\"{}\",tier=\"{}\"}} {}\n", name, key.first,
+                        donor_place_name(key.second), value);
+  return text;
+}
+
 std::string Metrics::text(const LoopState& state) const {
   const std::lock_guard lock(mutex_);
   std::string text = head("kvshare_requests_total", "Requests answered", "counter");
@@ -158,8 +178,7 @@ std::string Metrics::text(const LoopState& state) const {
   text += single("kvshare_prompt_tokens_total", "Tokens of prompts", "counter", prompt_tokens_);
   text +=
       single("kvshare_generated_tokens_total", "Tokens of answers", "counter", generated_tokens_);
-  text += by_label("kvshare_hit_tokens_total", "Tokens of prompts that were not computed", "kind",
-                   hits_);
+  text += hits_text();
   text += single("kvshare_recomputed_tokens_total",
                  "Tokens that were kept and computed all the same", "counter", recomputed_tokens_);
   text += single("kvshare_computed_tokens_total", "Tokens of prompts without a source", "counter",

@@ -31,8 +31,11 @@ class Histogram {
 /// What a server has done since it started. Everything is there from the start, as 0. Thread-safe.
 class Metrics {
  public:
-  /// `guard_budgets`: what the guard may choose, ascending; empty where there is none.
-  explicit Metrics(const std::vector<double>& guard_budgets = {});
+  Metrics();
+
+  /// To be called before anything is counted, where there is a guard: what it may choose,
+  /// ascending.
+  void expect_guard(const std::vector<double>& budgets);
 
   void count_request(const std::string& route, int status);
   /// A choice that ended; `first_s`: from the request's arrival to its first token.
@@ -43,12 +46,13 @@ class Metrics {
 
  private:
   void count_guard(const ReuseReport& reuse);
+  std::string hits_text() const;
 
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, int>, int64_t> requests_;
   std::map<std::string, int64_t> finished_{
       {"stop", 0}, {"length", 0}, {"cancelled", 0}, {"error", 0}};
-  std::map<std::string, int64_t> hits_{{"exact", 0}, {"shifted", 0}, {"fuzzy", 0}};
+  std::map<std::pair<std::string, DonorPlace>, int64_t> hits_;  // by kind and place
   std::map<std::string, int64_t> declined_;
   // What the guard did: accepted with the least budget, with more, or declined.
   std::map<std::string, int64_t> guarded_{{"accepted", 0}, {"escalated", 0}, {"declined", 0}};

@@ -52,7 +52,7 @@ Json Service::model_entry(const std::string& id) const {
                       {"object", "model"},
                       {"created", started_},
                       {"owned_by", "kvshare"},
-                      {"max_model_len", model_.transformer().config().context}};
+                      {"max_model_len", model_->transformer().config().context}};
 }
 
 void Service::list_models(Exchange& exchange) {
@@ -79,7 +79,7 @@ void Service::embed(Exchange& exchange) {
     refuse_field("dimensions", "unsupported", "'dimensions': the embedder has {}",
                  embedder_->dim());
 
-  const auto inputs = read_inputs(*input, model_.prompts().tokenizer()->vocab_size());
+  const auto inputs = read_inputs(*input, model_->prompts().tokenizer()->vocab_size());
   const int64_t numbers = std::ssize(inputs) * embedder_->dim();
   if (numbers > kMaxNumbers)
     refuse_field("input", "too_large",
@@ -109,8 +109,8 @@ void Service::embed(Exchange& exchange) {
 // Requests take turns, an input each, so that a long one does not keep all others waiting.
 std::vector<float> Service::embed_in_turn(Exchange& exchange, TurnQueue::Place& place,
                                           const std::vector<int32_t>& tokens) {
-  const auto wanted = [&] { return !loop_.stopped() && !exchange.connection.peer_gone(); };
-  if (!place.wait(wanted)) throw loop_.stopped() ? shutting_down() : client_left();
+  const auto wanted = [&] { return !loop_->stopped() && !exchange.connection.peer_gone(); };
+  if (!place.wait(wanted)) throw loop_->stopped() ? shutting_down() : client_left();
   std::vector<float> vector = embedder_->embed(tokens);
   place.pass();
   return vector;
@@ -121,24 +121,24 @@ void Service::tokenize(Exchange& exchange) {
   const BodyFields body = BodyFields::parse(exchange.body);
   std::vector<int32_t> tokens;
   if (const Json* messages = body.find("messages")) {
-    tokens = model_.prompts().encode_chat(read_messages(*messages));
+    tokens = model_->prompts().encode_chat(read_messages(*messages));
   } else {
     const auto text = body.find("prompt") ? body.text("prompt") : body.text("content");
     if (!text) refuse_field("prompt", "missing", "'prompt' is missing");
     const bool with_special = body.boolean("add_special_tokens").value_or(!body.find("content"));
     const bool add = body.boolean("add_special").value_or(with_special);
-    tokens = model_.prompts().tokenizer()->encode(*text, {.add_special = add});
+    tokens = model_->prompts().tokenizer()->encode(*text, {.add_special = add});
   }
   Json ids{Json::Array{}};
   for (const int32_t token : tokens) ids.push(token);
   exchange.answer(Json::Object{{"count", static_cast<int64_t>(tokens.size())},
-                               {"max_model_len", model_.transformer().config().context},
+                               {"max_model_len", model_->transformer().config().context},
                                {"tokens", std::move(ids)}});
 }
 
 void Service::detokenize(Exchange& exchange) {
   const BodyFields body = BodyFields::parse(exchange.body);
-  const Tokenizer& tokenizer = *model_.prompts().tokenizer();
+  const Tokenizer& tokenizer = *model_->prompts().tokenizer();
   const Json* tokens = body.find("tokens");
   if (!tokens) refuse_field("tokens", "missing", "'tokens' is missing");
   std::string text;

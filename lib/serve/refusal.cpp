@@ -15,6 +15,8 @@ Refusal refusal_with(int status) {
     return Refusal{.status = status, .message = message, .code = code};
   };
   if (status == 404) return refusal("unknown_route", "there is nothing at this path");
+  if (status == 405)
+    return refusal("method_not_allowed", "this path is for other methods, which Allow names");
   if (status == 408) return refusal("timeout", "the request did not arrive in time");
   if (status == 411) return refusal("length_required", "the request says no Content-Length");
   if (status == 413) return refusal("body_too_large", "the body is larger than the server takes");
@@ -37,6 +39,14 @@ Refusal queue_full() {
 
 Refusal client_left() {
   return {.status = 499, .message = "the client has left", .code = "client_left"};
+}
+
+Refusal loading() {
+  return {.status = 503,
+          .type = "server_error",
+          .message = "the model is being loaded",
+          .code = "loading",
+          .retry_after_s = 2};
 }
 
 Refusal shutting_down() {

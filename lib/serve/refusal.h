@@ -29,6 +29,9 @@ Refusal refusal_with(int status);
 /// To nobody, in the log.
 Refusal client_left();
 
+/// To whoever comes before there is a model.
+Refusal loading();
+
 /// To whoever comes while the server goes.
 Refusal shutting_down();
 

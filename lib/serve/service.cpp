@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "kvs/error.h"
@@ -11,14 +12,13 @@
 namespace kvs {
 namespace {
 
-constexpr const char* kDonors = "/v1/kvshare/donors";
 constexpr size_t kMaxEmbedding = 64;  // requests that wait to be embedded
 constexpr int kLastArrivalMs = 2000;  // for a request to arrive while the server goes
+constexpr std::chrono::seconds kLastWrites{10}, kLastWords{2};  // where nobody drained it
 
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+double ms_since(std::chrono::steady_clock::time_point start) {
+  const auto since = std::chrono::steady_clock::now() - start;
+  return std::chrono::duration<double, std::milli>(since).count();
 }
 
 std::string now_text() {
@@ -44,41 +44,45 @@ Refusal refusal_of(const Error& error) {
 
 }  // namespace
 
-bool Service::is_public(const std::string& path) {
-  return path == "/" || path == "/health" || path == "/ready" || path == "/metrics" ||
-         path == kDonors;
-}
-
-// For the metrics, where a client's words have no place.
-std::string Service::route_of(const std::string& path) {
-  if (path.starts_with("/v1/models/")) return "/v1/models/ID";
-  for (const char* route : {"/v1/chat/completions", "/v1/completions", "/v1/embeddings",
-                            "/v1/models", "/tokenize", "/detokenize"})
-    if (path == route) return path;
-  return is_public(path) ? path : "other";
-}
-
-Service::Service(Model& model, Engine& engine, const Embedder* embedder, const HttpOptions& options)
-    : model_(model),
-      engine_(engine),
-      embedder_(embedder),
-      embedding_(kMaxEmbedding),
+Service::Service(const HttpOptions& options)
+    : embedding_(kMaxEmbedding),
       options_(options),
       started_(std::time(nullptr)),
       hosts_(joined(options.allowed_hosts, options.host)),
+      origins_(options.allowed_origins),
       tenants_(options.keys),
-      metrics_(guard_budgets(options.reuse)),
-      loop_(engine, loop_options()),
       listener_(options_) {
-  add_routes();
+  for (const Route& route : kRoutes) add(route);
+  listener_.Options(".*", [this](const auto& request, auto& response) {
+    run(&Service::tell_methods, request, response, {});
+  });
   add_handlers();
-  loop_.set_quotas(tenants_.memory_quotas());
   listener_.start();
+}
+
+void Service::serve(Model& model, Engine& engine, const Embedder* embedder,
+                    const ReuseOptions& reuse) {
+  if (!model.prompts().tokenizer())
+    fail(ErrorKind::argument, "{}: the server needs a model with a tokenizer", model.name());
+  engine.donors().publish_by({.holders = options_.publish_after, .takes_part = may_publish});
+  model_ = &model;
+  engine_ = &engine;
+  embedder_ = embedder;
+  options_.reuse = reuse;
+  metrics_.expect_guard(guard_budgets(reuse));
+  loop_.emplace(engine, loop_options());
+  loop_->set_quotas(tenants_.memory_quotas());
+  serving_ = true;
+}
+
+std::string Service::failure() const {
+  return serving_ ? loop_->state().failure : std::string();
 }
 
 EngineLoop::Options Service::loop_options() {
   return {.max_waiting = options_.max_waiting,
           .schedule = options_.schedule,
+          .followers = options_.followers,
           .exactify = options_.exactify,
           .warn = [this](std::string_view text) { warn(text); },
           .on_end =
@@ -92,30 +96,16 @@ EngineLoop::Options Service::loop_options() {
 
 void Service::reload_keys() {
   tenants_.reload();
-  loop_.set_quotas(tenants_.memory_quotas());
+  if (serving_) loop_->set_quotas(tenants_.memory_quotas());
 }
 
 // Answers end first, and are given time to say so: the listener cuts streams off when it goes.
 Service::~Service() {
   draining_ = true;
-  loop_.stop();
-  drain(std::chrono::seconds(2));
+  if (loop_) loop_->stop(Clock::now() + kLastWrites);
+  listener_.hurry(kLastArrivalMs);
+  wait_until_answered(Clock::now() + kLastWords);
   listener_.finish();
-}
-
-void Service::add_routes() {
-  add("POST", "/v1/chat/completions", &Service::chat);
-  add("POST", "/v1/completions", &Service::complete);
-  add("POST", "/v1/embeddings", &Service::embed);
-  add("GET", "/v1/models", &Service::list_models);
-  add("GET", "/v1/models/(.+)", &Service::show_model);
-  add("POST", "/tokenize", &Service::tokenize);
-  add("POST", "/detokenize", &Service::detokenize);
-  add("DELETE", kDonors, &Service::delete_donors);
-  add("GET", "/", &Service::page);
-  add("GET", "/health", &Service::health);
-  add("GET", "/ready", &Service::ready);
-  add("GET", "/metrics", &Service::metrics);
 }
 
 void Service::add_handlers() {
@@ -134,20 +124,22 @@ void Service::add_handlers() {
 
 // A body is read here, since the library refuses what curl sends where it is told no type ("form")
 // beyond 8 KiB.
-void Service::add(const char* method, const char* path, Route route) {
+void Service::add(const Route& route) {
   using httplib::Request, httplib::Response;
-  const auto without_body = [this, route](const Request& request, Response& response) {
-    serve(route, request, response, {});
+  const std::string path(route.path);
+  const auto without_body = [this, handler = route.handler](const Request& request,
+                                                            Response& response) {
+    run(handler, request, response, {});
   };
-  if (std::string_view(method) == "GET") {
+  if (route.method == "GET") {
     listener_.Get(path, without_body);
-  } else if (std::string_view(method) == "DELETE") {
+  } else if (route.method == "DELETE") {
     listener_.Delete(path, without_body);
   } else {
-    listener_.Post(path, [this, route](const Request& request, Response& response,
-                                       const httplib::ContentReader& reader) {
+    listener_.Post(path, [this, handler = route.handler](const Request& request, Response& response,
+                                                         const httplib::ContentReader& reader) {
       if (std::optional<std::string> body = read_body(reader, response))
-        serve(route, request, response, *std::move(body));
+        run(handler, request, response, *std::move(body));
     });
   }
 }
@@ -166,15 +158,16 @@ std::optional<std::string> Service::read_body(const httplib::ContentReader& read
   return whole ? std::optional(std::move(body)) : std::nullopt;
 }
 
-void Service::serve(Route route, const httplib::Request& request, httplib::Response& response,
-                    std::string body) {
+void Service::run(Handler handler, const httplib::Request& request, httplib::Response& response,
+                  std::string body) {
   Exchange exchange{request, response, Connection::current(), {}, std::move(body)};
   try {
-    if (!is_public(request.path)) exchange.caller = caller_of(request);
+    if (!is_public(request.path) && request.method != "OPTIONS")
+      exchange.caller = caller_of(request);
     if (!exchange.caller.tenant.empty())
       exchange.connection.log.set("tenant", exchange.caller.tenant);
     if (request.method == "POST") count_request(exchange.caller);
-    (this->*route)(exchange);
+    (this->*handler)(exchange);
   } catch (const Refusal& refusal) {
     exchange.refuse(refusal);
   } catch (const Error& e) {
@@ -196,7 +189,12 @@ void Service::explain_failure(const httplib::Request& request, httplib::Response
   if (connection.timed_out()) response.status = draining_ ? 503 : 408;
   if (connection.too_large()) response.status = response.status == 414 ? 414 : 413;
   if (!response.has_header(kRequestId)) response.set_header(kRequestId, "req-" + random_id());
+  const std::string methods = response.status == 404 ? methods_of(request.path) : "";
   if (response.status != 404) end_connection(response, connection);
+  if (!methods.empty()) {
+    response.status = 405;
+    response.set_header("Allow", methods);
+  }
   Exchange{request, response, connection, {}}.refuse(
       response.status == 503 ? shutting_down() : refusal_with(response.status));
 }
@@ -228,25 +226,26 @@ void Service::warn(std::string_view text) {
   log(Json::Object{{"event", "warning"}, {"message", text}});
 }
 
-bool Service::drain(std::chrono::milliseconds timeout) {
-  draining_ = true;
-  listener_.hurry(kLastArrivalMs);
-  const auto end = Clock::now() + timeout;
+bool Service::wait_until_answered(Clock::time_point end) const {
   while (listener_.in_flight() > 0 && Clock::now() < end)
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   return listener_.in_flight() == 0;
 }
 
+HttpServer::Drained Service::drain(std::chrono::milliseconds timeout) {
+  const auto begun = Clock::now(), end = begun + timeout;
+  draining_ = true;
+  listener_.hurry(static_cast<int>(std::min<int64_t>(kLastArrivalMs, timeout.count() / 2)));
+  const bool answered = wait_until_answered(begun + 2 * timeout / 3);
+  const bool written = !loop_ || loop_->stop(end);
+  wait_until_answered(end);  // that they have ended
+  return {.answered = answered, .written = written};
+}
+
 }  // namespace kvs
 
-kvs::HttpServer* kvs_start_http_server(kvs::Model* model, kvs::Engine* engine,
-                                       const kvs::Embedder* embedder,
-                                       const kvs::HttpOptions* options) {
-  if (!model->prompts().tokenizer())
-    kvs::fail(kvs::ErrorKind::argument, "{}: the server needs a model with a tokenizer",
-              model->name());
+kvs::HttpServer* kvs_open_http_server(const kvs::HttpOptions* options) {
   if (options->publish_after > 0 && options->keys.empty())
     kvs::fail(kvs::ErrorKind::argument, "text is published between tenants: a key file is needed");
-  engine->donors().publish_by({.holders = options->publish_after, .takes_part = kvs::may_publish});
-  return new kvs::Service(*model, *engine, embedder, *options);
+  return new kvs::Service(*options);
 }

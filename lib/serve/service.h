@@ -1,10 +1,12 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kvs/http_server.h"
@@ -14,6 +16,7 @@
 #include "serve/host_names.h"
 #include "serve/listener.h"
 #include "serve/metrics.h"
+#include "serve/origins.h"
 #include "serve/rate_limits.h"
 #include "serve/tenants.h"
 #include "serve/turn_queue.h"
@@ -23,37 +26,53 @@ namespace kvs {
 /// The routes of the server and what they need. Every route runs in the thread of its connection.
 class Service : public HttpServer {
  public:
-  Service(Model& model, Engine& engine, const Embedder* embedder, const HttpOptions& options);
+  explicit Service(const HttpOptions& options);
   ~Service() override;
 
   int port() const override { return listener_.port(); }
+  void serve(Model& model, Engine& engine, const Embedder* embedder,
+             const ReuseOptions& reuse) override;
   void reload_keys() override;
-  std::string failure() const override { return loop_.state().failure; }
-  bool drain(std::chrono::milliseconds timeout) override;
+  std::string failure() const override;
+  Drained drain(std::chrono::milliseconds timeout) override;
 
  private:
-  using Route = void (Service::*)(Exchange&);
+  using Clock = std::chrono::steady_clock;
+  using Handler = void (Service::*)(Exchange&);
+  struct Route {
+    std::string_view method;
+    std::string_view path;
+    Handler handler;
+  };
+  static const std::array<Route, 12> kRoutes;
   static constexpr const char* kRequestId = "x-request-id";
 
   // service.cpp
   EngineLoop::Options loop_options();
   void add_routes();
   void add_handlers();
-  void add(const char* method, const char* path, Route route);
+  void add(const Route& route);
   std::optional<std::string> read_body(const httplib::ContentReader& reader,
                                        httplib::Response& response) const;
-  void serve(Route route, const httplib::Request& request, httplib::Response& response,
-             std::string body);
+  void run(Handler handler, const httplib::Request& request, httplib::Response& response,
+           std::string body);
   void explain_failure(const httplib::Request& request, httplib::Response& response);
   void note(const httplib::Request& request, const httplib::Response& response);
   void log(const Json& line);
   void warn(std::string_view text);
+  bool wait_until_answered(Clock::time_point end) const;
+
+  // routes.cpp
   static std::string route_of(const std::string& path);
+  static std::string methods_of(const std::string& path);
   static bool is_public(const std::string& path);  // these look for themselves whom they answer
+  void tell_methods(Exchange& exchange);
 
   // admission.cpp
   bool admit(const httplib::Request& request, httplib::Response& response);
   void check_host(const httplib::Request& request) const;
+  void check_origin(const httplib::Request& request) const;
+  void greet_page(const httplib::Request& request, httplib::Response& response) const;
   void check_caller(const httplib::Request& request) const;
   bool from_this_machine(const httplib::Request& request) const;
   void count_request(const Caller& caller);
@@ -89,19 +108,21 @@ class Service : public HttpServer {
   void page(Exchange& exchange);
   void metrics(Exchange& exchange);
 
-  Model& model_;
-  Engine& engine_;
-  const Embedder* embedder_;
   TurnQueue embedding_;  // embedders are not thread-safe
   HttpOptions options_;
   int64_t started_;  // seconds since 1970
   std::mutex log_mutex_;
   HostNames hosts_;
+  Origins origins_;
   Tenants tenants_;
   RateLimits rates_;
   Metrics metrics_;
   std::atomic<bool> draining_ = false;
-  EngineLoop loop_;
+  std::atomic<bool> serving_ = false;  // the next ones are there
+  Model* model_ = nullptr;
+  Engine* engine_ = nullptr;
+  const Embedder* embedder_ = nullptr;
+  std::optional<EngineLoop> loop_;
   Listener listener_;
 };
 

@@ -5,7 +5,8 @@ namespace kvs {
 
 void Service::health(Exchange& exchange) {
   const bool failed = !failure().empty();
-  exchange.answer(Json::Object{{"status", failed ? "failed" : "ok"}}, failed ? 500 : 200);
+  const char* status = failed ? "failed" : (serving_ ? "ok" : "loading");
+  exchange.answer(Json::Object{{"status", status}}, failed ? 500 : 200);
 }
 
 void Service::ready(Exchange& exchange) {
@@ -29,7 +30,7 @@ void Service::metrics(Exchange& exchange) {
     throw Refusal{.status = 403,
                   .message = "metrics are for this machine and for keys that may read them",
                   .code = "not_allowed"};
-  exchange.response.set_content(metrics_.text(loop_.state()),
+  exchange.response.set_content(metrics_.text(loop_->state()),
                                 "text/plain; version=0.0.4; charset=utf-8");
 }
 

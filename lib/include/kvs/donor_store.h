@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kvs/archive.h"
+#include "kvs/donor_place.h"
 #include "kvs/donor_tiers.h"
 #include "kvs/export.h"
 #include "kvs/kv_view.h"
@@ -155,7 +156,7 @@ class KVS_API DonorStore {
   void wait_for_tiers(std::chrono::milliseconds most);
 
   /// To be called between any two passes: moves at most some hundred rows each way. Returns whether
-  /// rows wait to be copied.
+  /// rows wait to be copied, or donors that were found there to be known.
   bool work_on_tiers();
   /// Waits until all is written; false where that takes longer.
   bool finish_tiers(std::chrono::milliseconds most);
@@ -185,9 +186,10 @@ class KVS_API DonorStore {
 
   /// To be called for each candidate of which `rows` are used: counts that where they are a tenth
   /// of it (all prompts may begin with the same token), brings them into the pool where they are
-  /// not there yet, and sets its view. Throws Error(format) where the archive is damaged,
-  /// Error(memory) where the pool is full.
-  void load(ReuseDonor& donor, int64_t rows);
+  /// not there yet, and sets its view. Returns where they were; those of a tier are so when they
+  /// are used for the first time since they came from there. Throws Error(format) where the archive
+  /// is damaged, Error(memory) where the pool is full.
+  DonorPlace load(ReuseDonor& donor, int64_t rows);
 
   /// Gives up donors until the pool has `blocks` free ones; false where giving up all was not
   /// enough. `keep_candidates` spares those that the last find() returned.

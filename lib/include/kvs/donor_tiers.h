@@ -15,8 +15,10 @@ struct TierOptions {
   int64_t disk_bytes = int64_t{16} << 30;  ///< of one model's files at most
   std::string store;                       ///< redis://HOST[:PORT][/DB]; empty: none
   std::string embedder;                    ///< of the donors' embeddings; empty: they have none
-  int64_t first_look_ms = 10'000;          ///< the disk's may take so long; others' a tenth
-  int64_t load_ms = 1000;                  ///< that a prompt waits at most for its rows
+  /// To learn what is there before the start; others than the disk have a third of it. What is not
+  /// known by then comes to be known in the background.
+  int64_t first_look_ms = 3000;
+  int64_t load_ms = 1000;  ///< that a prompt waits at most for its rows
 };
 
 /// What a tier has done since the start.

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kvs/donor_place.h"
 #include "kvs/evidence.h"
 #include "kvs/export.h"
 #include "kvs/json.h"
@@ -15,8 +16,10 @@ namespace kvs {
 /// A donor whose rows were shared.
 struct DonorUse {
   std::string id;
-  double similarity = 0;  ///< cosine of the embeddings; 0 where unknown
-  int64_t tokens = 0;     ///< rows taken as they were
+  double similarity = 0;                      ///< cosine of the embeddings; 0 where unknown
+  int64_t tokens = 0;                         ///< rows taken as they were
+  DonorPlace place = DonorPlace::memory;      ///< where they were
+  int64_t exact = 0, shifted = 0, fuzzy = 0;  ///< how many of them are so, see ReuseReport
 };
 
 /// How a prompt's rows came about, and how long it took.
