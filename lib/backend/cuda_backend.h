@@ -103,7 +103,9 @@ class CudaBackend final : public Backend {
   /// Queues a launch, unless only the values of a step are wanted.
   template <typename Launch>
   void queue(std::string_view operation, const Launch& launch) {
-    if (phase_ != Phase::values) queued(launch(use()), operation);
+    if (phase_ == Phase::values) return;
+    queued(launch(use()), operation);
+    if (step_) step_->add_launch(operation);
   }
   /// Throws where a launch failed; remembers it, since its kernel may fail later.
   void queued(cudaError_t status, std::string_view operation);
@@ -136,7 +138,7 @@ class CudaBackend final : public Backend {
   CudaGemm gemm_;
   ThreadPool pool_;  ///< for reading weights
   CudaBuffer rounded_, indices_, work_;
-  std::string_view last_queued_ = "nothing";
+  std::string last_queued_ = "nothing";
   Note note_;
   bool records_ = true;  ///< until that fails
   CudaStep* step_ = nullptr;
