@@ -12,6 +12,7 @@
 #include "backend/cuda_step.h"
 #include "base/thread_pool.h"
 #include "kvs/backend.h"
+#include "kvs/device_memory.h"
 
 namespace kvs {
 
@@ -25,7 +26,7 @@ inline cuda::Result result(const Tensor& out) {
 
 /// One CUDA device. Everything is queued on one stream, but for rows that are loaded; activations
 /// are f32, but bf16 where they meet bf16 weights.
-class CudaBackend final : public Backend {
+class CudaBackend final : public Backend, public HasDeviceMemory {
  public:
   using Note = std::function<void(std::string_view reason)>;
   /// `note`: told what it does without. Throws Error(device) where the device is absent or too old.
@@ -42,6 +43,7 @@ class CudaBackend final : public Backend {
   void download(void* host, const void* device, size_t bytes) override;
   void zero(void* device, size_t bytes) override;
   void synchronize() override;
+  DeviceMemory device_memory() override;
 
   std::unique_ptr<Matrix> make_matrix(int64_t rows, int64_t cols, const RowReader& read,
                                       Compute compute) override;
