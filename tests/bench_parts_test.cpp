@@ -57,6 +57,20 @@ TEST_F(BenchParts, DecodeSeveralSequencesTogether) {
   EXPECT_EQ(views[0].size(), 70);
 }
 
+TEST_F(BenchParts, SayWhatMemoryADeviceHas) {
+  Json memory{Json::Object{}};
+
+  add_device_memory(*model.backend, memory);
+
+  const Json* total = memory.find("device_total_bytes");
+  EXPECT_EQ(total != nullptr, model.backend->name() == "cuda");
+  if (!total) return;
+  const int64_t free = memory.get("device_free_bytes").as_int();
+  EXPECT_GT(free, 0);
+  EXPECT_LT(free, total->as_int());
+  EXPECT_GE(memory.get("device_peak_bytes").as_int(), total->as_int() - free);
+}
+
 TEST_F(BenchParts, LeaveOutWhatTheModelIsTooShortFor) {
   options.context = 1 << 20;
   options.attention = {1 << 20, 64};

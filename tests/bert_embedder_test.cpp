@@ -5,6 +5,7 @@
 #include "support/errors.h"
 #include "support/golden_embeddings.h"
 #include "support/temporary_folder.h"
+#include "support/tiny_model.h"
 
 namespace kvs::test {
 namespace {
@@ -16,7 +17,7 @@ namespace fs = std::filesystem;
 class BertEmbeddings : public testing::Test {
  protected:
   fs::path tiny = embeddings_data() / "tiny";
-  std::unique_ptr<Backend> backend = make_backend({.device = "cpu"});
+  std::unique_ptr<Backend> backend = make_backend(test_backend());
   std::vector<std::string> sentences = golden_sentences();
 
   // The tiny model with one word of one of its files replaced.
@@ -55,8 +56,15 @@ TEST_F(BertEmbeddings, AreTheSameAloneAndInAPassWithOthers) {
   const BertEmbedder embedder(tiny, *backend);
   const auto all = embedder.embed_texts(sentences);
 
-  for (const size_t i : {0, 1, 57, 99})
-    EXPECT_EQ(embedder.embed_texts(std::span(&sentences[i], 1))[0], all[i]) << i;
+  for (const size_t i : {0, 1, 57, 99}) {
+    const auto alone = embedder.embed_texts(std::span(&sentences[i], 1));
+    if (backend->name() == "cpu") {
+      EXPECT_EQ(alone[0], all[i]) << i;
+      continue;
+    }
+    // CUDA divides the work by what else there is, and promises no bits.
+    for (size_t d = 0; d < all[i].size(); ++d) EXPECT_NEAR(alone[0][d], all[i][d], 1e-5) << i;
+  }
 }
 
 TEST_F(BertEmbeddings, ReadThePromptsTextOutOfTokens) {

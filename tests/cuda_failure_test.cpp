@@ -1,9 +1,15 @@
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "backend/cuda_module.h"
+#include "kernels/cuda/kernels.h"
+#include "kernels/cuda/launch_grid.h"
+#include "kvs/device_memory.h"
 #include "kvs/engine.h"
 #include "support/device_test.h"
 #include "support/emulated_cuda/faults.h"
+#include "support/emulated_cuda/limits.h"
 #include "support/errors.h"
 #include "support/http_scene.h"
 #include "support/tiny_model.h"
@@ -105,8 +111,56 @@ TEST_F(CudaFailure, LeavesThePoolAsLargeAsTheMemoryIs) {
   EXPECT_EQ(pool.blocks_left(), 0);
 }
 
+TEST_F(CudaFailure, SaysWhatMemoryTheDeviceHas) {
+  faults.memory_bytes = size_t{1} << 30;
+  const auto backend = make_backend({.device = "cuda"});
+  const DeviceMemory before = find_device_memory(*backend).value();
+  backend->release(backend->allocate(5000));
+
+  const DeviceMemory after = find_device_memory(*backend).value();
+
+  EXPECT_EQ(after.total, int64_t{1} << 30);
+  EXPECT_EQ(after.free, before.free);
+  EXPECT_GE(after.peak.value(), before.total - before.free + 5000);
+}
+
+TEST_F(CudaFailure, RefusesLaunchesThatNoDeviceTakes) {
+  const int kernel = 0, other = 0;
+  const auto refusal = [&](const int& of, dim3 grid, dim3 block, size_t shared_bytes) {
+    EXPECT_FALSE(emulated::accepts(&of, grid, block, shared_bytes));
+    const cudaError_t reason = cudaGetLastError();
+    EXPECT_EQ(cudaGetLastError(), cudaSuccess);  // it is said once
+    return reason;
+  };
+  ASSERT_EQ(emulated::allow_shared(&kernel, cuda::kMostSharedBytes), cudaSuccess);
+
+  EXPECT_TRUE(emulated::accepts(&kernel, {1 << 20, 65535, 65535}, {1024}, 99 << 10));
+  EXPECT_TRUE(emulated::accepts(&other, {1}, {32, 32}, 48 << 10));
+  EXPECT_EQ(refusal(kernel, {1}, {1025}, 0), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(refusal(kernel, {1}, {32, 33}, 0), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(refusal(kernel, {1}, {1, 1, 65}, 0), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(refusal(kernel, {0}, {32}, 0), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(refusal(kernel, {1, 65536}, {32}, 0), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(refusal(kernel, {1, 1, 65536}, {32}, 0), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(refusal(other, {1}, {32}, (48 << 10) + 1), cudaErrorInvalidValue);
+  EXPECT_EQ(emulated::allow_shared(&other, (99 << 10) + 1), cudaErrorInvalidValue);
+}
+
+// Nothing is read: the launch is refused before.
+TEST_F(CudaFailure, PassesOnWhatTheDeviceRefuses) {
+  const cuda::KvBlocks blocks{
+      .planes = {}, .layer_bytes = 0, .layers = 1 << 20, .kv_heads = 1, .head_dim = 8};
+
+  EXPECT_EQ(cuda::pack_kv(nullptr, nullptr, blocks, 1, nullptr), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(cuda::top_logits(nullptr, nullptr, 65536, 8, 1, nullptr),
+            cudaErrorInvalidConfiguration);
+}
+
 class CudaEngineFailure : public CudaFailure {
  protected:
+  /// How much memory is left for passes, from plenty down to nothing.
+  static constexpr size_t kRooms[] = {100'000, 20'000, 10'000, 6'000, 3'000, 0};
+
   Task task(int prompt, int64_t max_tokens = 3) const {
     Task made{.id = std::to_string(prompt), .max_tokens = max_tokens};
     made.reuse = {.policy = Policy::epic};
@@ -141,7 +195,7 @@ TEST_F(CudaEngineFailure, ComputesFewerRowsAtATimeWhereMemoryIsShort) {
   Engine plenty = engine_of(8);
   const Response want = plenty.run(task(1));
   int fewer = 0, errors = 0;
-  for (const size_t room : {100'000, 20'000, 10'000, 6'000, 3'000, 0}) {
+  for (const size_t room : kRooms) {
     Engine engine = engine_of(4);
     KvView held;
     held.append_fresh(engine.pool(), kBlockTokens, true);
@@ -161,6 +215,58 @@ TEST_F(CudaEngineFailure, ComputesFewerRowsAtATimeWhereMemoryIsShort) {
   }
   EXPECT_GT(fewer, 0);
   EXPECT_GT(errors, 0);
+}
+
+// Each time fewer rows: steps of a shape keep what they work in. The pool has no block to give
+// back.
+TEST_F(CudaEngineFailure, ComparesAnAnswerWithFewerRowsAtATimeWhereMemoryIsShort) {
+  Engine engine = engine_of(8);
+  Task prompt = task(1);
+  LayeredView view;
+  prompt.on_prompt = [&](const LayeredView& computed) { view = computed; };
+  engine.run(prompt);
+  KvView held;
+  held.append_fresh(engine.pool(), (engine.pool().blocks_left() - 1) * kBlockTokens, true);
+  std::vector<int32_t> answer(50);
+  std::iota(answer.begin(), answer.end(), 40);
+  const auto want = engine.continuation_logits(view, answer);
+  int fewer = 0;
+  for (const size_t room : kRooms) {
+    answer.pop_back();
+    faults.memory_bytes = emulated::bytes_in_use() + room;
+    emulated::refusals = 0;
+    try {
+      const auto got = engine.continuation_logits(view, answer);
+      for (size_t row = 0; row < got.size(); ++row)
+        for (size_t token = 0; token < got[row].size(); ++token)
+          ASSERT_NEAR(got[row][token], want[row][token], 1e-4) << room;
+      fewer += emulated::refusals > 0;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::memory);
+    }
+    faults.memory_bytes = size_t{1} << 40;
+  }
+  EXPECT_GT(fewer, 0);
+  EXPECT_EQ(engine.continuation_logits(view, answer).size(), answer.size());  // it goes on
+}
+
+TEST_F(CudaEngineFailure, ExactifiesFewerRowsAtATimeWhereMemoryIsShort) {
+  int fewer = 0;
+  for (const size_t room : kRooms) {
+    Engine engine = engine_of(8);
+    engine.pool().reserve(4);
+    const std::vector<int32_t> tokens = task(1).tokens;
+    engine.exactify({"text", "", "", tokens, ""});
+    faults.memory_bytes = emulated::bytes_in_use() + room;
+    emulated::refusals = 0;
+    while (engine.exactify_step()) {
+    }
+    faults.memory_bytes = size_t{1} << 40;
+    fewer += emulated::refusals > 0 && engine.background().texts == 1;
+    const Response after = engine.run(task(1));
+    EXPECT_EQ(after.reuse.exact > 0, engine.background().texts == 1) << room;
+  }
+  EXPECT_GT(fewer, 0);
 }
 
 TEST_F(CudaEngineFailure, EndsWhereAKernelFaults) {

@@ -70,8 +70,9 @@ class GpuCheck(unittest.TestCase):
         result = self.gpu_check(environment, "--only", "test")
         self.assertEqual(result["device"], "Some GPU, 580.65, 1000 MiB")
         checks = {check["name"]: check for check in result["checks"]}
-        self.assertEqual(checks["smollm2"]["result"], "skipped")
-        for name in ("backend", "attention", "parity", "families"):
+        for name in ("minilm", "smollm2", "smollm2-bf16"):
+            self.assertEqual(checks[name]["result"], "skipped")
+        for name in ("backend", "attention", "parity", "families", "embedder"):
             self.assertEqual(checks[name]["result"], "failed", checks[name])
         self.assertRegex(checks["backend"]["detail"], "^no test ran: [0-9]+ skipped: no ")
 
@@ -89,7 +90,7 @@ class GpuCheck(unittest.TestCase):
         environment = self.say_device('echo "Some GPU, 580.65, 1000 MiB"')
         environment.pop("KVS_BIN")
         result = self.gpu_check(environment, "--only", "test", scripts=bundle / "scripts", code=0)
-        self.assertEqual([check["result"] for check in result["checks"]], ["passed"] * 5 + ["skipped"])
+        self.assertEqual([check["result"] for check in result["checks"]], ["passed"] * 6 + ["skipped"] * 3)
         self.assertIn("1 tests", result["checks"][1]["detail"])
 
     def test_begins_nothing_when_the_time_is_over(self):
@@ -105,9 +106,11 @@ class GpuCheck(unittest.TestCase):
         begun = time.monotonic()
         self.checks.run("test", "hang", ["sh", "-c", "sleep 60 & wait"], 0.2)
         self.checks.run("test", "signal", ["sh", "-c", "kill -9 $$"], 60)
-        self.assertEqual([check["result"] for check in self.checks.results], ["failed", "failed"])
+        self.checks.run("test", "words", ["sh", "-c", "echo one; echo why >&2; exit 3"], 60)
+        self.assertEqual([check["result"] for check in self.checks.results], ["failed"] * 3)
         self.assertIn("not done after", self.checks.results[0]["detail"])
         self.assertIn("signal 9", self.checks.results[1]["detail"])
+        self.assertEqual(self.checks.results[2]["detail"], "exit 3: why, see test-words.log")
         self.assertLess(time.monotonic() - begun, 30)
 
     def test_a_check_that_the_end_cuts_off_is_skipped(self):
@@ -125,6 +128,10 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(self.judge("--gtest_filter=On/Gelu.*/cpu_portable"), "3 tests")
         with self.assertRaisesRegex(Failure, "the filter matches none"):
             self.judge("--gtest_filter=Nothing*")
+        report = self.out / "figure.xml"
+        report.write_text('<a><testcase name="b" result="completed"><properties><property name="top1" '
+                          'value="99.5 %"/></properties></testcase></a>')
+        self.assertEqual(device_tests.judge(report, 0, self.out / "log"), "1 tests; top1 99.5 %")
         with self.assertRaisesRegex(Failure, "exit 1 before all tests were done"):
             device_tests.judge(self.out / "none.xml", 1, self.out / "log")
 
@@ -164,6 +171,15 @@ class GpuCheck(unittest.TestCase):
                 found = [folder / include for folder in folders if (folder / include).exists()]
                 self.assertTrue(found or include.startswith("sys/"), include)
                 files += [file for file in found[:1] if "fmt" not in file.parts]
+
+    def test_finds_an_installed_model(self):
+        tree, folder = self.tree(), self.out / "models" / "smollm2"
+        folder.mkdir(parents=True)
+        (folder / "any.gguf").symlink_to(SCRIPTS.parent / "tests" / "data" / "stories260K.gguf")
+        tried = demo.Demo(self.checks, tree, self.out / "log")
+        self.assertEqual(tried.name, "SmolLM2")
+        tried.tool("kvs-embed", *tried.model, "--tokenize", tried.folder / "policy.txt", output=self.out / "tokens")
+        self.assertIn('"tokens"', (self.out / "tokens").read_text())
 
     def test_compares_two_devices(self):
         demo.run_demo(self.checks, self.machine(), self.tree(), ("cpu", "cpu"))

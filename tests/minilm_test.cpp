@@ -4,6 +4,7 @@
 
 #include "kvs/bert_embedder.h"
 #include "support/golden_embeddings.h"
+#include "support/tiny_model.h"
 
 namespace kvs::test {
 namespace {
@@ -24,7 +25,7 @@ std::filesystem::path model_path() {
 TEST(MiniLm, AgreesWithSentenceTransformers) {
   if (!std::filesystem::exists(model_path() / "model.safetensors"))
     GTEST_SKIP() << "MiniLM is not installed: scripts/get-model minilm";
-  const auto backend = make_backend({.device = "cpu"});
+  const auto backend = make_backend(test_backend());
   const BertEmbedder embedder(model_path(), *backend);
 
   const auto got = embedder.embed_texts(golden_sentences());

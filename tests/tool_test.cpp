@@ -1,8 +1,14 @@
 #include <gtest/gtest.h>
 
+#include <fstream>
+
+#include "kvs/error.h"
 #include "kvs/json.h"
+#include "support/errors.h"
+#include "support/temporary_folder.h"
 #include "tools/command_line.h"
 #include "tools/progress.h"
+#include "tools/prompt_source.h"
 #include "tools/reuse_support.h"
 #include "tools/shipped_policies.h"
 #include "tools/terminal.h"
@@ -47,6 +53,31 @@ TEST(Tool, KeepsProgressOnOneLineOfANarrowTerminal) {
 
 TEST(Tool, ShowsNoTimeLeftWhereTheEndIsUnknown) {
   EXPECT_EQ(progress_line("reading", "lines", 3, 0, 2, 80), "reading  3  1.5 lines/s");
+}
+
+// A device that faulted, or a full disk, would only fail for the others, too.
+TEST(Tool, GoesOnBehindAPromptButNotBehindADevice) {
+  const TemporaryFolder folder;
+  const std::string file = (folder.path() / "prompts").string();
+  std::ofstream(file) << "one\ntwo\nthree\n";
+  const PromptEncoder encoder(std::string(KVS_TEST_DATA) + "/stories260K.gguf", {});
+  const PromptSource source{.files = {file}, .shard = {}, .keep_going = true};
+  int seen = 0;
+  const auto failing = [&](ErrorKind kind) {
+    seen = 0;
+    return [&seen, kind](const Request&, const std::vector<int32_t>&) {
+      ++seen;
+      fail(kind, "broken");
+    };
+  };
+
+  EXPECT_EQ(source.for_each(encoder, failing(ErrorKind::argument)), 3);
+  EXPECT_EQ(source.for_each(encoder, failing(ErrorKind::memory)), 3);
+  for (const ErrorKind kind : {ErrorKind::device, ErrorKind::io}) {
+    const Error e = error_of([&] { source.for_each(encoder, failing(kind)); });
+    EXPECT_EQ(e.kind(), kind);
+    EXPECT_EQ(seen, 1);
+  }
 }
 
 TEST(Tool, WritesNoEscapesWhereColoursAreNotWanted) {

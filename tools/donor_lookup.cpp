@@ -4,6 +4,7 @@
 #include "tools/compute_options.h"
 #include "tools/input.h"
 #include "tools/interrupt.h"
+#include "tools/keep_going.h"
 #include "tools/message.h"
 #include "tools/model_path.h"
 
@@ -115,7 +116,7 @@ int64_t DonorLookup::for_each_prompt(const OnPrompt& on_prompt) const {
         const std::vector<int32_t> tokens = tokens_of(*request);
         on_prompt(*request, tokens, search(*request, tokens));
       } catch (const Error& error) {
-        if (!options_.keep_going || error.kind() == ErrorKind::io) throw;
+        if (!options_.keep_going || !concerns_one_input(error)) throw;
         say(error.what());
         ++skipped;
       }

@@ -10,6 +10,7 @@
 #include "kvs/error.h"
 #include "tools/embedder_choice.h"
 #include "tools/interrupt.h"
+#include "tools/keep_going.h"
 #include "tools/kv_maker.h"
 #include "tools/message.h"
 #include "tools/model_path.h"
@@ -122,8 +123,7 @@ class Job {
             embeddings.empty() ? (*embedder_)->embed(record.tokens) : std::move(embeddings[i]);
         write(std::move(record));
       } catch (const Error& e) {
-        const bool for_all = e.kind() == ErrorKind::io || e.kind() == ErrorKind::device;
-        if (!options_.keep_going || for_all) throw;
+        if (!options_.keep_going || !concerns_one_input(e)) throw;
         progress_.clear();
         say(e.what());
         ++failed_;
@@ -139,8 +139,8 @@ class Job {
     for (const PromptRecord& record : batch_) prompts.emplace_back(record.tokens);
     try {
       return (*embedder_)->embed_all(prompts);
-    } catch (const Error&) {
-      if (!options_.keep_going) throw;
+    } catch (const Error& e) {
+      if (!options_.keep_going || !concerns_one_input(e)) throw;
       return {};
     }
   }
@@ -162,7 +162,7 @@ class Job {
 
   void note(const std::vector<Error>& errors) {
     for (const Error& error : errors) {
-      if (!options_.keep_going || error.kind() == ErrorKind::io) throw Error(error);
+      if (!options_.keep_going || !concerns_one_input(error)) throw Error(error);
       progress_.clear();
       say(error.what());
       ++failed_;

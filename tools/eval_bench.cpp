@@ -63,6 +63,8 @@ std::string table_of(const Json& bench) {
                       number(memory, "weight_bytes") * 1e-6, number(memory, "kv_bytes") * 1e-6);
   if (const Json* beyond = memory.find("beyond_bytes"))
     text += fmt::format(", {:.0f} MB beyond", beyond->as_number() * 1e-6);
+  if (const Json* peak = memory.find("device_peak_bytes"); peak && peak->is_number())
+    text += fmt::format(", {:.0f} MB of the device at most", peak->as_number() * 1e-6);
   return text + "\n";
 }
 

@@ -8,6 +8,7 @@
 #include "kvs/error.h"
 #include "tools/input.h"
 #include "tools/interrupt.h"
+#include "tools/keep_going.h"
 #include "tools/message.h"
 
 namespace kvs {
@@ -55,7 +56,7 @@ int64_t PromptSource::for_each(const PromptEncoder& encoder, const OnPrompt& on_
         more = request.has_value();
         if (more && ours) on_prompt(*request, encoder.encode(*request));
       } catch (const Error& e) {
-        if (!keep_going || e.kind() == ErrorKind::io) throw;
+        if (!keep_going || !concerns_one_input(e)) throw;
         say(e.what());
         ++skipped;
       }

@@ -8,8 +8,6 @@
 namespace kvs::cuda {
 namespace {
 
-constexpr int kTilesPerBlock = 8;
-
 /// Scores of one KV head's pairs with the keys of some tiles. Vector v = pair * K + KV head.
 template <KvType type>
 __global__ void __launch_bounds__(kFewThreads)
@@ -25,8 +23,8 @@ __global__ void __launch_bounds__(kFewThreads)
 
   begin_rows(few, batch, pair_begin, pairs, [&](int row) { return task.rows[row]; });
   __syncthreads();
-  const int first = task.tile_begin + static_cast<int>(blockIdx.z) * kTilesPerBlock;
-  for (int index = first; index < min(first + kTilesPerBlock, task.tile_end); ++index) {
+  const int first = task.tile_begin + static_cast<int>(blockIdx.z) * kMassTiles;
+  for (int index = first; index < min(first + kMassTiles, task.tile_end); ++index) {
     const KvTile tile = batch.tiles[index];
     describe_tile(few.columns, batch, tile);
     rotate_queries(few, qkv, batch, pair_begin, kv_head, tile.shift);
@@ -79,9 +77,9 @@ cudaError_t launch_scores(float* scores, const float* qkv, const BatchView& batc
   const cudaError_t status = cudaFuncSetAttribute(
       mass_scores_kernel<type>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   if (status != cudaSuccess) return status;
-  const dim3 grid((task.row_count * (batch.heads / batch.kv_heads) + kRowPairs - 1) / kRowPairs,
-                  batch.kv_heads, (tiles + kTilesPerBlock - 1) / kTilesPerBlock);
-  mass_scores_kernel<type><<<grid, kFewThreads, bytes, stream>>>(scores, qkv, batch, task);
+  const int64_t pairs = int64_t{task.row_count} * (batch.heads / batch.kv_heads);
+  const auto [x, y, z] = mass_grid(pairs, batch.kv_heads, tiles);
+  mass_scores_kernel<type><<<dim3(x, y, z), kFewThreads, bytes, stream>>>(scores, qkv, batch, task);
   return cudaGetLastError();
 }
 

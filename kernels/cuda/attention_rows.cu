@@ -114,8 +114,9 @@ cudaError_t launch(Result out, const float* qkv, const BatchView& batch, const A
   const cudaError_t status = cudaFuncSetAttribute(
       attention_rows_kernel<type>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   if (status != cudaSuccess) return status;
-  const dim3 grid(static_cast<unsigned>(count), batch.kv_heads);
-  attention_rows_kernel<type><<<grid, kFewThreads, bytes, stream>>>(out, qkv, batch, tasks);
+  const auto [x, y, z] = task_grid(count, batch.kv_heads);
+  attention_rows_kernel<type>
+      <<<dim3(x, y, z), kFewThreads, bytes, stream>>>(out, qkv, batch, tasks);
   return cudaGetLastError();
 }
 

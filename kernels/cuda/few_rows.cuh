@@ -5,6 +5,7 @@
 #include "kernels/cuda/batch.h"
 #include "kernels/cuda/kv_element.cuh"
 #include "kernels/cuda/kv_tile.cuh"
+#include "kernels/cuda/launch_grid.h"
 #include "kernels/cuda/rotation.cuh"
 
 // Scores of few rows in f32, for any type of cache and any head_dim: a block takes up to eight
@@ -28,10 +29,11 @@ struct FewRows {
   __device__ float* tile(int head_dim) { return queries() + kRowPairs * head_dim; }
 };
 
-inline int few_rows_bytes(int head_dim) {
+constexpr int few_rows_bytes(int head_dim) {
   const int floats = kRowPairs * head_dim + kTileKeys * (head_dim + 1);
   return static_cast<int>(sizeof(FewRows)) + floats * static_cast<int>(sizeof(float));
 }
+static_assert(few_rows_bytes(kMaxHeadDim) <= kMostSharedBytes);
 
 /// Sets up the pairs from `pair_begin` on; `row_of` gives the batch row of the n-th row meant.
 template <typename RowOf>

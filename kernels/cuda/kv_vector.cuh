@@ -4,12 +4,12 @@
 #include <cuda_fp16.h>
 
 #include "kernels/cuda/batch.h"
+#include "kernels/cuda/launch_grid.h"
 #include "kernels/cuda/reduce.cuh"
 
 // A key or value in the registers of a warp, whose lanes are threadIdx.x, and how it is stored.
 namespace kvs::cuda {
 
-inline constexpr int kVectorWarps = 4;                      ///< of a block; a warp has one vector
 inline constexpr int kMostPairs = kMaxHeadDim / 2 / kWarp;  ///< pairs of elements of one lane
 
 /// The pairs (i, i + D / 2) of a vector. A lane holds i = lane, lane + 32…

@@ -1,4 +1,5 @@
 #include "kernels/cuda/kernels.h"
+#include "kernels/cuda/launch_grid.h"
 #include "kernels/cuda/result.cuh"
 
 namespace kvs::cuda {
@@ -41,8 +42,8 @@ __global__ void merge_partials_kernel(Result out, BatchView batch, const Attenti
 cudaError_t merge_partials(Result out, const BatchView& batch, const AttentionMerge* merges,
                            int64_t count, cudaStream_t stream) {
   if (count == 0) return cudaSuccess;
-  const dim3 grid(static_cast<unsigned>(count), batch.kv_heads);
-  merge_partials_kernel<<<grid, kMergeThreads, 0, stream>>>(out, batch, merges);
+  const auto [x, y, z] = task_grid(count, batch.kv_heads);
+  merge_partials_kernel<<<dim3(x, y, z), kMergeThreads, 0, stream>>>(out, batch, merges);
   return cudaGetLastError();
 }
 

@@ -36,9 +36,8 @@ __global__ void move_kv_kernel(const KvRowMove* moves, const float* turns, KvBlo
 cudaError_t move_kv(const KvRowMove* moves, const float* turns, const KvBlocks& blocks,
                     int64_t count, cudaStream_t stream) {
   if (count == 0) return cudaSuccess;
-  const int vectors = 2 * blocks.kv_heads * blocks.layers;
-  const dim3 grid(static_cast<unsigned>(count), (vectors + kVectorWarps - 1) / kVectorWarps);
-  const dim3 block(kWarp, kVectorWarps);
+  const auto [x, y, z] = vector_grid(count, int64_t{2} * blocks.kv_heads * blocks.layers);
+  const dim3 grid(x, y, z), block(kWarp, kVectorWarps);
   const auto launch = [&](auto kernel) {
     kernel<<<grid, block, 0, stream>>>(moves, turns, blocks);
     return cudaGetLastError();

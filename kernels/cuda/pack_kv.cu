@@ -31,9 +31,8 @@ template <bool to_record>
 cudaError_t launch(std::byte* record, const KvPlace* places, const KvBlocks& blocks, int64_t count,
                    cudaStream_t stream) {
   if (count == 0) return cudaSuccess;
-  const int vectors = 2 * blocks.kv_heads * blocks.layers;
-  const dim3 grid(static_cast<unsigned>(count), (vectors + kVectorWarps - 1) / kVectorWarps);
-  const dim3 block(kWarp, kVectorWarps);
+  const auto [x, y, z] = vector_grid(count, int64_t{2} * blocks.kv_heads * blocks.layers);
+  const dim3 grid(x, y, z), block(kWarp, kVectorWarps);
   pack_kv_kernel<to_record><<<grid, block, 0, stream>>>(record, places, blocks);
   return cudaGetLastError();
 }

@@ -1,5 +1,6 @@
 #include "kernels/cuda/grid.cuh"
 #include "kernels/cuda/kernels.h"
+#include "kernels/cuda/launch_grid.h"
 
 namespace kvs::cuda {
 namespace {
@@ -70,7 +71,8 @@ cudaError_t top_logits(uint64_t* keys, const float* logits, int64_t rows, int64_
   int passes = 1;
   for (int64_t n = vocab; top_blocks(n) > 1; n = top_blocks(n) * keep) ++passes;
   const auto grid = [&](int64_t n) {
-    return dim3(static_cast<unsigned>(top_blocks(n)), static_cast<unsigned>(rows));
+    const auto [x, y, z] = top_logits_grid(n, rows);
+    return dim3(x, y, z);
   };
   top_logits_kernel<float>
       <<<grid(vocab), kThreads, 0, stream>>>(halves[--passes % 2], logits, vocab, keep);

@@ -5,7 +5,7 @@
 namespace kvs::cuda {
 namespace {
 
-// A warp writes one key or value: grid [2 K / warps, T].
+// A warp writes one key or value: grid [T, 2 K / warps].
 __global__ void write_kv_kernel(const float* qkv, BatchView batch) {
   const int vector = static_cast<int>(blockIdx.y * blockDim.y + threadIdx.y);
   const int64_t row = blockIdx.x;
@@ -33,9 +33,8 @@ __global__ void write_kv_kernel(const float* qkv, BatchView batch) {
 
 cudaError_t write_kv(const float* qkv, const BatchView& batch, cudaStream_t stream) {
   if (batch.rows == 0) return cudaSuccess;
-  const dim3 grid(static_cast<unsigned>(batch.rows),
-                  (2 * batch.kv_heads + kVectorWarps - 1) / kVectorWarps);
-  write_kv_kernel<<<grid, dim3(kWarp, kVectorWarps), 0, stream>>>(qkv, batch);
+  const auto [x, y, z] = vector_grid(batch.rows, int64_t{2} * batch.kv_heads);
+  write_kv_kernel<<<dim3(x, y, z), dim3(kWarp, kVectorWarps), 0, stream>>>(qkv, batch);
   return cudaGetLastError();
 }
 

@@ -103,6 +103,11 @@ void CudaBackend::synchronize() {
          last_queued_, cudaGetErrorString(status));
 }
 
+DeviceMemory CudaBackend::device_memory() {
+  use();
+  return memory_.use();
+}
+
 std::byte* CudaBackend::room(CudaBuffer& own, size_t bytes) {
   use();
   if (step_) return step_->next_piece(bytes);

@@ -12,6 +12,7 @@
 #include "backend/cuda_step.h"
 #include "base/thread_pool.h"
 #include "kvs/backend.h"
+#include "kvs/device_memory.h"
 
 namespace kvs {
 
@@ -25,7 +26,7 @@ inline cuda::Result result(const Tensor& out) {
 
 /// One CUDA device. Everything is queued on one stream, but for rows that are loaded; activations
 /// are f32, but bf16 where they meet bf16 weights.
-class CudaBackend final : public Backend {
+class CudaBackend final : public Backend, public HasDeviceMemory {
  public:
   using Note = std::function<void(std::string_view reason)>;
   /// `note`: told what it does without. Throws Error(device) where the device is absent or too old.
@@ -42,6 +43,7 @@ class CudaBackend final : public Backend {
   void download(void* host, const void* device, size_t bytes) override;
   void zero(void* device, size_t bytes) override;
   void synchronize() override;
+  DeviceMemory device_memory() override;
 
   std::unique_ptr<Matrix> make_matrix(int64_t rows, int64_t cols, const RowReader& read,
                                       Compute compute) override;
@@ -103,7 +105,9 @@ class CudaBackend final : public Backend {
   /// Queues a launch, unless only the values of a step are wanted.
   template <typename Launch>
   void queue(std::string_view operation, const Launch& launch) {
-    if (phase_ != Phase::values) queued(launch(use()), operation);
+    if (phase_ == Phase::values) return;
+    queued(launch(use()), operation);
+    if (step_) step_->add_launch(operation);
   }
   /// Throws where a launch failed; remembers it, since its kernel may fail later.
   void queued(cudaError_t status, std::string_view operation);
@@ -136,7 +140,7 @@ class CudaBackend final : public Backend {
   CudaGemm gemm_;
   ThreadPool pool_;  ///< for reading weights
   CudaBuffer rounded_, indices_, work_;
-  std::string_view last_queued_ = "nothing";
+  std::string last_queued_ = "nothing";
   Note note_;
   bool records_ = true;  ///< until that fails
   CudaStep* step_ = nullptr;

@@ -50,6 +50,18 @@ void CudaMemory::release(void* memory) noexcept {
     cudaFree(memory);
 }
 
+DeviceMemory CudaMemory::use() const {
+  size_t free = 0, all = 0;
+  check(cudaMemGetInfo(&free, &all), "memory");
+  DeviceMemory memory{.total = static_cast<int64_t>(all), .free = static_cast<int64_t>(free)};
+  if (pool_) {
+    uint64_t peak = 0;
+    check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemHigh, &peak), "memory");
+    memory.peak = static_cast<int64_t>(peak);
+  }
+  return memory;
+}
+
 CudaStaging::CudaStaging(cudaStream_t stream) : stream_(stream) {
   for (Slot& slot : slots_) slot.sent = make_event();
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backend/cuda_check.h"
+#include "kvs/device_memory.h"
 
 namespace kvs {
 
@@ -17,6 +18,7 @@ class CudaMemory {
   /// 256-byte aligned. Throws Error(memory) that names what was asked and what is free.
   void* allocate(size_t bytes);
   void release(void* memory) noexcept;
+  DeviceMemory use() const;
   cudaStream_t stream() const { return stream_; }
 
  private:

@@ -66,6 +66,18 @@ void CudaStep::fill_up(CudaTables& tables) {
   if (room != before) forget();
 }
 
+void CudaStep::add_launch(std::string_view operation) {
+  if (launched_.operations++ == 0) launched_.first = operation;
+  launched_.last = operation;
+  launched_.layers += operation == "attention";
+}
+
+std::string CudaStep::description() const {
+  return fmt::format(
+      "a recorded step ({} launches from {} to {}, {} layers; compute-sanitizer says which)",
+      launched_.operations, launched_.first, launched_.last, launched_.layers);
+}
+
 void CudaStep::forget() {
   if (launches_) cudaStreamSynchronize(memory_.stream());  // they may be on their way
   launches_.reset();
@@ -97,12 +109,13 @@ void CudaBackend::run_step(CudaStep& step, const std::function<void()>& queue_al
   const auto pass = [&](Phase phase) {
     phase_ = phase;
     step.begin();
+    if (phase == Phase::launches) step.begin_launches();
     queue_all();
   };
   const InStep in_step(*this, step);
   pass(Phase::values);
   if (step.tried() && !step.recorded() && records_) record(step, [&] { pass(Phase::launches); });
-  if (step.recorded()) return queued(step.launch(use()), "step");
+  if (step.recorded()) return queued(step.launch(use()), step.description());
   pass(Phase::launches);
   step.set_tried();
 }

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "backend/cuda_memory.h"
@@ -29,6 +31,11 @@ class CudaStep {
   /// Fills the tables of the step's next plan up to the room they have in all steps of its shape.
   void fill_up(CudaTables& tables);
 
+  /// What is launched, one operation after another: that much can be said where a replay fails.
+  void begin_launches() { launched_ = {}; }
+  void add_launch(std::string_view operation);
+  std::string description() const;
+
   /// Whether these launches were queued one by one before: that loads kernels and finds algorithms,
   /// which recording them must not wait for.
   bool tried() const { return tried_; }
@@ -46,7 +53,13 @@ class CudaStep {
   /// The launches are others from here on.
   void forget();
 
+  struct Launched {
+    int operations = 0, layers = 0;
+    std::string_view first{}, last{};
+  };
+
   CudaMemory& memory_;
+  Launched launched_;
   std::vector<CudaBuffer> pieces_;
   std::vector<CudaTableRoom> rooms_;
   size_t piece_ = 0, table_ = 0;  ///< the next

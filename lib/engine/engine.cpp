@@ -155,7 +155,8 @@ std::vector<std::vector<float>> Engine::continuation_logits(const LayeredView& p
 
   StepBatch batch;
   batch.add(view, positions, continuation, rows);
-  impl_->transformer.forward(batch.finish(), impl_->options.kv_type, impl_->logits);
+  impl_->run(batch.finish(), {});
+  impl_->transformer.download_logits(rows, impl_->logits);
   std::vector<std::vector<float>> logits;
   const size_t vocab = impl_->transformer.config().vocab;
   for (int64_t row = 0; row < rows; ++row) {

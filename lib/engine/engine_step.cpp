@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/engine_impl.h"
+#include "engine/run_batch.h"
 #include "kvs/error.h"
 
 // One forward pass over the active tasks.
@@ -98,16 +99,9 @@ void Engine::Impl::compute(Step& step) {
   }
 }
 
-// Where memory runs out, donors make way, and fewer rows go through the layers together.
+// Where memory runs out, donors make way.
 void Engine::Impl::run(const Batch& batch, const Transformer::BatchObserver& observer) {
-  for (int rows = Transformer::kMaxRows;; rows /= 8) {
-    try {
-      return transformer.run(batch, options.kv_type, observer, rows);
-    } catch (const Error& e) {
-      if (e.kind() != ErrorKind::memory || rows == 1) throw;
-      release_memory();
-    }
-  }
+  run_batch(transformer, batch, options.kv_type, observer, [this] { release_memory(); });
 }
 
 // Only those that may be drawn are brought here, unless somebody wants all.

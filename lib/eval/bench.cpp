@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/process_memory.h"
 #include "eval/bench_parts.h"
@@ -20,17 +21,18 @@ class Bench {
     Json json;
     passes_.say("memory");  // before the limits bring in a large library
     passes_.cached(std::min(Transformer::kMaxRows, transformer_.config().context));
-    const Json used = memory();
+    Json used = memory();
     passes_.say("limits");
     limits_ = transformer_.backend().measure_limits(options_.compute);
     json.set("prefill", prefill());
     json.set("append", append());
     json.set("decode", decode());
     json.set("attention", bench_attention(passes_, limits_.gemm_gflops));
-    json.set("memory", used);
     json.set("edit", bench_edit(passes_));
     json.set("load", bench_load(passes_));
     json.set("reuse", bench_reuse(passes_));
+    add_device_memory(transformer_.backend(), used);
+    json.set("memory", std::move(used));
     passes_.say("limits again");  // a shared machine drifts: both are recorded
     const MachineLimits again = transformer_.backend().measure_limits(options_.compute);
     json.set("limits", limits_to_json(again));
@@ -110,7 +112,6 @@ class Bench {
     return entry;
   }
 
-  // What the process holds of a device beside it cannot be asked for here.
   Json memory() {
     const ProcessMemory memory = process_memory();
     const auto weights = static_cast<int64_t>(transformer_.weight_bytes());

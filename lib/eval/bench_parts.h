@@ -19,6 +19,9 @@ Json bench_reuse(BenchPasses& passes);
 /// "compute_ms","ratio"}.
 Json bench_load(BenchPasses& passes);
 
+/// Of a device: {"device_total_bytes","device_free_bytes","device_peak_bytes"}; nothing else.
+void add_device_memory(Backend& backend, Json& memory);
+
 /// A view of the context with some tokens replaced: {"tokens","replaced","ms"}.
 Json bench_edit(BenchPasses& passes);
 

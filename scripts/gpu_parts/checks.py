@@ -85,7 +85,7 @@ class Checks:
                 output: Optional[Path] = None) -> None:
         code = self.execute(command, limit, log, environment, output)
         if code != 0:
-            raise Failure(f"{end_of(code)}, see {log.name}")
+            raise Failure(f"{end_of(code)}{last_words(log)}, see {log.name}")
 
     def run(self, step: str, name: str, command: list, limit: float, environment: Optional[dict] = None) -> bool:
         def work() -> str:
@@ -112,6 +112,13 @@ def line_of(check: dict) -> str:
 
 def end_of(code: int) -> str:
     return f"exit {code}" if code >= 0 else f"ended by signal {-code}"
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log, where there is one: most often the reason."""
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    words = [line.strip() for line in lines if line.strip()]
+    return f": {words[-1][-200:]}" if words else ""
 
 
 def stop(process: subprocess.Popen) -> None:

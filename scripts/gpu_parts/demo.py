@@ -23,7 +23,7 @@ class Demo:
         self.checks, self.tree, self.log = checks, tree, log
         self.folder = checks.out / "demo"
         self.folder.mkdir(exist_ok=True)
-        self.model, self.name = ["-m", str(tree.models / "smollm2")], "SmolLM2"
+        self.model, self.name = ["-m", "smollm2"], "SmolLM2"  # in the folder that the environment names
         length = None
         if not (tree.models / "smollm2").is_dir():
             self.model = ["-m", str(tree.data / "stories260K.gguf"), "--chat-template", "chatml"]

@@ -17,7 +17,11 @@ TESTS = (("make_backend", "make_backend_test", "*", {}),
          ("attention", "attention_test", "*/cuda", {}),
          ("parity", "device_parity_test", "*", {}),
          ("families", "transformer_test", "*", ON_DEVICE),
-         ("smollm2", "smollm2_test", "*", ON_DEVICE))
+         ("embedder", "model_files_test", "BertEmbeddings.*", ON_DEVICE),
+         ("minilm", "minilm_test", "*", ON_DEVICE),
+         ("smollm2", "smollm2_test", "*-SmolLm2Parity.*", ON_DEVICE),
+         ("smollm2-bf16", "smollm2_test", "SmolLm2Parity.*", ON_DEVICE))
+MODELS = {"minilm": "minilm", "smollm2": "smollm2", "smollm2-bf16": "smollm2"}  # that tests need
 TEST_LIMIT = 600  # seconds of one program
 
 # What is small enough for a tool that makes kernels a hundred times slower.
@@ -50,7 +54,8 @@ def judge(report: Path, code: int, log: Path) -> str:
     if code != 0:
         raise Failure(f"{end_of(code)} though no test failed, see {log.name}")
     ran = sum(case.get("result") == "completed" for case in cases)
-    reasons = "; ".join(f"{count} skipped: {reason}" for reason, count in skipped.items())
+    found = [f"{own.get('name')} {own.get('value')}" for case in cases for own in case.iter("property")]
+    reasons = "; ".join(found + [f"{count} skipped: {reason}" for reason, count in skipped.items()])
     if ran == 0:
         raise Failure(f"no test ran: {reasons or 'the filter matches none'}")
     return f"{ran} tests" + (f"; {reasons}" if reasons else "")
@@ -78,8 +83,9 @@ class DeviceTests:
 
     def test(self) -> None:
         for name, program, chosen, environment in TESTS:
-            if name == "smollm2" and not self.machine.no_device and not (self.tree.models / "smollm2").is_dir():
-                self.checks.skip("test", name, f"SmolLM2 is not in {self.tree.models}")
+            model = MODELS.get(name)
+            if model and not self.machine.no_device and not (self.tree.models / model).is_dir():
+                self.checks.skip("test", name, f"{model} is not in {self.tree.models}")
             else:
                 self.run_tests("test", name, program, chosen, TEST_LIMIT, environment)
         if self.tree.module:

@@ -1,9 +1,11 @@
 #include "emulation.h"
 
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <vector>
 
+#include "kernels/cuda/launch_grid.h"
 #include "support/emulated_cuda/faults.h"
 
 // Switches stacks: saves what a called function must keep (System V ABI, x86-64), stores the stack
@@ -68,6 +70,7 @@ void* scheduler;
 const std::function<void()>* body;
 Meeting block_meeting, warp_meetings[kMostWarps];
 std::byte exchange[kMostWarps][kWarp][256];
+std::map<const void*, size_t> allowed_shared;  // of kernels that asked
 
 void yield() {
   kvs_switch_stack(&fibers[current]->top, scheduler);
@@ -135,6 +138,29 @@ void wait_block() {
 
 void wait_warp() {
   wait(warp_meetings[current / kWarp]);
+}
+
+bool accepts(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes) {
+  constexpr unsigned kMostBlockZ = 64;
+  const size_t threads = size_t{block.x} * block.y * block.z;
+  const size_t blocks = size_t{grid.x} * grid.y * grid.z;
+  const auto asked = allowed_shared.find(kernel);
+  if (threads == 0 || threads > cuda::kMostBlockThreads || block.z > kMostBlockZ || blocks == 0 ||
+      grid.x > cuda::kMostGridX || grid.y > cuda::kMostGridYZ || grid.z > cuda::kMostGridYZ)
+    refuse(cudaErrorInvalidConfiguration);
+  else if (shared_bytes >
+           (asked == allowed_shared.end() ? cuda::kUnaskedSharedBytes : asked->second))
+    refuse(cudaErrorInvalidValue);
+  else
+    return true;
+  return false;
+}
+
+cudaError_t allow_shared(const void* kernel, int bytes) {
+  if (bytes < 0 || bytes > cuda::kMostSharedBytes) return cudaErrorInvalidValue;
+  size_t& allowed = allowed_shared.try_emplace(kernel, cuda::kUnaskedSharedBytes).first->second;
+  allowed = std::max<size_t>(bytes, cuda::kUnaskedSharedBytes);
+  return cudaSuccess;
 }
 
 void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread) {

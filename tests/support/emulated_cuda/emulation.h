@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "support/emulated_cuda/capture.h"
+#include "support/emulated_cuda/limits.h"
 
 // CUDA's kernels on the CPU, slowly: the threads of a block are fibers that take turns at barriers
 // and at the exchanges of a warp; blocks run one after another. It checks what kernels compute, not
@@ -60,6 +61,7 @@ struct Launch {
 
   template <typename... Args>
   void operator()(Args... args) const {
+    if (!accepts(reinterpret_cast<const void*>(kernel), grid, block, shared_bytes)) return;
     submit(stream, [own = *this, args...] {
       run(own.grid, own.block, own.shared_bytes, [&] { own.kernel(args...); });
     });
@@ -101,8 +103,7 @@ inline float atomicAdd(float* sum, float x) {
   return std::exchange(*sum, *sum + x);
 }
 
-/// The least that one block can have on the devices we build for, sm_89.
 template <typename Result, typename... Args>
-cudaError_t cudaFuncSetAttribute(Result (*)(Args...), cudaFuncAttribute, int bytes) {
-  return bytes <= 99 * 1024 ? cudaSuccess : cudaErrorInvalidValue;
+cudaError_t cudaFuncSetAttribute(Result (*kernel)(Args...), cudaFuncAttribute, int bytes) {
+  return kvs::emulated::allow_shared(reinterpret_cast<const void*>(kernel), bytes);
 }

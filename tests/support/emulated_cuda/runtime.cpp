@@ -16,13 +16,14 @@
 #include "base/half.h"
 #include "support/emulated_cuda/capture.h"
 #include "support/emulated_cuda/faults.h"
+#include "support/emulated_cuda/limits.h"
 
 namespace kvs::emulated {
 namespace {
 
 std::map<void*, size_t> blocks;  // of the device's memory
-size_t taken;
-cudaError_t pending = cudaSuccess, sticky = cudaSuccess;
+size_t taken, most_taken;
+cudaError_t pending = cudaSuccess, sticky = cudaSuccess, refused = cudaSuccess;
 
 using Graph = std::vector<std::function<void()>>;
 Graph* captured = nullptr;  // what is being captured, if anything is
@@ -98,6 +99,10 @@ int64_t waiting() {
   return undone;
 }
 
+void refuse(cudaError_t reason) {
+  refused = reason;
+}
+
 void fault() {
   pending = cudaErrorIllegalAddress;
 }
@@ -108,7 +113,7 @@ cudaError_t surfaced() {
 
 void heal() {
   faults = {};
-  pending = sticky = cudaSuccess;
+  pending = sticky = refused = cudaSuccess;
   refusals = replays = 0;
 }
 
@@ -159,6 +164,10 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
   return cudaSuccess;
 }
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
+  *static_cast<uint64_t*>(value) = most_taken;
+  return cudaSuccess;
+}
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) {
   return cudaSuccess;
 }
@@ -170,6 +179,7 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
   if (!*memory) return cudaErrorMemoryAllocation;
   blocks[*memory] = bytes;
   taken += bytes;
+  most_taken = std::max(most_taken, taken);
   return cudaSuccess;
 }
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
@@ -294,7 +304,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() {
-  return sticky;
+  return sticky != cudaSuccess ? sticky : std::exchange(refused, cudaSuccess);
 }
 const char* cudaGetErrorString(cudaError_t) {
   return "an error of the emulation";
