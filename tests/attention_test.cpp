@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +42,7 @@ class Attention : public AttentionDeviceTest {
   }
 
   void expect_every_shape(DType type);
+  void expect_any_segments(DType type);
 };
 INSTANTIATE_TEST_SUITE_P(On, Attention, testing::ValuesIn(test_devices()), device_name);
 
@@ -60,7 +62,8 @@ void add_mixed_sequences(AttentionScene& scene) {
 void Attention::expect_every_shape(DType type) {
   for (const int head_dim : {8, 16, 24, 32, 64, 80, 96, 128}) {
     for (const int group : {1, 3, 4, 7, 8}) {
-      AttentionScene scene({.heads = 2 * group, .head_dim = head_dim, .type = type});
+      AttentionScene scene(
+          {.heads = 2 * group, .head_dim = head_dim, .type = type, .cut_seed = run_seed()});
       add_mixed_sequences(scene);
       SCOPED_TRACE("head_dim " + std::to_string(head_dim) + ", group " + std::to_string(group));
       expect_reference(scene);
@@ -79,6 +82,58 @@ TEST_P(Attention, MatchesTheDefinitionOnF32) {
 }
 TEST_P(Attention, MatchesTheDefinitionOnQ8) {
   expect_every_shape(DType::q8);
+}
+
+/// A prompt from its beginning, a decoded row behind `count` segments, half of which were moved to
+/// the front and half to the back, and rows of such a text that are repaired.
+void add_segments(AttentionScene& scene, int32_t count, int longest_run) {
+  const std::vector<int32_t> shifts = positions_from(-count / 2, count);
+  std::vector<int32_t> repaired;
+  for (int32_t i = 0; i < 18; ++i) repaired.push_back(i * (count + 30) / 18);
+  scene.add({.length = 21, .rows = positions_from(0, 21)}, 1);
+  scene.add({.length = count + 1, .rows = {count}, .shifts = shifts, .longest_run = longest_run},
+            2);
+  scene.add({.length = count + 30,
+             .rows = std::move(repaired),
+             .shifts = shifts,
+             .longest_run = longest_run},
+            3);
+}
+
+// Each run meets other ones of the combinations, lest this takes minutes.
+void Attention::expect_any_segments(DType type) {
+  size_t turn = run_seed();
+  const auto next = [&turn](std::initializer_list<int> choices) {
+    return choices.begin()[turn % choices.size()];
+  };
+  for (const int head_dim : {64, 80, 96, 128}) {
+    for (const int group : kGroups) {
+      ++turn;
+      const int count = next({1, 5, 64, 17, 2, 130, 33, 300, 7}), window = next({0, 1, 65, 0, 200});
+      const int longest_run = next({1, 2, 1, 9});
+      SCOPED_TRACE(testing::Message()
+                   << "head_dim " << head_dim << ", group " << group << ", " << count
+                   << " segments of up to " << longest_run << ", window " << window);
+      AttentionScene scene({.heads = group,
+                            .kv_heads = 1,
+                            .head_dim = head_dim,
+                            .type = type,
+                            .window = window,
+                            .cut_seed = run_seed()});
+      add_segments(scene, count, longest_run);
+      expect_reference(scene);
+    }
+  }
+}
+
+TEST_P(Attention, ReadsAnyNumberOfMovedSegmentsInF16) {
+  expect_any_segments(DType::f16);
+}
+TEST_P(Attention, ReadsAnyNumberOfMovedSegmentsInBf16) {
+  expect_any_segments(DType::bf16);
+}
+TEST_P(Attention, ReadsAnyNumberOfMovedSegmentsInQ8) {
+  expect_any_segments(DType::q8);
 }
 
 // Small enough for compute-sanitizer: scripts/gpu-check names it.

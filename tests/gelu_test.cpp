@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "support/device_test.h"
 #include "support/errors.h"
 #include "support/reference.h"

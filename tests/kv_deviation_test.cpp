@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -43,12 +45,22 @@ class KvDeviation : public AttentionDeviceTest {
 INSTANTIATE_TEST_SUITE_P(On, KvDeviation, testing::ValuesIn(test_devices()), device_name);
 
 TEST_P(KvDeviation, MatchesTheDefinition) {
+  size_t turn = run_seed();
   for (const DType type : {DType::f16, DType::bf16, DType::f32, DType::q8}) {
-    for (const int head_dim : {8, 24, 64, 80, 128, 256}) {
-      SCOPED_TRACE(testing::Message() << dtype_name(type) << ", " << head_dim);
-      AttentionScene scene({.heads = 3, .kv_heads = 3, .head_dim = head_dim, .type = type});
-      scene.add({.length = 70, .rows = {69}, .stored = false}, 1);
-      scene.add({.length = 70, .rows = {69}, .shifts = {0, 5, -7, 3000}, .stored = false}, 2);
+    for (const int head_dim : {8, 16, 24, 32, 64, 80, 96, 128, 256}) {
+      ++turn;
+      const int kv_heads = std::array{1, 3, 8}[turn % 3];
+      const int group = kGroups[turn % std::size(kGroups)];
+      const int32_t length = std::array{70, 1, 5, 131}[turn % 4], last = length - 1;
+      SCOPED_TRACE(testing::Message() << dtype_name(type) << ", " << head_dim << ", " << kv_heads
+                                      << " heads, " << length << " rows");
+      AttentionScene scene({.heads = kv_heads * group,
+                            .kv_heads = kv_heads,
+                            .head_dim = head_dim,
+                            .type = type,
+                            .cut_seed = run_seed()});
+      scene.add({.length = length, .rows = {last}, .stored = false}, 1);
+      scene.add({.length = length, .rows = {last}, .shifts = {0, 5, -7, 3000}, .stored = false}, 2);
       const std::vector<KvPair> pairs = pairs_of(scene.batch());
 
       const std::vector<float> got = run_kv_deviation(scene.batch(), pairs);

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
@@ -20,19 +21,33 @@ using Block = std::vector<std::byte>;
 
 /// A cached sequence in runs of several shifts, and the moves that make one run of it.
 struct Compaction {
+  struct Extents {
+    DType type = DType::f16;
+    int head_dim = 8, kv_heads = 3;
+    int32_t length = 150;
+  };
   AttentionScene scene;
   std::vector<Block> targets;
   std::vector<KvMove> moves;
   BatchSequence sequence{};  ///< afterwards
 
-  Compaction(DType type, int head_dim, std::vector<int32_t> shifts)
-      : scene({.heads = 6, .kv_heads = 3, .head_dim = head_dim, .type = type}) {
-    scene.add({.length = 150, .rows = {80, 149}, .shifts = std::move(shifts), .stored = false}, 1);
+  Compaction(const Extents& extents, std::vector<int32_t> shifts)
+      : scene({.heads = 2 * extents.kv_heads,
+               .kv_heads = extents.kv_heads,
+               .head_dim = extents.head_dim,
+               .type = extents.type,
+               .cut_seed = run_seed()}) {
+    const int32_t length = extents.length;
+    scene.add({.length = length,
+               .rows = {length / 2, length - 1},
+               .shifts = std::move(shifts),
+               .stored = false},
+              1);
     const KvLayout& kv = scene.batch().config.kv;
-    targets.assign(3, Block(kv.block_bytes(), std::byte{0xFF}));
-    for (int32_t at = 0; at < 150; at += kBlockTokens)
+    targets.assign(length / kBlockTokens + 1, Block(kv.block_bytes(), std::byte{0xFF}));
+    for (int32_t at = 0; at < length; at += kBlockTokens)
       sequence.runs.push_back(
-          {targets[at / kBlockTokens].data(), 0, std::min(kBlockTokens, 150 - at), at, 0});
+          {targets[at / kBlockTokens].data(), 0, std::min(kBlockTokens, length - at), at, 0});
     for (const KvRun& run : runs()) add(run);
   }
 
@@ -72,10 +87,18 @@ void expect_near(DType type, const std::vector<double>& got, const std::vector<d
 }
 
 TEST_P(MoveKv, RotatesKeysOnAndKeepsValues) {
+  size_t turn = run_seed();
   for (const DType type : kTypes)
-    for (const int head_dim : {8, 24, 64, 80, 128, 256}) {
-      SCOPED_TRACE(testing::Message() << dtype_name(type) << ", " << head_dim);
-      Compaction work(type, head_dim, {0, 5, -7, 3000});
+    for (const int head_dim : {8, 16, 24, 32, 64, 80, 96, 128, 256}) {
+      ++turn;
+      const Compaction::Extents extents{.type = type,
+                                        .head_dim = head_dim,
+                                        .kv_heads = std::array{1, 3, 8}[turn % 3],
+                                        .length = std::array{150, 1, 65, 64, 33}[turn % 5]};
+      SCOPED_TRACE(testing::Message()
+                   << dtype_name(type) << ", " << head_dim << ", " << extents.kv_heads << " heads, "
+                   << extents.length << " rows");
+      Compaction work(extents, {0, 5, -7, 3000});
       const AttentionConfig& config = work.scene.batch().config;
       const KvLayout& kv = config.kv;
 
@@ -103,7 +126,7 @@ TEST_P(MoveKv, RotatesKeysOnAndKeepsValues) {
 // Attention over what was moved, where every shift is 0, is attention over what was there.
 TEST_P(MoveKv, ChangesNoAttention) {
   for (const DType type : kTypes) {
-    Compaction work(type, 64, {0, 40, -90});
+    Compaction work({.type = type, .head_dim = 64}, {0, 40, -90});
     SceneBatch batch = work.scene.batch();
     const std::vector<double> want = reference_attention(batch);
 
@@ -118,7 +141,7 @@ TEST_P(MoveKv, ChangesNoAttention) {
 
 TEST_P(MoveKv, MovesAllLayersAndNothingElse) {
   for (const DType type : kTypes) {
-    Compaction work(type, 8, {0});
+    Compaction work({.type = type}, {0});
     const AttentionConfig& config = work.scene.batch().config;
     const KvLayout& kv = config.kv;
     for (const KvMove& move : work.moves)  // of which scenes fill one layer
@@ -139,7 +162,7 @@ TEST_P(MoveKv, MovesAllLayersAndNothingElse) {
 }
 
 TEST_P(MoveKv, SaysWhatDoesNotFit) {
-  Compaction work(DType::f16, 8, {0});
+  Compaction work({}, {0});
   const AttentionConfig& config = work.scene.batch().config;
   work.moves.resize(1);
   work.moves[0].target_first = 60;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <limits>
 
 #include "support/device_test.h"
 #include "support/errors.h"
@@ -55,7 +56,7 @@ TEST_P(RmsNorm, RoundsOnlyWhatItWritesForAMatrix) {
   for (int64_t dim : {8, 65, 576}) {
     const DType type = input_type(dim);
     const Buffer x = activations(noise(5 * dim, 5), {5, dim}), w = floats(noise(dim, 6), {dim});
-    const Buffer wide = poisoned({5, dim}), narrow(*backend, type, {5, dim});
+    const Buffer wide = poisoned({5, dim}), narrow = poisoned(type, {5, dim});
     backend->rms_norm(wide.tensor(), x.tensor(), w.tensor(), kEps);
 
     backend->rms_norm(narrow.tensor(), x.tensor(), w.tensor(), kEps);

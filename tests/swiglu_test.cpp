@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "support/device_test.h"
 #include "support/errors.h"
 #include "support/reference.h"
@@ -49,7 +51,7 @@ TEST_P(Swiglu, RoundsOnlyWhatItWritesForAMatrix) {
   for (int64_t dim : {8, 65, 576}) {
     const DType type = input_type(dim);
     const Buffer gate_up = activations(noise(5 * 2 * dim, 2), {5, 2 * dim});
-    const Buffer wide = poisoned({5, dim}), narrow(*backend, type, {5, dim});
+    const Buffer wide = poisoned({5, dim}), narrow = poisoned(type, {5, dim});
     backend->swiglu(wide.tensor(), gate_up.tensor());
 
     backend->swiglu(narrow.tensor(), gate_up.tensor());

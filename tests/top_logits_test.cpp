@@ -22,8 +22,9 @@ class TopLogits : public DeviceTest {
              const std::vector<LogitPlace>& apart = {}) {
     const auto vocab = static_cast<int64_t>(logits.size()) / rows;
     const Buffer buffer = floats(logits, {rows, vocab});
-    Found found{.top = std::vector<TopLogit>(rows * count),
-                .values = std::vector<float>(apart.size()),
+    constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+    Found found{.top = std::vector<TopLogit>(rows * count, {-1, kNan}),
+                .values = std::vector<float>(apart.size(), kNan),
                 .left = {}};
     backend->top_logits(found.top, buffer.tensor(), apart, found.values);
     found.left = on_host(buffer);

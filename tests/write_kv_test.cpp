@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -69,6 +70,32 @@ TEST_P(WriteKv, StoresRotatedKeysAndValuesInEveryType) {
                   1)
             << dtype_name(type) << ", head_dim " << head_dim << ", row " << t;
       }
+    }
+  }
+}
+
+TEST_P(WriteKv, StoresEveryShapeAndAnyNumberOfRows) {
+  size_t turn = run_seed();
+  for (const int head_dim : kHeadDims) {
+    for (const int group : kGroups) {
+      const DType type = std::array{DType::f32, DType::f16, DType::bf16, DType::q8}[turn++ % 4];
+      const int32_t rows = std::array{1, 7, 0, 65, 64, 13}[turn % 6];
+      const int kv_heads = std::array{3, 1, 8}[turn % 3];
+      AttentionScene scene({.heads = kv_heads * group,
+                            .kv_heads = kv_heads,
+                            .head_dim = head_dim,
+                            .type = type,
+                            .cut_seed = run_seed()});
+      scene.add({.length = 70, .rows = positions_from(70 - rows, rows)}, 1);
+      const SceneBatch& batch = scene.batch();
+
+      run_write_kv(batch);
+
+      for (int32_t t = 0; t < rows; ++t)
+        EXPECT_LE(worst_row(batch, batch.layout.rows[t], batch.qkv.data() + t * batch.qkv_width()),
+                  1)
+            << dtype_name(type) << ", head_dim " << head_dim << ", " << kv_heads << " times "
+            << group << " heads, row " << t << " of " << rows;
     }
   }
 }

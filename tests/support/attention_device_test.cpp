@@ -77,7 +77,7 @@ std::vector<float> AttentionDeviceTest::run_attention(const SceneBatch& batch, D
   DeviceBlocks blocks(*backend, batch);
   const auto rows = static_cast<int64_t>(batch.layout.rows.size());
   const Buffer qkv = activations(batch.qkv, {rows, static_cast<int64_t>(batch.qkv_width())});
-  const Buffer out(*backend, type, {rows, static_cast<int64_t>(batch.width())});
+  const Buffer out = poisoned(type, {rows, static_cast<int64_t>(batch.width())});
   const auto plan = backend->plan_batch(blocks.layout(), batch.config);
 
   backend->attention(out.tensor(), qkv.tensor(), *plan, AttentionScene::kLayer);
@@ -88,6 +88,7 @@ std::vector<float> AttentionDeviceTest::run_step(StepRunner& steps, const SceneB
                                                  const Buffer& qkv, const Buffer& out) {
   DeviceBlocks blocks(*backend, batch);
   backend->upload(qkv.tensor().data, batch.qkv.data(), batch.qkv.size() * sizeof(float));
+  poison(out);
 
   steps.run({qkv.tensor().shape[0]}, [&] {
     const auto plan = backend->plan_batch(blocks.layout(), batch.config);
@@ -116,7 +117,7 @@ std::vector<float> AttentionDeviceTest::run_kv_deviation(const SceneBatch& batch
   DeviceBlocks blocks(*backend, batch);
   blocks.place(pairs);
   const auto count = static_cast<int64_t>(pairs.size());
-  const Buffer out = floats(std::vector<float>(3 * pairs.size()), {count, 3});
+  const Buffer out = poisoned(DType::f32, {count, 3});
 
   backend->kv_deviation(out.tensor(), pairs, batch.config, AttentionScene::kLayer);
   return on_host(out);

@@ -12,7 +12,8 @@ namespace kvs::test {
 namespace {
 
 ContentRandom row_random(uint32_t seed, uint32_t identity, int32_t position) {
-  return {(uint64_t{seed} << 44) ^ (uint64_t{identity} << 32) ^ static_cast<uint64_t>(position)};
+  const uint64_t place = uint64_t{identity} << 32 ^ static_cast<uint64_t>(position);
+  return {(uint64_t{run_seed()} << 32 | seed) * 0xD1342543DE82EF95 ^ place};
 }
 
 /// A number that every type but q8 holds exactly: k / 32, |k| < 64.

@@ -46,8 +46,9 @@ struct SceneBatch {
 };
 
 /// A batch with its cache in host memory, at random but repeatable: what a row holds depends on the
-/// scene's seed, the sequence and the position alone, not on the runs or on the other rows. Slots
-/// that no run covers hold NaN. The layers of a block are alike in layout, and only one is filled.
+/// run's seed and the scene's, the sequence and the position alone, not on the runs or on the other
+/// rows. Slots that no run covers hold NaN. The layers of a block are alike in layout, and only one
+/// is filled.
 class AttentionScene {
  public:
   struct Options {
@@ -80,6 +81,10 @@ class AttentionScene {
   int used_ = kBlockTokens;  ///< slots of the last block
   std::mt19937 cuts_;
 };
+
+/// Of attention that is tested: those that a kernel of its own may serve, and others.
+inline constexpr int kHeadDims[] = {8, 16, 32, 64, 80, 96, 128};
+inline constexpr int kGroups[] = {1, 3, 4, 7, 8};  ///< query heads of a KV head
 
 /// The positions [first, first + count).
 std::vector<int32_t> positions_from(int32_t first, int32_t count);

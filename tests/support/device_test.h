@@ -4,7 +4,7 @@
 
 #include <bit>
 #include <cstring>
-#include <limits>
+#include <iostream>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -46,6 +46,10 @@ class DeviceTest : public testing::TestWithParam<TestDevice> {
     }
   }
 
+  void TearDown() override {
+    if (HasFailure()) std::cerr << "repeat this with KVS_TEST_SEED=" << run_seed() << "\n";
+  }
+
   bool on_cpu() const { return backend->name() == "cpu"; }
 
   /// Relative error of one rounding of an activation, at least that of f32.
@@ -79,9 +83,19 @@ class DeviceTest : public testing::TestWithParam<TestDevice> {
   }
 
   /// Room for results, full of NaN: what is not written shows.
-  Buffer poisoned(const Shape& shape) {
-    const auto count = static_cast<size_t>(shape.elements());
-    return activations(std::vector<float>(count, std::numeric_limits<float>::quiet_NaN()), shape);
+  Buffer poisoned(DType type, const Shape& shape) {
+    Buffer buffer(*backend, type, shape);
+    poison(buffer);
+    return buffer;
+  }
+  Buffer poisoned(const Shape& shape) { return poisoned(backend->activation_type(), shape); }
+
+  /// All bits set: NaN in every type.
+  void poison(const Buffer& buffer) {
+    const Tensor& tensor = buffer.tensor();
+    const auto count = static_cast<size_t>(tensor.shape.elements());
+    const std::vector<uint8_t> bits(count * element_bytes(tensor.type), 0xFF);
+    backend->upload(tensor.data, bits.data(), bits.size());
   }
 
   std::vector<float> on_host(const Tensor& tensor) {
