@@ -303,7 +303,7 @@ TEST_F(CudaServerFailure, RefusesEverythingWhereAKernelFaulted) {
   EXPECT_EQ(later.status, 503);
   EXPECT_EQ(get("/ready").status, 503);
   EXPECT_TRUE(server->failure().starts_with("cuda: ")) << server->failure();
-  EXPECT_TRUE(server->drain(std::chrono::seconds(5)));
+  EXPECT_TRUE(server->drain(std::chrono::seconds(5)).answered);
 }
 
 }  // namespace

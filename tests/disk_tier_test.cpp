@@ -360,11 +360,12 @@ TEST_F(DiskTier, FindsByEmbedding) {
     prompt.insert(prompt.end(), other.begin() + first, other.begin() + first + 26);
     prompt.insert(prompt.end(), known.begin() + first, known.begin() + first + 14);
   }
-  EXPECT_TRUE(look_up(*process(tiers), "a", prompt).empty());
+  const ReuseOptions short_runs{.min_span = 8};
+  EXPECT_TRUE(look_up(*process(tiers), "a", prompt, short_runs).empty());
   Process second(*backend, layout);
   second.store.embed_with(embed);
   second.store.open_tiers(tiers, header);
-  const std::vector<ReuseDonor> found = look_up(second, "a", prompt);
+  const std::vector<ReuseDonor> found = look_up(second, "a", prompt, short_runs);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_GT(found[0].similarity, 0.99);
   EXPECT_TRUE(look_up(second, "b", prompt).empty());

@@ -117,7 +117,7 @@ TEST_F(Evaluation, FindsDonorsByEmbeddingToo) {
 
   const Json json = run(workload(), asking);
 
-  EXPECT_GE(asked, 2 * 4);  // of each prompt, to be found; the full run looks for nothing
+  EXPECT_GE(asked, 4);
   EXPECT_GT(figure(json.get("policies").as_array()[2], "hit_rate"), 0.6);
 }
 

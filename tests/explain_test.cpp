@@ -105,7 +105,7 @@ TEST(Explain, CountsWhatAPolicyWillMeasure) {
 TEST(Explain, SaysWhereADonorWouldCostMoreThanItBrings) {
   const Tokens target = joined({counting(0, 20), counting(500, 20), {901}});
 
-  EXPECT_EQ(explained(target, {counting(0, 100), counting(500, 100)}),
+  EXPECT_EQ(explained(target, {counting(0, 100), counting(500, 100)}, {.policy = Policy::naive}),
             "prefix 0+20, unprofitable 20+20, no_source 40+1");
 }
 

@@ -262,15 +262,15 @@ TEST_F(Reuse, TakesLosslessRowsBeforeALongerApproximatePrefix) {
 }
 
 TEST_F(Reuse, KvshareTakesNoShortRuns) {
-  const Tokens tokens = range(500, 10) + range(20, 23) + range(600, 10) + range(50, 24);
+  const Tokens tokens = range(500, 10) + range(20, 23) + range(600, 10) + range(50, 40);
   const Tokens old_prompt = range(0, 100);
   ReuseDonor donors[] = {donor(old_prompt)};
   const ReuseOptions kvshare{.policy = Policy::kvshare, .budget = 0};
 
   EXPECT_EQ(text_of(plan_reuse(tokens, donors, {.policy = Policy::naive})),
-            "computed 0+10, shifted 10+23, computed 33+10, shifted 43+23, recomputed 66+1");
+            "computed 0+10, shifted 10+23, computed 33+10, shifted 43+39, recomputed 82+1");
   EXPECT_EQ(text_of(plan_reuse(tokens, donors, kvshare)),
-            "computed 0+43, shifted 43+23, recomputed 66+1");
+            "computed 0+43, shifted 43+39, recomputed 82+1");
 }
 
 TEST_F(Reuse, ShortPiecesOfAnEditedPromptAreComputedToo) {

@@ -166,9 +166,8 @@ void Engine::Impl::retire() {
       ++sequence;
       continue;
     }
-    // Else rows of the prompt are missing, or all of them.
-    if (!sequence->failed() && sequence->decoding() && sequence->view.size() > 0)
-      keep_rows(*sequence);
+    // Else rows of the prompt are missing.
+    if (!sequence->failed() && sequence->decoding()) keep_rows(*sequence);
     const auto done = std::move(sequence->done_callback);
     Response response = sequence->response();
     sequence = active.erase(sequence);

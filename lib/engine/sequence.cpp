@@ -36,9 +36,11 @@ void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor
   int64_t pieces = 0;  // of an edited prompt, which is one donor
   for (size_t donor = 0; donor < donors.size(); ++donor) {
     if (plan.tokens_of(static_cast<int32_t>(donor)) == 0) continue;
-    if (donors[donor].only_at < 0 || pieces++ == 0)
+    if (donors[donor].only_at < 0 || pieces++ == 0) {
+      const DonorPlace place = donor < places.size() ? places[donor] : DonorPlace::memory;
       report.donors.push_back(
-          {.id = donors[donor].id, .similarity = donors[donor].similarity, .place = places[donor]});
+          {.id = donors[donor].id, .similarity = donors[donor].similarity, .place = place});
+    }
     add_rows(report.donors.back(), plan, static_cast<int32_t>(donor));
   }
 }
@@ -63,6 +65,7 @@ Sequence::Sequence(Task t, std::function<void(Response)> done, const Tokenizer* 
       sampler_(task.sampling),
       stops_(task.stop),
       started_(started),
+      rows_(task.tokens.size()),  // all are missing yet
       history_(task.tokens) {
   if (tokenizer_) detokenizer_.emplace(*tokenizer_);
   report.mode = task.reuse.mode;
@@ -80,6 +83,7 @@ void Sequence::start(const ReusePlan& plan, std::span<const ReuseDonor> donors, 
 void Sequence::start_computed(const ReusePlan& plan, std::span<const ReuseDonor> donors,
                               LayeredView built, double computed_share) {
   view = std::move(built);
+  rows_.clear();
   fill(report, plan, donors, places);
   report.depth = depth_of(view, plan, donors);
   report.computed_share = computed_share;

@@ -87,7 +87,7 @@ class Sequence {
   std::function<void(Response)> done_callback;
   LayeredView view;
   ReuseReport report;
-  std::vector<DonorPlace> places;  ///< where the plan's donors were, to be set in front of start()
+  std::vector<DonorPlace> places;  ///< of a plan's donors, for start(); memory where there is none
 
  private:
   bool forced() const { return generated() < task.forced.size(); }

@@ -119,9 +119,11 @@ void append_piece(std::vector<SourceSpan>& sources, std::span<const int32_t> tok
   }
 }
 
-// What an edited prompt says of itself, its short pieces apart.
+// What an edited prompt says of itself; `kvshare` takes no short pieces.
 std::vector<SourceSpan> given_sources(std::span<const int32_t> tokens,
-                                      std::span<const ReuseDonor> donors, int64_t least) {
+                                      std::span<const ReuseDonor> donors,
+                                      const ReuseOptions& options) {
+  const int64_t least = options.policy == Policy::kvshare ? options.least_span() : 0;
   std::vector<SourceSpan> sources;
   for (size_t donor = 0; donor < donors.size(); ++donor) {
     const ReuseDonor& piece = donors[donor];
@@ -143,8 +145,7 @@ bool guard_decides(const ReuseOptions& options) {
 std::vector<SourceSpan> all_sources(std::span<const int32_t> tokens,
                                     std::span<const ReuseDonor> donors, const ReuseOptions& options,
                                     const TokenCosines& cosines) {
-  if (std::ranges::any_of(donors, is_piece))
-    return given_sources(tokens, donors, options.least_span());
+  if (std::ranges::any_of(donors, is_piece)) return given_sources(tokens, donors, options);
   std::vector<std::span<const int32_t>> donor_tokens;
   for (const ReuseDonor& donor : donors) donor_tokens.push_back(donor.tokens);
   auto sources = cover(tokens, donor_tokens, {.min_span = options.least_span()});
