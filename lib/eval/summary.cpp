@@ -73,15 +73,18 @@ Json reused_over(std::span<const Outcome> outcomes) {
   return json;
 }
 
-std::vector<Outcome> similar_ones(const Results& results, std::span<const Outcome> outcomes) {
-  std::vector<Outcome> similar;
+// Of the requests for which `holds` does, given their places.
+template <typename Holds>
+std::vector<Outcome> those(std::span<const Outcome> outcomes, Holds holds) {
+  std::vector<Outcome> some;
   for (size_t index = 0; index < outcomes.size(); ++index)
-    if (results.requests[index].similar) similar.push_back(outcomes[index]);
-  return similar;
+    if (holds(index)) some.push_back(outcomes[index]);
+  return some;
 }
 
 void add_reuse(const Results& results, std::span<const Outcome> outcomes, Json& json) {
-  const std::vector<Outcome> similar = similar_ones(results, outcomes);
+  const std::vector<Outcome> similar =
+      those(outcomes, [&](size_t index) { return results.requests[index].similar; });
   json.set("hit_rate", hit_rate(outcomes));
   json.set("hit_rate_similar", hit_rate(similar));
   json.set("reused_over", reused_over(outcomes));
@@ -234,13 +237,11 @@ void add_divergence(std::span<const Outcome> outcomes, Json& json) {
 
 // Of long prompts, where time to first token counts most; also of the similar ones among them.
 Json long_ones(const Results& results, std::span<const Outcome> outcomes, bool similar) {
-  std::vector<Outcome> ours, full;
-  for (size_t index = 0; index < outcomes.size(); ++index)
-    if (outcomes[index].reuse.prompt_tokens >= kLongPrompt &&
-        (results.requests[index].similar || !similar)) {
-      ours.push_back(outcomes[index]);
-      full.push_back(results.full[index]);
-    }
+  const auto counts = [&](size_t index) {
+    return outcomes[index].reuse.prompt_tokens >= kLongPrompt &&
+           (results.requests[index].similar || !similar);
+  };
+  const std::vector<Outcome> ours = those(outcomes, counts), full = those(results.full, counts);
   Json json;
   json.set("requests", std::ssize(ours));
   if (ours.empty()) return json;
