@@ -5,6 +5,7 @@ import csv
 import gzip
 import json
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -150,21 +151,31 @@ class Workloads(unittest.TestCase):
         self.assertEqual(result.returncode, 2)
         self.assertIn("too few texts for so many requests", result.stderr)
 
-    def test_sets_traps_of_one_word(self):
-        traps = SCRIPT.with_name("make-traps")
+    def traps(self, *options):
         out = self.root / "traps.jsonl"
-        subprocess.run([sys.executable, traps, "--data", self.root / "data", "--out", out, "--pairs",
-                        "30"], check=True, capture_output=True)
-        pairs = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-        self.assertEqual(len({pair["id"] for pair in pairs}), 30)
-        self.assertIn("number", {pair["kind"] for pair in pairs})
-        for pair in pairs:
-            words = [pair[name].split(" ") for name in ("prompt_a", "prompt_b")]
-            self.assertEqual(len(words[0]), len(words[1]))
-            self.assertEqual(sum(map(str.__ne__, *words)), 1, pair["question"])
-            self.assertNotEqual(*pair["answers"])
-            if pair["answers"][0].isdigit():
-                self.assertEqual(*map(len, pair["answers"]))
+        subprocess.run([sys.executable, SCRIPT.with_name("make-traps"), "--data", self.root / "data",
+                        "--out", out, "--pairs", "30", *options], check=True, capture_output=True)
+        return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+
+    def test_sets_traps_of_one_word(self):
+        for options in ((), ("--words", "20")):
+            pairs = self.traps(*options)
+            self.assertEqual(len({pair["id"] for pair in pairs}), 30)
+            self.assertIn("number", {pair["kind"] for pair in pairs})
+            for pair in pairs:
+                words = [pair[name].split(" ") for name in ("prompt_a", "prompt_b")]
+                self.assertEqual(len(words[0]), len(words[1]))
+                self.assertEqual(sum(map(str.__ne__, *words)), 1, pair["question"])
+                self.assertNotEqual(*pair["answers"])
+                if pair["answers"][0].isdigit():
+                    self.assertEqual(*map(len, pair["answers"]))
+
+    def test_sets_traps_in_short_texts_where_asked(self):
+        def median_length(pairs):
+            return statistics.median(len(pair["prompt_a"].split()) for pair in pairs)
+
+        self.assertLess(median_length(self.traps("--words", "20")),
+                        median_length(self.traps()) / 2)
 
 
 if __name__ == "__main__":

@@ -69,9 +69,22 @@ def fee(rng: random.Random) -> tuple:
 MEDICAL, BANKING = (dose, allergy, appointment), (account, permission, fee)
 
 
+def within(sentences: list[str], words: int) -> list[str]:
+    """The first of them that have so many words at most, and the very first in any case."""
+    total, first = 0, []
+    for sentence in sentences:
+        total += len(sentence.split())
+        if first and total > words:
+            break
+        first.append(sentence)
+    return first
+
+
 class Traps:
-    def __init__(self, folder: Path, rng: random.Random):
+    def __init__(self, folder: Path, rng: random.Random, words: int):
+        """words: the most that stand around the sentence in question, roughly."""
         self.rng = rng
+        self.words = words
         self.topics = data.banking77(folder)
         self.rows = [row for row in data.medquad(folder) if len(row[2]) >= 3]
         self.numbered = [row for row in self.rows if any(map(self.number_in, row[2]))]
@@ -95,6 +108,7 @@ class Traps:
 
     def told(self, kinds: tuple, text: list[str]) -> dict:
         """An invented sentence in a real text."""
+        text = within(text, self.words)
         kind = self.rng.choice(kinds)
         sentence, readings, question, answers = kind(self.rng)
         at = self.rng.randrange(1, len(text) + 1)
@@ -113,6 +127,9 @@ class Traps:
         changed = sentences[at][:match.start()] + other + sentences[at][match.end():]
         around = self.medical_text()
         text = [*around[:6], *sentences, *around[6:]]
+        if len(" ".join(text).split()) > self.words:
+            before = within(sentences[:at][::-1], self.words // 2)[::-1]
+            text = [*before, *within(sentences[at:], self.words // 2)]
         prompts = [" ".join(sentence if sentence != sentences[at] else reading for sentence in text)
                    for reading in (sentences[at], changed)]
         return {"kind": "number", "prompt_a": prompts[0], "prompt_b": prompts[1],
