@@ -64,6 +64,23 @@ TEST(Calibration, TellsRequestsOfOneNameApart) {
   EXPECT_EQ(sets[1].samples[0].kl, (std::vector{0.5, 0.4}));
 }
 
+TEST(Calibration, TellsIsolationsAndDepthsOfDonorsApart) {
+  std::vector<Json> details{line("a", "kvshare", 0.01, 0.3), line("a", "kvshare", 0.01, 0.9),
+                            line("a", "kvshare", 0.1, 0.2)};
+  details[1].set("donor_depth", 2);
+  for (const double kl : {0.7, 0.6}) {
+    details.push_back(line("a", "kvshare", details.size() == 3 ? 0.01 : 0.1, kl));
+    details.back().set("isolation", "private");
+  }
+
+  const auto sets = read(details, {0.01, 0.1});
+
+  ASSERT_EQ(sets.size(), 1u);
+  ASSERT_EQ(sets[0].samples.size(), 2u);
+  EXPECT_EQ(sets[0].samples[0].kl, (std::vector{0.3, 0.2}));
+  EXPECT_EQ(sets[0].samples[1].kl, (std::vector{0.7, 0.6}));
+}
+
 TEST(Calibration, NamesWhatADetailLacks) {
   std::vector<Json> details = kDetails;
   details[2].set("kl", "much");

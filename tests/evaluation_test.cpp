@@ -268,6 +268,12 @@ TEST_F(Evaluation, TellsOfEachRequestAndPolicy) {
               line.get("exact").as_int() + line.get("shifted").as_int() +
                   line.get("fuzzy").as_int() + line.get("recomputed").as_int() +
                   line.get("computed").as_int());
+    // All that reuse costs counts, also what is done behind the answer.
+    double planning = 0;
+    for (const char* part : {"lookup_ms", "plan_ms", "load_ms", "store_ms"})
+      planning += line.get(part).as_number();
+    EXPECT_GT(line.get("ttft_ms").as_number(), planning);
+    EXPECT_EQ(line.get("store_ms").as_number() > 0, line.get("policy").as_string() == "naive");
   };
   told.on_progress = [&] { ++runs; };
 

@@ -69,6 +69,32 @@ TEST(Report, WritesTablesForTerminals) {
       "epic      0.10     shared   75.0          -   100.0    90.0    80.0    50.0    25.0\n");
 }
 
+TEST(Report, TellsWhatBecameOfThePromises) {
+  EvaluationFile file = file_of();
+  const std::string known =
+      R"("declined":2,"ttft_ratio":{"median":0.2,"p95":1.04},"bleu_vs_full":61.25,)"
+      R"("bleu_vs_reference_minus_full":{"value":-0.5,"interval":[-1.25,0.25]},)"
+      R"("rouge_l_vs_reference_minus_full":{"value":null,"interval":null},)"
+      R"("long_similar":{"requests":5,"speedup":8.5,"kl":{"mean":0.002},"top1_agreement":0.975})";
+  const std::string epic = policy_json("epic", "0.1", 5);
+  file.evaluation = Json::parse(
+      fmt::format(R"({{"workloads":[{{"name":"rag","requests":8,"policies":[{},{},{}]}}]}})",
+                  policy_json("full", "null", 1),
+                  epic.substr(0, epic.size() - 1) + "," + known + "}",
+                  policy_json("naive", "null", 6)),
+      "run.json");
+
+  const std::string text = make_report({&file, 1}, ReportFormat::markdown);
+
+  EXPECT_NE(text.find("| epic | 0.10 | 2 | 1.04 | 0.0500 | 61.2 | -0.50 (-1.25 +0.25) | - | 5 | "
+                      "8.50 | 0.0020 | 97.5 |\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("| naive | - | - | - | 0.0500 | - | - | - | - | - | - | - |\n"),
+            std::string::npos)
+      << text;
+}
+
 TEST(Report, SetsIsolationsSideBySide) {
   EvaluationFile file = file_of();
   const std::string shared = file.evaluation.get("workloads").as_array()[0].dump();

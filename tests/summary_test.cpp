@@ -61,6 +61,17 @@ TEST_F(Summary, TellsOfLongPromptsApart) {
   EXPECT_EQ(summary().get("long").dump(), R"({"requests":0})");
 }
 
+TEST_F(Summary, CountsWhatPlanningAndStoringTake) {
+  for (Outcome& outcome : ours) {
+    outcome.reuse.lookup_ms = 1;
+    outcome.reuse.plan_ms = 2;
+    outcome.reuse.load_ms = 4;
+    outcome.store_ms = 8;
+  }
+
+  EXPECT_NEAR(number(summary().get("planning_ms"), "median"), 15, 1e-6);
+}
+
 TEST_F(Summary, GivesScoresIntervals) {
   for (Outcome& outcome : ours) outcome.kl = 0.25;
   const Json same = summary();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/line_reader.h"
+#include "eval/report_json.h"
 #include "kvs/error.h"
 #include "kvs/evidence.h"
 
@@ -51,7 +52,8 @@ class SampleReader {
   explicit SampleReader(const std::vector<double>& budgets) : budgets_(budgets) {}
 
   void add(const Json& detail) {
-    begin(detail.get("workload").as_string(), detail.get("id").as_string());
+    begin(detail.get("workload").as_string(), text_of(detail, "isolation"),
+          detail.get("id").as_string());
     if (!is_next_attempt(detail)) return;
     if (sample_.kl.empty()) sample_.evidence = evidence_from_json(detail.get("evidence"));
     sample_.kl.push_back(detail.get("kl").as_number());
@@ -62,23 +64,26 @@ class SampleReader {
   std::vector<CalibrationSet> take_sets() { return std::move(sets_); }
 
  private:
-  void begin(const std::string& workload, const std::string& id) {
+  // Who may reuse whose prompts makes another sample of the same request.
+  void begin(const std::string& workload, const std::string& isolation, const std::string& id) {
     const bool other = sets_.empty() || sets_.back().workload != workload;
     if (other) sets_.push_back({.workload = workload});
-    if (other || id != id_) sample_ = {};
+    if (other || isolation != isolation_ || id != id_) sample_ = {};
+    isolation_ = isolation;
     id_ = id;
   }
 
   bool is_next_attempt(const Json& detail) const {
     const Json& budget = detail.get("budget");
     return detail.get("policy").as_string() == "kvshare" && budget.is_number() &&
+           optional_number(detail, "donor_depth").value_or(0) == 0 &&
            sample_.kl.size() < budgets_.size() &&
            budget.as_number() == budgets_[sample_.kl.size()] && detail.get("evidence").is_object();
   }
 
   const std::vector<double>& budgets_;
   std::vector<CalibrationSet> sets_;
-  std::string id_;  // of the request whose details are read
+  std::string isolation_, id_;  // of the request whose details are read
   GuardSample sample_;
 };
 

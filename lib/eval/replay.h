@@ -15,6 +15,7 @@ struct Outcome {
   std::vector<int32_t> tokens;  ///< the answer
   std::string text;
   double total_ms = 0;            ///< the answer and the storing of the prompt
+  double store_ms = 0;            ///< the storing alone, a part of reuse.ttft_ms too
   double kl = 0;                  ///< KL(full || contestant) in nats, mean over the compared tokens
   std::optional<double> late_kl;  ///< the same from the 25th token on, where there is one
   double top1 = 1;                ///< share of them with the same most likely token

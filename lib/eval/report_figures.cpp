@@ -32,6 +32,34 @@ int depth_of(const Json& json) {
   return static_cast<int>(optional_number(json, "donor_depth").value_or(0));
 }
 
+Interval interval_of(const Json& json, std::string_view key) {
+  const Json::Array& ends = json.get(key).as_array();
+  if (ends.size() != 2) fail(ErrorKind::format, "field '{}': expected two numbers", key);
+  return {ends[0].as_number(), ends[1].as_number()};
+}
+
+// None where the member is missing or not known.
+const Json* object_in(const Json& json, std::string_view key) {
+  const Json* member = json.find(key);
+  return member && member->is_object() ? member : nullptr;
+}
+
+std::optional<ScoreDifference> difference_in(const Json& json, std::string_view key) {
+  const Json* difference = object_in(json, key);
+  if (!difference || !optional_number(*difference, "value")) return std::nullopt;
+  return ScoreDifference{.value = difference->get("value").as_number(),
+                         .interval = interval_of(*difference, "interval")};
+}
+
+std::optional<LongFigures> long_figures_in(const Json& json, std::string_view key) {
+  const Json* figures = object_in(json, key);
+  if (!figures || figures->get("requests").as_int() == 0) return std::nullopt;
+  return LongFigures{.requests = figures->get("requests").as_int(),
+                     .speedup = figures->get("speedup").as_number(),
+                     .kl_mean = figures->get("kl").get("mean").as_number(),
+                     .top1_agreement = figures->get("top1_agreement").as_number()};
+}
+
 PolicyFigures read_policy(const Json& json) {
   PolicyFigures policy;
   policy.name = text_of(json, "name");
@@ -46,9 +74,7 @@ PolicyFigures read_policy(const Json& json) {
   policy.ttft_median_ms = json.get("ttft_ms").get("median").as_number();
   policy.ttft_p95_ms = json.get("ttft_ms").get("p95").as_number();
   policy.speedup = json.get("speedup").as_number();
-  const Json::Array& ends = json.get("speedup_interval").as_array();
-  if (ends.size() != 2) fail(ErrorKind::format, "field 'speedup_interval': expected two numbers");
-  policy.speedup_interval = {ends[0].as_number(), ends[1].as_number()};
+  policy.speedup_interval = interval_of(json, "speedup_interval");
   policy.background_compute = optional_number(json, "background_compute");
   policy.kl_mean = json.get("kl").get("mean").as_number();
   policy.kl_p95 = json.get("kl").get("p95").as_number();
@@ -56,6 +82,13 @@ PolicyFigures read_policy(const Json& json) {
   policy.exact_match = optional_number(json, "exact_match");
   policy.rouge_l_vs_full = optional_number(json, "rouge_l_vs_full");
   policy.rouge_l_vs_reference = optional_number(json, "rouge_l_vs_reference");
+  policy.bleu_vs_full = optional_number(json, "bleu_vs_full");
+  policy.bleu_minus_full = difference_in(json, "bleu_vs_reference_minus_full");
+  policy.rouge_l_minus_full = difference_in(json, "rouge_l_vs_reference_minus_full");
+  if (const Json* ratio = object_in(json, "ttft_ratio"))
+    policy.ttft_ratio_p95 = ratio->get("p95").as_number();
+  if (const Json* declined = json.find("declined")) policy.declined = declined->as_int();
+  policy.long_similar = long_figures_in(json, "long_similar");
   return policy;
 }
 

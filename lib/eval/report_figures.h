@@ -22,6 +22,20 @@ struct PartFigures {
   double reused() const { return exact + shifted; }
 };
 
+/// Over the prompts of 1,000 tokens and more that have a similar earlier one.
+struct LongFigures {
+  int64_t requests = 0;
+  double speedup = 0;
+  double kl_mean = 0;
+  double top1_agreement = 0;
+};
+
+/// A score less that of the full run.
+struct ScoreDifference {
+  double value = 0;
+  Interval interval;
+};
+
 /// One policy at one budget; what the evaluation does not know (null) is empty.
 struct PolicyFigures {
   std::string name;
@@ -39,6 +53,11 @@ struct PolicyFigures {
   double top1_agreement = 0;
   std::optional<double> exact_match;
   std::optional<double> rouge_l_vs_full, rouge_l_vs_reference;
+  std::optional<double> bleu_vs_full;
+  std::optional<ScoreDifference> bleu_minus_full, rouge_l_minus_full;  ///< against references
+  std::optional<double> ttft_ratio_p95;  ///< of the full run's, request by request
+  std::optional<int64_t> declined;       ///< reuses
+  std::optional<LongFigures> long_similar;
   std::vector<double> ttft_ms;  ///< of each request, sorted; empty without details
 
   /// "epic", "epic 0.15" or "epic 0.15 d2" where approximate rows up to depth 2 are donors.

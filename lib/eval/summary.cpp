@@ -109,7 +109,8 @@ void add_times(const Results& results, std::span<const Outcome> outcomes, Json& 
   json.set("speedup", rounded(median(full) / median(ttft)));
   json.set("speedup_interval", interval_to_json(bootstrap_ratio_of_medians(full, ttft)));
   json.set("planning_ms", median_and_p95(each(outcomes, [](const Outcome& outcome) {
-             return outcome.reuse.lookup_ms + outcome.reuse.plan_ms + outcome.reuse.load_ms;
+             return outcome.reuse.lookup_ms + outcome.reuse.plan_ms + outcome.reuse.load_ms +
+                    outcome.store_ms;
            })));
   json.set("tpot_ms", tpot.empty() ? Json() : rounded(median(tpot)));
   json.set("throughput_tokens_per_s", rounded(tokens / seconds));
@@ -303,6 +304,7 @@ void add_detail(const Results& results, size_t index, const Outcome& outcome, Js
   json.set("lookup_ms", rounded(reuse.lookup_ms));
   json.set("plan_ms", rounded(reuse.plan_ms));
   json.set("load_ms", rounded(reuse.load_ms));
+  json.set("store_ms", rounded(outcome.store_ms));
   json.set("ttft_ms", rounded(reuse.ttft_ms));
   json.set("ttft_full_ms", rounded(full.reuse.ttft_ms));
   json.set("tpot_ms", rounded(reuse.tpot_ms));

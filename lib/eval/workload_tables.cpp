@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "eval/report_tables.h"
 
 namespace kvs {
@@ -43,6 +45,48 @@ Table quality_table(const WorkloadFigures& workload) {
   return table;
 }
 
+std::string difference_text(const std::optional<ScoreDifference>& difference, int digits) {
+  if (!difference) return "-";
+  return fmt::format("{0:+.{3}f} ({1:+.{3}f} {2:+.{3}f})", difference->value,
+                     difference->interval.low, difference->interval.high, digits);
+}
+
+Row promise_row(const PolicyFigures& policy, const std::string& name) {
+  const std::optional<LongFigures>& longs = policy.long_similar;
+  return {name,
+          optional_text(policy.budget, 2),
+          policy.declined ? fmt::format("{}", *policy.declined) : "-",
+          optional_text(policy.ttft_ratio_p95, 2),
+          fmt::format("{:.4f}", policy.kl_p95),
+          optional_text(policy.bleu_vs_full, 1),
+          difference_text(policy.bleu_minus_full, 2),
+          difference_text(policy.rouge_l_minus_full, 3),
+          longs ? fmt::format("{}", longs->requests) : "-",
+          longs ? fmt::format("{:.2f}", longs->speedup) : "-",
+          longs ? fmt::format("{:.4f}", longs->kl_mean) : "-",
+          longs ? fmt::format("{:.1f}", longs->top1_agreement * 100) : "-"};
+}
+
+bool knows_promises(const WorkloadFigures& workload) {
+  return std::any_of(workload.policies.begin(), workload.policies.end(),
+                     [](const PolicyFigures& policy) { return policy.ttft_ratio_p95; });
+}
+
+// What quality_table() has no room for.
+Table promise_table(const WorkloadFigures& workload) {
+  Table table{
+      .title = workload.label() +
+               ", promises; right, prompts of 1,000 tokens and more with a similar one",
+      .origin = workload.origin,
+      .rows = {{"policy", "budget", "declined", "TTFT/full p95", "KL p95", "BLEU/full",
+                "BLEU/ref - full's", "ROUGE-L/ref - full's", "long", "speed-up", "KL", "top-1 %"}}};
+  for (const PolicyFigures& policy : workload.policies)
+    table.rows.push_back(promise_row(policy, name_of(policy)));
+  if (workload.noise_floor)
+    table.rows.push_back(promise_row(*workload.noise_floor, "(noise floor)"));
+  return table;
+}
+
 Row reuse_row(const PolicyFigures& policy, const std::string& isolation) {
   Row row{name_of(policy), optional_text(policy.budget, 2), isolation,
           fmt::format("{:.1f}", policy.hit_rate * 100),
@@ -70,8 +114,10 @@ std::vector<Table> workload_tables(std::span<const WorkloadFigures> workloads) {
   std::vector<Table> tables;
   for (size_t begin = 0; begin < workloads.size();) {
     size_t end = begin;
-    for (; end < workloads.size() && workloads[end].name == workloads[begin].name; ++end)
+    for (; end < workloads.size() && workloads[end].name == workloads[begin].name; ++end) {
       tables.push_back(quality_table(workloads[end]));
+      if (knows_promises(workloads[end])) tables.push_back(promise_table(workloads[end]));
+    }
     Table reuse = reuse_table(workloads.subspan(begin, end - begin));
     if (reuse.rows.size() > 1) tables.push_back(std::move(reuse));
     begin = end;
