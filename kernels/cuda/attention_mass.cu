@@ -75,7 +75,8 @@ cudaError_t launch_scores(float* scores, const float* qkv, const BatchView& batc
                           const MassTask& task, cudaStream_t stream) {
   const int bytes = few_rows_bytes(batch.head_dim), tiles = task.tile_end - task.tile_begin;
   const cudaError_t status = cudaFuncSetAttribute(
-      mass_scores_kernel<type>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+      mass_scores_kernel<type>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+      few_rows_bytes(kMaxHeadDim));  // the same for all callers: it holds for the process
   if (status != cudaSuccess) return status;
   const int64_t pairs = int64_t{task.row_count} * (batch.heads / batch.kv_heads);
   const auto [x, y, z] = mass_grid(pairs, batch.kv_heads, tiles);

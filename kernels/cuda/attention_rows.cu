@@ -112,7 +112,8 @@ cudaError_t launch(Result out, const float* qkv, const BatchView& batch, const A
                    int64_t count, cudaStream_t stream) {
   const int bytes = few_rows_bytes(batch.head_dim);
   const cudaError_t status = cudaFuncSetAttribute(
-      attention_rows_kernel<type>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+      attention_rows_kernel<type>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+      few_rows_bytes(kMaxHeadDim));  // the same for all callers: it holds for the process
   if (status != cudaSuccess) return status;
   const auto [x, y, z] = task_grid(count, batch.kv_heads);
   attention_rows_kernel<type>

@@ -53,6 +53,8 @@ cudaStream_t CudaBackend::use() {
 
 // What fails here may be an earlier kernel; that one was the last queued, or came before it.
 void CudaBackend::queued(cudaError_t status, std::string_view operation) {
+  if (status == cudaErrorMemoryAllocation)  // a kernel's code comes with its first launch
+    fail(ErrorKind::memory, "cuda: out of memory for {}", operation);
   if (status != cudaSuccess)
     fail(ErrorKind::device, "cuda: {} failed, or {} queued before it: {}", operation, last_queued_,
          cudaGetErrorString(status));
@@ -92,6 +94,7 @@ void CudaBackend::download(void* host, const void* device, size_t bytes) {
 // operation, which reports it.
 void CudaBackend::zero(void* device, size_t bytes) {
   if (bytes == 0) return;
+  cudaSetDevice(device_);
   await_rows(device, bytes);
   cudaMemsetAsync(device, 0, bytes, stream_.get());
 }

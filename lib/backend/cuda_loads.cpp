@@ -48,7 +48,9 @@ void CudaLoads::add(std::span<const KvRun> runs, std::span<const std::byte* cons
   auto* base = grown<std::byte>(record_, memory_, static_cast<int64_t>(bytes));
   auto* staged = static_cast<std::byte*>(staging_.take(bytes));
   std::memcpy(staged, places.data(), place_bytes);
-  Load load{.number = ++last_, .layers = {}};
+  // What may lack memory comes before what is queued: a load is known whole, or not at all.
+  Load load{.number = last_ + 1, .layers = {}};
+  for (int layer = 0; layer < layout.layers; ++layer) load.layers.push_back(make_event());
   for (int layer = 0; layer < layout.layers; ++layer) {
     const size_t at = record_at + layer * layer_bytes, first = layer == 0 ? 0 : at;
     gather_parts(staged + at, parts.subspan(layer * parts_per_layer, parts_per_layer), layout,
@@ -62,12 +64,13 @@ void CudaLoads::add(std::span<const KvRun> runs, std::span<const std::byte* cons
     check(cuda::unpack_kv(base + at, reinterpret_cast<const cuda::KvPlace*>(base), blocks, rows,
                           stream_.get()),
           "unpack_kv");
-    load.layers.push_back(make_event());
-    check(cudaEventRecord(load.layers.back().get(), stream_.get()), "unpack_kv");
+    check(cudaEventRecord(load.layers[static_cast<size_t>(layer)].get(), stream_.get()),
+          "unpack_kv");
   }
   for (const KvRun& run : runs)
     blocks_[static_cast<const std::byte*>(run.block)] = {load.number, layout.block_bytes()};
   loads_.push_back(std::move(load));
+  ++last_;
 }
 
 void CudaLoads::forget_arrived() {

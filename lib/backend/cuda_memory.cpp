@@ -26,6 +26,11 @@ void* CudaMemory::allocate(size_t bytes) {
     return pool_ ? cudaMallocAsync(&memory, wanted, stream_) : cudaMalloc(&memory, wanted);
   };
   cudaError_t status = ask();
+  if (status == cudaErrorNotSupported && pool_) {  // in spite of what the device said
+    cudaGetLastError();
+    pool_ = nullptr;
+    status = ask();
+  }
   if (status == cudaErrorMemoryAllocation && pool_) {  // freed pieces may be of other sizes
     cudaGetLastError();
     check(cudaStreamSynchronize(stream_), "allocate");
