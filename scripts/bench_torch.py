@@ -120,6 +120,7 @@ def median_seconds(device: str, repeats: int, work) -> float:
 def graph_of(work):
     """The work as one CUDA graph."""
     stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
             work()

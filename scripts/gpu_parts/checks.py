@@ -31,6 +31,7 @@ class Checks:
     def note(self, step: str, name: str, result: str, detail: str) -> bool:
         """Whether the check passed."""
         self.results.append({"step": step, "name": name, "result": result, "detail": detail})
+        self.write_results({})  # whoever ends the run early still has them
         print(line_of(self.results[-1]), file=sys.stderr, flush=True)
         return result == "passed"
 
@@ -94,9 +95,12 @@ class Checks:
 
         return self.check(step, name, work)
 
+    def write_results(self, about: dict) -> None:
+        (self.out / "gpu.json").write_text(json.dumps({**about, "checks": self.results}, indent=1) + "\n")
+
     def write(self, about: dict) -> int:
         """gpu.json and the table, which is printed too; the exit code of the whole run."""
-        (self.out / "gpu.json").write_text(json.dumps({**about, "checks": self.results}, indent=1) + "\n")
+        self.write_results(about)
         counts = {kind: sum(check["result"] == kind for check in self.results)
                   for kind in ("passed", "failed", "skipped")}
         table = "".join(line_of(check) + "\n" for check in self.results)

@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Optional
 
@@ -86,6 +87,7 @@ class Tree:
         """For our programs: where their libraries are."""
         folders = [self.module.parent] if self.module else []
         folders += [self.lib, *filter(None, [os.environ.get("LD_LIBRARY_PATH")]), CUDA / "lib64"]
+        folders += [lib for path in sys.path for lib in Path(path or ".").glob("nvidia/cu13/lib")]  # PyTorch's
         environment = {"LD_LIBRARY_PATH": ":".join(map(str, folders)), "KVS_MODELS": str(self.models)}
         newer = self.newer_stdcxx() if self.module else None
         if newer:  # the programs' own run path would go before LD_LIBRARY_PATH
