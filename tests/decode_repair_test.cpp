@@ -168,5 +168,33 @@ TEST_F(Repair, TakesTheRowsThatReceiveMost) {
   EXPECT_EQ(mass[second[0]], sorted[4]);
 }
 
+// Rows that were dropped before they led to a token were no reuse.
+TEST_F(Repair, APromptThatMadeWayCountsWhatItsSecondStartFinds) {
+  KvView old;
+  old.append_fresh(pool, static_cast<int64_t>(old_tokens.size()), true);
+  const ReuseDonor donors[] = {{.id = "old",
+                                .tokens = old_tokens,
+                                .exact_rows = static_cast<int64_t>(old_tokens.size()),
+                                .view = &old}};
+  const Task task{.id = "new", .tokens = tokens, .reuse = {.policy = Policy::naive}};
+  const ReusePlan plan = plan_reuse(tokens, donors, task.reuse);
+  Sequence sequence(task, {}, nullptr);
+  sequence.start(plan, donors, build_view(plan, donors, pool));
+  ASSERT_GT(sequence.report.shifted, 0);
+
+  sequence.drop_rows();
+  const auto size = static_cast<int64_t>(tokens.size());
+  KvView again;
+  again.append_fresh(pool, size, true);
+  sequence.start_again({std::move(again), {size - 2, size - 1}});
+
+  const ReuseReport& report = sequence.report;
+  EXPECT_EQ(report.exact, size - 2);
+  EXPECT_EQ(report.computed, 2);
+  EXPECT_EQ(report.shifted + report.fuzzy + report.recomputed, 0);
+  EXPECT_DOUBLE_EQ(report.computed_share, 2 / static_cast<double>(size));
+  EXPECT_TRUE(report.donors.empty());
+}
+
 }  // namespace
 }  // namespace kvs::test

@@ -77,6 +77,29 @@ TEST_F(Stories, ReusesWhatFollowsAChangedFirstLine) {
                                               response.reuse.recomputed + response.reuse.computed);
 }
 
+// What an answer costs follows its computed rows, not the prompt's length.
+TEST_F(Stories, RunsLayersOnlyForTheRowsThatItComputes) {
+  engine.run(task("Ben: " + body, "old"));
+  for (const Policy policy : {Policy::naive, Policy::epic, Policy::kvshare}) {
+    Task asked = task("Sue and Ann: " + body, "new");
+    asked.store = false;
+    asked.reuse = {.policy = policy,
+                   .budget = 0.1,
+                   .structure = 0.1,
+                   .sinks = 2,
+                   .halo = 2,
+                   .last = 2,
+                   .min_span = 8};
+
+    const ReuseReport reuse = engine.run(asked).reuse;
+
+    ASSERT_GT(reuse.shifted, reuse.prompt_tokens / 2) << policy_name(policy);
+    EXPECT_DOUBLE_EQ(reuse.computed_share, static_cast<double>(reuse.recomputed + reuse.computed) /
+                                               static_cast<double>(reuse.prompt_tokens))
+        << policy_name(policy);
+  }
+}
+
 TEST_F(Stories, NeverOffersApproximateRowsToOthers) {
   engine.run(task("Ben: " + body, "old"));
   const Response edited = engine.run(task("Sue and Ann: " + body, "edited"));

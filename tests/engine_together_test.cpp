@@ -175,6 +175,30 @@ TEST_F(Together, NewerTasksMakeWayAndGoOnAsIfNothingHadHappened) {
   }
 }
 
+// What is pinned gives no room: who made way waits until the others are done.
+TEST_F(Together, TasksThatMadeWayWaitBesideWhatIsPinned) {
+  Engine narrow(model.transformer, tokenizer.get(),
+                {.max_blocks = 10, .kv_type = DType::f32, .parallel = 3});
+  Task pinned = task(body + body, "pinned");
+  pinned.max_tokens = 0;
+  narrow.run(pinned);
+  ASSERT_TRUE(narrow.donors().pin("", "pinned"));
+  std::map<std::string, std::string> reasons;
+  for (const char* name : {"Tim", "Sue", "Ben"}) {
+    Task more = task(std::string(name) + " had a red car.", name);
+    more.max_tokens = 180;
+    narrow.submit(more, [&](const Response& response) {
+      reasons[response.id] = response.finish_reason + response.error;
+    });
+  }
+  while (narrow.step()) {
+  }
+
+  EXPECT_GT(narrow.preemptions(), 0);
+  for (const auto& [name, reason] : reasons) EXPECT_EQ(reason, "length") << name;
+  EXPECT_EQ(reasons.size(), 3u);
+}
+
 TEST_F(Together, ATaskThatMadeWayCanBeCancelled) {
   Engine narrow(model.transformer, tokenizer.get(),
                 {.max_blocks = 5, .kv_type = DType::f32, .parallel = 2});

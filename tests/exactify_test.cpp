@@ -161,6 +161,40 @@ TEST_F(Exactify, MakesWayForARequestAndGoesOnFromWhereItWas) {
   EXPECT_LE(small.background().rows, rows + 1);
 }
 
+// What is stored when it makes way takes the place of the very donor that the request goes on from,
+// and goes itself where that is not room enough.
+TEST_F(Exactify, MakesWayForARequestThatUsesItsDonor) {
+  const auto first_tokens = [&](const std::string& text, size_t count) {
+    std::vector<int32_t> tokens;
+    while (tokens.size() < count)
+      for (const int32_t token : tokenizer->encode(text)) tokens.push_back(token);
+    tokens.resize(count);
+    return tokens;
+  };
+  const auto behind = [](std::vector<int32_t> tokens, const std::vector<int32_t>& more) {
+    tokens.insert(tokens.end(), more.begin(), more.end());
+    return tokens;
+  };
+  EngineOptions narrow = options;
+  narrow.max_blocks = 10;
+  Engine small(model.transformer, tokenizer.get(), narrow);
+  Task donor{.id = "donor", .tokens = first_tokens(body, 300), .max_tokens = 0};
+  small.run(donor);
+  small.exactify({.id = "longer", .tokens = behind(donor.tokens, first_tokens(tail, 195))});
+  ASSERT_TRUE(small.exactify_step());
+
+  Task urgent{.id = "urgent",
+              .tokens = behind(donor.tokens, first_tokens("The dog ran. " + tail, 225)),
+              .max_tokens = 20,
+              .store = false};
+  const Response response = small.run(urgent);
+
+  EXPECT_EQ(response.error, "");
+  EXPECT_GE(response.reuse.exact, std::ssize(donor.tokens) - 1);
+  Engine cold(model.transformer, tokenizer.get(), options);
+  EXPECT_EQ(response.tokens, cold.run(urgent).tokens);
+}
+
 TEST_F(Exactify, DropsWhatIsForgotten) {
   engine.run(edited);
   engine.exactify({.id = "of another", .tenant = "other", .tokens = edited.tokens});

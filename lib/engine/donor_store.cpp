@@ -79,7 +79,10 @@ std::optional<EvictionOrder::Item> DonorStore::Impl::insert(const std::string* t
   terms.drop = [this, name = tenant ? std::optional(*tenant) : std::nullopt, key] {
     drop(name ? &*name : nullptr, key);
   };
-  return partition.get(key).item = held.order.add(std::move(terms));
+  ResidentDonor& added = partition.get(key);
+  added.item = held.order.add(std::move(terms));
+  if (pinned) pinned_views.emplace(added.item, added.view);
+  return added.item;
 }
 
 DonorPartition* DonorStore::Impl::find_partition(const std::string* tenant) {
@@ -118,10 +121,16 @@ void DonorStore::Impl::pin(const ResidentDonor& donor) {
   if (held.order.pinned(donor.item)) return;
   held.require_pinnable(donor.view.block_count(), pool);
   held.order.pin(donor.item);
+  pinned_views.emplace(donor.item, donor.view);
+}
+
+void DonorStore::visit_pinned(const std::function<void(const KvView&)>& visit) const {
+  for (const auto& [item, view] : impl_->pinned_views) visit(view);
 }
 
 void DonorStore::Impl::remove(DonorPartition& partition, DonorPartition::Key key) {
   held.order.remove(partition.get(key).item);
+  pinned_views.erase(partition.get(key).item);
   partition.remove(key);
 }
 
@@ -268,12 +277,13 @@ std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
   return found;
 }
 
-DonorPlace DonorStore::load(ReuseDonor& donor, int64_t rows) {
+std::optional<DonorPlace> DonorStore::load(ReuseDonor& donor, int64_t rows) {
   if (donor.item >= 0 && 10 * rows >= std::ssize(donor.tokens)) impl_->held.order.use(donor.item);
   if (donor.view) return impl_->take_origin(donor.item);
-  const auto blocks = static_cast<int64_t>(donor.tokens.size()) / kBlockTokens + 1;
-  make_room(blocks, /*keep_candidates=*/true);
-  impl_->indexed->load(donor);
+  IndexedDonors& indexed = *impl_->indexed;
+  if (!make_room(indexed.blocks_to_load(donor), /*keep_candidates=*/true) ||
+      !indexed.load(donor, impl_->warnings))
+    return std::nullopt;
   return DonorPlace::index;
 }
 

@@ -75,6 +75,7 @@ struct DonorStore::Impl {
     std::vector<float> vector;
   } embedded;  // the last text, of one tenant: the time it takes must not tell of others
   std::vector<std::string> warnings;
+  std::map<EvictionOrder::Item, KvView> pinned_views;
   std::map<EvictionOrder::Item, DonorPlace> origins;  // of what came from a tier, until it is used
   std::unique_ptr<DonorTiers> tiers;
 };

@@ -47,7 +47,8 @@ bool measures(const Selector& selector, const Task& task, const ReusePlan& plan)
   return plan.kept() > 0 && selector.measures({task.tokens, plan.spans, options});
 }
 
-// The donors with views of their own, where the plan uses them: the store may give them up.
+// The donors with views of their own, where the plan uses them: making room for the prompt, and
+// others' steps, may let the store give them up.
 std::vector<ReuseDonor> held(const ReusePlan& plan, std::span<const ReuseDonor> donors,
                              std::vector<KvView>& views) {
   std::vector<ReuseDonor> own(donors.begin(), donors.end());
@@ -227,7 +228,12 @@ void Engine::Impl::admit() {
       if (sequence.proceeds()) prepare(sequence);
     } catch (const Unwanted&) {  // it has ended
     } catch (const Error& e) {
-      if (e.kind() == ErrorKind::device) throw;  // others would fail like this one
+      if (e.kind() == ErrorKind::device) throw;                // others would fail like this one
+      if (e.kind() == ErrorKind::memory && !active.empty()) {  // it is tried again behind them
+        sequence.drop_rows();
+        preempted.splice(preempted.end(), beginning);
+        return;
+      }
       sequence.fail(e.what());
     }
     active.splice(active.end(), beginning);
@@ -242,52 +248,73 @@ std::vector<ReuseDonor> Engine::Impl::candidates(const Task& task) {
                       .owner = task.owner});
 }
 
+// Brings the rows that the plan uses into memory. A donor whose rows cannot be had is returned.
+std::optional<size_t> Engine::Impl::load(const ReusePlan& plan, std::span<ReuseDonor> used,
+                                         std::vector<DonorPlace>& places) {
+  places.assign(used.size(), {});
+  for (size_t donor = 0; donor < used.size(); ++donor)
+    if (const int64_t rows = plan.tokens_of(static_cast<int32_t>(donor)); rows > 0) {
+      const std::optional<DonorPlace> place = donors.load(used[donor], rows);
+      if (!place) return donor;
+      places[donor] = *place;
+    }
+  return std::nullopt;
+}
+
+// Plans and loads; where rows cannot be had, it plans anew without them.
+ReusePlan Engine::Impl::plan_over(Sequence& sequence, std::vector<ReuseDonor>& candidates) {
+  const Task& task = sequence.task;
+  for (;;) {
+    auto start = Clock::now();
+    ReusePlan plan = plan_reuse(task.tokens, candidates, task.reuse, options.cosines);
+    sequence.report.plan_ms += ms_since(start);
+
+    start = Clock::now();
+    const std::optional<size_t> missing = load(plan, candidates, sequence.places);
+    sequence.report.load_ms += ms_since(start);
+    if (!missing) return plan;
+    candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(*missing));
+  }
+}
+
 // Finds donors, plans, loads, and builds the view.
 void Engine::Impl::prepare(Sequence& sequence) {
   const Task& task = sequence.task;
-  ReuseReport& report = sequence.report;
-  report.load_ms = sequence.ms_since_start();  // that rows took to come from a tier
+  sequence.report.load_ms = sequence.ms_since_start();  // that rows took to come from a tier
 
-  auto start = Clock::now();
+  const auto start = Clock::now();
   std::vector<ReuseDonor> candidates = this->candidates(task);
-  report.lookup_ms = ms_since(start);
-
-  start = Clock::now();
-  ReusePlan plan = plan_reuse(task.tokens, candidates, task.reuse, options.cosines);
-  report.plan_ms = ms_since(start);
-
-  start = Clock::now();
-  sequence.places.resize(candidates.size());
-  for (size_t donor = 0; donor < candidates.size(); ++donor)
-    if (const int64_t rows = plan.tokens_of(static_cast<int32_t>(donor)); rows > 0)
-      sequence.places[donor] = donors.load(candidates[donor], rows);
-  report.load_ms += ms_since(start);
+  sequence.report.lookup_ms = ms_since(start);
+  ReusePlan plan = plan_over(sequence, candidates);
+  std::vector<KvView> views;
+  std::vector<ReuseDonor> used = held(plan, candidates, views);
 
   const auto selector = make_selector(task.reuse.policy);
   const auto go_without_donors = [&] {  // so that the prompt can be computed
-    candidates.clear();
-    plan = plan_reuse(task.tokens, candidates, task.reuse);
+    used.clear();
+    views.clear();
+    plan = plan_reuse(task.tokens, {}, task.reuse);
     free_blocks(blocks_for(task.tokens.size()));
   };
   if (!make_room_beside_donors(plan, measures(*selector, task, plan))) go_without_donors();
   try {
-    begin_prompt(sequence, *selector, plan, candidates);
+    begin_prompt(sequence, *selector, plan, used);
   } catch (const Error& e) {
-    if (e.kind() != ErrorKind::memory || candidates.empty()) throw;
+    if (e.kind() != ErrorKind::memory || used.empty()) throw;
     release_memory();
     go_without_donors();
-    begin_prompt(sequence, *selector, plan, candidates);
+    begin_prompt(sequence, *selector, plan, used);
   }
   sequence.allow_repair(plan, transformer);
 }
 
 void Engine::Impl::begin_prompt(Sequence& sequence, const Selector& selector, ReusePlan& plan,
-                                std::span<const ReuseDonor> candidates) {
-  KvView view = build_view(plan, candidates, pool);
+                                std::span<const ReuseDonor> used) {
+  KvView view = build_view(plan, used, pool);
   if (measures(selector, sequence.task, plan))
-    compute_measured(sequence, selector, plan, candidates, view);
+    compute_measured(sequence, selector, plan, used, view);
   else
-    sequence.start(plan, candidates, std::move(view));
+    sequence.start(plan, used, std::move(view));
 }
 
 // For the rows to compute; rules that measure may compute all of them beside the kept ones.
@@ -316,11 +343,9 @@ void Engine::Impl::release_memory() {
 // Rules that measure decide between passes over the whole prompt, which has none of the others'
 // steps: they go on between its chunks.
 void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
-                                    std::span<const ReuseDonor> candidates, const KvView& kept) {
+                                    std::span<const ReuseDonor> used, const KvView& kept) {
   const Task& task = sequence.task;
   const ReuseOptions reuse = options_behind(task, plan);
-  std::vector<KvView> views;
-  const std::vector<ReuseDonor> used = held(plan, candidates, views);
   const auto between = [&] {
     advance();
     if (!sequence.proceeds()) throw Unwanted();

@@ -44,11 +44,14 @@ struct Engine::Impl {
   Prefetch prefetch(const Task& task);
   bool ready(Queued& queued);
   void admit();
+  std::optional<size_t> load(const ReusePlan& plan, std::span<ReuseDonor> used,
+                             std::vector<DonorPlace>& places);
+  ReusePlan plan_over(Sequence& sequence, std::vector<ReuseDonor>& candidates);
   void prepare(Sequence& sequence);
   void begin_prompt(Sequence& sequence, const Selector& selector, ReusePlan& plan,
-                    std::span<const ReuseDonor> candidates);
+                    std::span<const ReuseDonor> used);
   void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
-                        std::span<const ReuseDonor> candidates, const KvView& kept);
+                        std::span<const ReuseDonor> used, const KvView& kept);
   bool make_room_beside_donors(const ReusePlan& plan, bool measures);
   void add_rows(Sequence& sequence, int64_t room, Step& step);
   void advance();

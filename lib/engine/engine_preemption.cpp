@@ -43,6 +43,10 @@ void Engine::Impl::resume_preempted() {
     try {
       std::optional<ExactStart> again =
           start_exact(sequence.tokens(), sequence.task.tenant, donors, pool);
+      if (!again && active.size() > 1) {  // the others hold the room
+        preempted.splice(preempted.begin(), active, std::prev(active.end()));
+        return;
+      }
       if (!again)
         fail(ErrorKind::memory, "kv pool: {} tokens do not fit into {} blocks",
              sequence.tokens().size(), pool.max_blocks());
@@ -54,7 +58,8 @@ void Engine::Impl::resume_preempted() {
   }
 }
 
-// With a block more for each task, lest somebody makes way at once.
+// Beside the active ones and what is pinned, with a block more for each task, lest somebody makes
+// way at once.
 bool Engine::Impl::has_room_for(int64_t tokens) const {
   if (active.empty()) return true;
   std::set<const void*> used;
@@ -65,6 +70,7 @@ bool Engine::Impl::has_room_for(int64_t tokens) const {
     add(sequence.view.at(0));
     for (const int layer : sequence.view.bounds()) add(sequence.view.at(layer));
   }
+  donors.visit_pinned(add);
   return blocks_for(tokens) + std::ssize(used) + std::ssize(active) <= pool.max_blocks();
 }
 

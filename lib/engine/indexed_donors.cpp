@@ -80,25 +80,48 @@ const ArchiveFile& IndexedDonors::archive(const std::filesystem::path& path) {
   return archives_.emplace(path, ArchiveFile(path)).first->second;
 }
 
-void IndexedDonors::load(ReuseDonor& candidate) {
+// Each of its records begins a block of its own.
+int64_t IndexedDonors::blocks_to_load(const ReuseDonor& candidate) const {
+  const Entry& entry = entries_.at(static_cast<uint32_t>(candidate.number));
+  int64_t blocks = 0;
+  for (const PromptSpan& span : entry.prompt.spans)
+    if (span.kv) blocks += (span.count + kBlockTokens - 1) / kBlockTokens;
+  return blocks;
+}
+
+bool IndexedDonors::load(ReuseDonor& candidate, std::vector<std::string>& warnings) {
   Entry& entry = entries_.at(static_cast<uint32_t>(candidate.number));
-  if (entry.view.size() == 0) {
-    const ArchiveFile& file = archive(entry.donor.archive);
-    entry.view = rows_.load(file, file.prompt_member(entry.donor.prompt), entry.prompt);
-    const bool everyone = entry.donor.visibility == Visibility::everyone;
-    EvictionOrder::Terms terms =
-        held_.terms(everyone ? nullptr : &entry.donor.tenant, entry.view, kLoadCost);
-    held_.order.make_room_for(terms.owner, terms.blocks, held_.lookup);
-    terms.drop = [this, &entry] {
-      rows_.forget();  // or the records would keep the blocks
-      entry.view = KvView();
-      entry.item = -1;
-    };
-    entry.item = held_.order.add(std::move(terms));
-    held_.order.see(entry.item, held_.lookup);
+  try {
+    if (entry.view.size() == 0) load(entry);
+  } catch (const Error& e) {
+    rows_.forget();  // or the records that came would keep their blocks
+    if (e.kind() == ErrorKind::device) throw;
+    if (e.kind() != ErrorKind::memory) {
+      warnings.emplace_back(e.what());
+      entry.rows = 0;  // from now on a miss
+    }
+    return false;
   }
   candidate.view = &entry.view;
   candidate.item = entry.item;
+  return true;
+}
+
+void IndexedDonors::load(Entry& entry) {
+  const ArchiveFile& file = archive(entry.donor.archive);
+  KvView view = rows_.load(file, file.prompt_member(entry.donor.prompt), entry.prompt);
+  const bool everyone = entry.donor.visibility == Visibility::everyone;
+  EvictionOrder::Terms terms =
+      held_.terms(everyone ? nullptr : &entry.donor.tenant, view, kLoadCost);
+  held_.order.make_room_for(terms.owner, terms.blocks, held_.lookup);
+  terms.drop = [this, &entry] {
+    rows_.forget();  // or the records would keep the blocks
+    entry.view = KvView();
+    entry.item = -1;
+  };
+  entry.view = std::move(view);
+  entry.item = held_.order.add(std::move(terms));
+  held_.order.see(entry.item, held_.lookup);
 }
 
 void IndexedDonors::forget_some() {

@@ -32,8 +32,10 @@ class IndexedDonors {
   void find(const DonorLookup& lookup, std::vector<ReuseDonor>& found,
             std::vector<std::string>& warnings);
 
-  /// Brings a candidate's rows into the pool.
-  void load(ReuseDonor& candidate);
+  /// Blocks that a candidate's rows take.
+  int64_t blocks_to_load(const ReuseDonor& candidate) const;
+  /// Brings a candidate's rows into the pool; false where there is no room, or they are damaged.
+  bool load(ReuseDonor& candidate, std::vector<std::string>& warnings);
 
  private:
   struct Entry {
@@ -46,6 +48,7 @@ class IndexedDonors {
     EvictionOrder::Item item = -1;
   };
 
+  void load(Entry& entry);
   void forget_some();
   Entry* get(const Donor& donor, std::vector<std::string>& warnings);
   const ArchiveFile& archive(const std::filesystem::path& path);

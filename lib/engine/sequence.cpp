@@ -97,10 +97,18 @@ void Sequence::drop_rows() {
   next_row_ = 0;
 }
 
+// What the first plan reused counts only where it led to a token.
 void Sequence::start_again(ExactStart again) {
   view = LayeredView(std::move(again.view));
   rows_ = std::move(again.rows);
   next_row_ = 0;
+  if (generated() > 0) return;
+  report.exact = view.size() - std::ssize(rows_);
+  report.computed = std::ssize(rows_);
+  report.shifted = report.fuzzy = report.recomputed = 0;
+  report.depth = 0;
+  report.donors.clear();
+  report.computed_share = static_cast<double>(report.computed) / static_cast<double>(view.size());
 }
 
 void Sequence::allow_repair(const ReusePlan& plan, Transformer& transformer) {

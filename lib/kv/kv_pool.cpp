@@ -44,7 +44,7 @@ KvPool::~KvPool() {
 
 BlockRef KvPool::allocate() {
   if (!reserve(1))
-    fail(ErrorKind::memory, "kv pool: all {} blocks of {} tokens are in use", max_blocks_,
+    fail(ErrorKind::memory, "kv pool: all {} blocks of {} tokens are in use", max_blocks(),
          kBlockTokens);
   const int32_t id = free_.back();
   free_.pop_back();

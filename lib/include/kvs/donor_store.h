@@ -187,9 +187,12 @@ class KVS_API DonorStore {
   /// To be called for each candidate of which `rows` are used: counts that where they are a tenth
   /// of it (all prompts may begin with the same token), brings them into the pool where they are
   /// not there yet, and sets its view. Returns where they were; those of a tier are so when they
-  /// are used for the first time since they came from there. Throws Error(format) where the archive
-  /// is damaged, Error(memory) where the pool is full.
-  DonorPlace load(ReuseDonor& donor, int64_t rows);
+  /// are used for the first time since they came from there. None where they cannot be had: the
+  /// pool is full, or the archive is damaged, which take_warnings() tells.
+  std::optional<DonorPlace> load(ReuseDonor& donor, int64_t rows);
+
+  /// The rows of what is pinned, which make_room() never gives up; some blocks may come twice.
+  void visit_pinned(const std::function<void(const KvView&)>& visit) const;
 
   /// Gives up donors until the pool has `blocks` free ones; false where giving up all was not
   /// enough. `keep_candidates` spares those that the last find() returned.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -33,7 +34,8 @@ class KVS_API BlockRef {
 };
 
 /// Memory for cached keys and values, in reference-counted blocks of 64 tokens over all layers.
-/// Rows of a block are handed out once, in order; freed blocks are zeroed. Not thread-safe.
+/// Rows of a block are handed out once, in order; freed blocks are zeroed. Not thread-safe, but
+/// for max_blocks().
 class KVS_API KvPool {
  public:
   /// Memory is taken from the backend as it is needed, never more than `max_blocks` blocks.
@@ -78,7 +80,7 @@ class KVS_API KvPool {
 
   Backend& backend_;
   KvLayout layout_;
-  int64_t max_blocks_;
+  std::atomic<int64_t> max_blocks_;  // read by whoever checks requests, too
   int64_t in_use_ = 0;
   std::vector<State> states_;
   std::vector<int32_t> free_;    // with memory
