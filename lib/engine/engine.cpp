@@ -18,6 +18,9 @@ using Clock = std::chrono::steady_clock;
 // Thrown between two passes of a prompt that nobody wants any more.
 struct Unwanted {};
 
+// Thrown where a prompt is to be measured while another one is.
+struct MustWait {};
+
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
@@ -109,7 +112,7 @@ void Engine::exactify(InexactText text) {
 }
 
 bool Engine::exactify_step() {
-  if (!impl_->active.empty() || !impl_->preempted.empty() || !impl_->queue.empty()) return false;
+  if (impl_->busy()) return false;
   try {
     return impl_->publisher.step() || impl_->exactifier.step();
   } catch (const Error& e) {
@@ -209,35 +212,69 @@ bool Engine::Impl::ready(Queued& queued) {
 
 void Engine::Impl::admit() {
   resume_preempted();
-  if (!preempted.empty()) return;
-  for (auto next = queue.begin();
-       next != queue.end() && static_cast<int>(active.size()) < options.parallel;) {
-    if (!ready(*next)) {
-      ++next;
-      continue;
-    }
-    if (!has_room_for(std::ssize(next->task.tokens))) return;
-    Queued queued = std::move(*next);
-    next = queue.erase(next);
-    Task& task = queued.task;
-    const int64_t room = transformer.config().context - static_cast<int64_t>(task.tokens.size());
-    task.max_tokens = std::min(task.max_tokens, room);
-    Sequence& sequence =
-        beginning.emplace_back(std::move(task), std::move(queued.done), tokenizer, queued.turn);
-    try {
-      if (sequence.proceeds()) prepare(sequence);
-    } catch (const Unwanted&) {  // it has ended
-    } catch (const Error& e) {
-      if (e.kind() == ErrorKind::device) throw;                // others would fail like this one
-      if (e.kind() == ErrorKind::memory && !active.empty()) {  // it is tried again behind them
-        sequence.drop_rows();
-        preempted.splice(preempted.end(), beginning);
-        return;
-      }
-      sequence.fail(e.what());
-    }
-    active.splice(active.end(), beginning);
+  for (size_t at = 0; at < queue.size() && preempted.empty();) {
+    if (std::ssize(active) + std::ssize(measured) >= options.parallel) return;
+    Queued& next = queue[at];
+    const bool waits = !ready(next) || (next.measures && measuring);
+    if (!waits && !has_room_for(std::ssize(next.task.tokens))) return;
+    if (waits || !admit(next))
+      ++at;
+    else
+      queue.erase(queue.begin() + static_cast<std::ptrdiff_t>(at));
   }
+}
+
+// False where it has to wait, because it is to be measured, and another one is.
+bool Engine::Impl::admit(Queued& queued) {
+  Task& task = queued.task;
+  const int64_t room = transformer.config().context - static_cast<int64_t>(task.tokens.size());
+  task.max_tokens = std::min(task.max_tokens, room);
+  Sequence& sequence =
+      beginning.emplace_back(std::move(task), std::move(queued.done), tokenizer, queued.turn);
+  try {
+    const bool begun = attempt(sequence, [&] {
+      if (sequence.proceeds()) prepare(sequence);
+    });
+    std::list<Sequence>& home = !begun                          ? preempted
+                                : measuring && measured.empty() ? measured
+                                                                : active;
+    home.splice(home.end(), beginning);
+    return true;
+  } catch (const MustWait&) {
+    queued.task = std::move(sequence.task);
+    queued.done = std::move(sequence.done_callback);
+    queued.measures = true;
+    beginning.clear();
+    return false;
+  }
+}
+
+// Works on a prompt's beginning. False where it lacked memory, and is to begin anew behind others.
+bool Engine::Impl::attempt(Sequence& sequence, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Unwanted&) {  // it has ended
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::device) throw;  // others would fail like this one
+    if (e.kind() == ErrorKind::memory && !active.empty()) {
+      sequence.drop_rows();
+      return false;
+    }
+    sequence.fail(e.what());
+  }
+  return true;
+}
+
+// Between the parts others are admitted and go on.
+void Engine::Impl::go_on_measuring() {
+  if (!measuring) return;
+  bool more = false;
+  const bool begun = attempt(measured.front(), [&] { more = measuring->resume(); });
+  if (more) return;
+  measuring.reset();
+  measured_start.reset();
+  std::list<Sequence>& home = begun ? active : preempted;
+  home.splice(home.end(), measured);
 }
 
 std::vector<ReuseDonor> Engine::Impl::candidates(const Task& task) {
@@ -277,44 +314,56 @@ ReusePlan Engine::Impl::plan_over(Sequence& sequence, std::vector<ReuseDonor>& c
   }
 }
 
-// Finds donors, plans, loads, and builds the view.
+// Finds donors, plans, loads, and builds the view; what is to be measured only gets ready for it.
 void Engine::Impl::prepare(Sequence& sequence) {
   const Task& task = sequence.task;
   sequence.report.load_ms = sequence.ms_since_start();  // that rows took to come from a tier
 
-  const auto start = Clock::now();
+  const auto begun = Clock::now();
   std::vector<ReuseDonor> candidates = this->candidates(task);
-  sequence.report.lookup_ms = ms_since(start);
-  ReusePlan plan = plan_over(sequence, candidates);
-  std::vector<KvView> views;
-  std::vector<ReuseDonor> used = held(plan, candidates, views);
-
-  const auto selector = make_selector(task.reuse.policy);
-  const auto go_without_donors = [&] {  // so that the prompt can be computed
-    used.clear();
-    views.clear();
-    plan = plan_reuse(task.tokens, {}, task.reuse);
-    free_blocks(blocks_for(task.tokens.size()));
-  };
-  if (!make_room_beside_donors(plan, measures(*selector, task, plan))) go_without_donors();
-  try {
-    begin_prompt(sequence, *selector, plan, used);
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::memory || used.empty()) throw;
-    release_memory();
-    go_without_donors();
-    begin_prompt(sequence, *selector, plan, used);
+  sequence.report.lookup_ms = ms_since(begun);
+  const auto start = std::make_shared<PromptStart>();
+  start->selector = make_selector(task.reuse.policy);
+  start->plan = plan_over(sequence, candidates);
+  if (!measures(*start->selector, task, start->plan)) {
+    start->used = held(start->plan, candidates, start->views);
+    return begin(sequence, *start, {});
   }
-  sequence.allow_repair(plan, transformer);
+  if (measuring) throw MustWait();
+  start->used = held(start->plan, candidates, start->views);
+  measured_start = start;
+  measuring.emplace(
+      [this, &sequence, start](const Coroutine::Pause& pause) { begin(sequence, *start, pause); });
 }
 
-void Engine::Impl::begin_prompt(Sequence& sequence, const Selector& selector, ReusePlan& plan,
-                                std::span<const ReuseDonor> used) {
-  KvView view = build_view(plan, used, pool);
-  if (measures(selector, sequence.task, plan))
-    compute_measured(sequence, selector, plan, used, view);
+void Engine::Impl::begin(Sequence& sequence, PromptStart& start, const Coroutine::Pause& pause) {
+  const Task& task = sequence.task;
+  const auto go_without_donors = [&] {  // so that the prompt can be computed
+    start.used.clear();
+    start.views.clear();
+    start.plan = plan_reuse(task.tokens, {}, task.reuse);
+    free_blocks(blocks_for(task.tokens.size()));
+  };
+  if (!make_room_beside_donors(start.plan, measures(*start.selector, task, start.plan)))
+    go_without_donors();
+  try {
+    begin_prompt(sequence, start, pause);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::memory || start.used.empty()) throw;
+    release_memory();
+    go_without_donors();
+    begin_prompt(sequence, start, pause);
+  }
+  sequence.allow_repair(start.plan, transformer);
+}
+
+void Engine::Impl::begin_prompt(Sequence& sequence, PromptStart& start,
+                                const Coroutine::Pause& pause) {
+  KvView view = build_view(start.plan, start.used, pool);
+  if (measures(*start.selector, sequence.task, start.plan))
+    compute_measured(sequence, start, view, pause);
   else
-    sequence.start(plan, used, std::move(view));
+    sequence.start(start.plan, start.used, std::move(view));
 }
 
 // For the rows to compute; rules that measure may compute all of them beside the kept ones.
@@ -342,17 +391,18 @@ void Engine::Impl::release_memory() {
 
 // Rules that measure decide between passes over the whole prompt, which has none of the others'
 // steps: they go on between its chunks.
-void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
-                                    std::span<const ReuseDonor> used, const KvView& kept) {
+void Engine::Impl::compute_measured(Sequence& sequence, PromptStart& start, const KvView& kept,
+                                    const Coroutine::Pause& pause) {
   const Task& task = sequence.task;
+  ReusePlan& plan = start.plan;
   const ReuseOptions reuse = options_behind(task, plan);
   const auto between = [&] {
-    advance();
+    pause();
     if (!sequence.proceeds()) throw Unwanted();
   };
-  PromptPass pass(transformer, pool, task.tokens, plan, used, kept,
+  PromptPass pass(transformer, pool, task.tokens, plan, start.used, kept,
                   {.rows = options.rows_per_step, .between = between});
-  pass.finish(selector.select_measured({task.tokens, plan.spans, reuse}, pass));
+  pass.finish(start.selector->select_measured({task.tokens, plan.spans, reuse}, pass));
 
   const double all = static_cast<double>(task.tokens.size()) * transformer.config().layers;
   const double share = static_cast<double>(pass.rows_run()) / all;
@@ -360,7 +410,7 @@ void Engine::Impl::compute_measured(Sequence& sequence, const Selector& selector
   mark_recomputed(plan, pass.mostly_computed());
   sequence.report.evidence = pass.evidence();
   if (reuse.guard) plan.budget = reuse.guard->budget_behind(pass.evidence());
-  sequence.start_computed(plan, used, pass.view(), share);
+  sequence.start_computed(plan, start.used, pass.view(), share);
   sequence.rows_computed();
   if (sequence.needs_logits()) sequence.accept(first_logits);
 }

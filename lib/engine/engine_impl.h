@@ -4,10 +4,12 @@
 #include <deque>
 #include <functional>
 #include <list>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "engine/coroutine.h"
 #include "engine/exactifier.h"
 #include "engine/publisher.h"
 #include "engine/sequence.h"
@@ -23,6 +25,15 @@ struct Queued {
   std::function<void(Response)> done;
   std::optional<Prefetch> prefetch{};  ///< what it waits for, from its turn on
   std::chrono::steady_clock::time_point turn{};
+  bool measures = false;  ///< it has to be measured, and waits for another one that is
+};
+
+/// How a prompt is to be computed.
+struct PromptStart {
+  std::unique_ptr<Selector> selector;
+  ReusePlan plan;
+  std::vector<KvView> views;     ///< of the donors that the plan uses
+  std::vector<ReuseDonor> used;  ///< over these views
 };
 
 /// Blocks that so many tokens take at most, wherever in a block they begin.
@@ -47,11 +58,17 @@ struct Engine::Impl {
   std::optional<size_t> load(const ReusePlan& plan, std::span<ReuseDonor> used,
                              std::vector<DonorPlace>& places);
   ReusePlan plan_over(Sequence& sequence, std::vector<ReuseDonor>& candidates);
+  bool admit(Queued& queued);
+  bool attempt(Sequence& sequence, const std::function<void()>& work);
   void prepare(Sequence& sequence);
-  void begin_prompt(Sequence& sequence, const Selector& selector, ReusePlan& plan,
-                    std::span<const ReuseDonor> used);
-  void compute_measured(Sequence& sequence, const Selector& selector, ReusePlan& plan,
-                        std::span<const ReuseDonor> used, const KvView& kept);
+  void begin(Sequence& sequence, PromptStart& start, const Coroutine::Pause& pause);
+  void begin_prompt(Sequence& sequence, PromptStart& start, const Coroutine::Pause& pause);
+  void compute_measured(Sequence& sequence, PromptStart& start, const KvView& kept,
+                        const Coroutine::Pause& pause);
+  void go_on_measuring();
+  bool busy() const {
+    return !queue.empty() || !active.empty() || !measured.empty() || !preempted.empty();
+  }
   bool make_room_beside_donors(const ReusePlan& plan, bool measures);
   void add_rows(Sequence& sequence, int64_t room, Step& step);
   void advance();
@@ -79,10 +96,13 @@ struct Engine::Impl {
   Publisher publisher;
   std::deque<Queued> queue;
   std::list<Sequence> beginning;  // one at most: the prompt that is being prepared
+  std::list<Sequence> measured;   // one at most: the prompt that is being measured
   std::list<Sequence> active;     // in the order in which they came
   std::list<Sequence> preempted;  // so too; all came behind the active ones
   int64_t preemptions = 0;
   std::vector<float> logits;
+  std::shared_ptr<const PromptStart> measured_start;
+  std::optional<Coroutine> measuring;  // works on the above
 };
 
 }  // namespace kvs

@@ -21,7 +21,7 @@ bool Engine::Impl::make_room(std::list<Sequence>::iterator sequence) {
     preempt(std::prev(active.end()));
     if (free_blocks(needed)) return true;
   }
-  if (active.size() == 1 && beginning.empty())
+  if (active.size() == 1 && measured.empty())
     return true;  // nobody has anything to give: appending says so
   preempt(sequence);
   return false;
@@ -61,7 +61,7 @@ void Engine::Impl::resume_preempted() {
 // Beside the active ones and what is pinned, with a block more for each task, lest somebody makes
 // way at once.
 bool Engine::Impl::has_room_for(int64_t tokens) const {
-  if (active.empty()) return true;
+  if (active.empty() && measured.empty()) return true;
   std::set<const void*> used;
   const auto add = [&](const KvView& view) {
     for (const Segment& segment : view.segments()) used.insert(segment.block.data());
@@ -71,7 +71,13 @@ bool Engine::Impl::has_room_for(int64_t tokens) const {
     for (const int layer : sequence.view.bounds()) add(sequence.view.at(layer));
   }
   donors.visit_pinned(add);
-  return blocks_for(tokens) + std::ssize(used) + std::ssize(active) <= pool.max_blocks();
+  int64_t of_measured = 0;  // all that it may compute
+  if (measuring) {
+    for (const KvView& view : measured_start->views) add(view);
+    of_measured = blocks_for(std::ssize(measured.front().task.tokens));
+  }
+  return blocks_for(tokens) + std::ssize(used) + of_measured + std::ssize(active) <=
+         pool.max_blocks();
 }
 
 }  // namespace kvs

@@ -188,9 +188,11 @@ bool Engine::step() {
   Impl& impl = *impl_;
   impl.donors.work_on_tiers();
   impl.admit();
-  if (impl.active.empty() && !impl.queue.empty()) impl.donors.wait_for_tiers(kTierWait);
+  if (impl.active.empty() && impl.measured.empty() && !impl.queue.empty())
+    impl.donors.wait_for_tiers(kTierWait);
+  impl.go_on_measuring();
   impl.advance();
-  return !impl.queue.empty() || !impl.active.empty() || !impl.preempted.empty();
+  return impl.busy();
 }
 
 }  // namespace kvs
