@@ -100,6 +100,22 @@ TEST_F(Stories, RunsLayersOnlyForTheRowsThatItComputes) {
   }
 }
 
+TEST_F(Stories, TellsThePlanBeforeItComputes) {
+  engine.run(task("Ben: " + body, "old"));
+  for (const double budget : {0.1, 0.9}) {  // the second one is measured
+    std::string order;
+    Task asked = task("Sue and Ann: " + body, "new");
+    asked.store = false;
+    asked.reuse = {.policy = Policy::kvshare, .budget = budget, .structure = 0.1};
+    asked.on_plan = [&](const ReusePlan& plan) { order += plan.kept() > 20 ? "plan " : "none "; };
+    asked.on_prompt = [&](const LayeredView&) { order += "prompt"; };
+
+    engine.run(asked);
+
+    EXPECT_EQ(order, "plan prompt");
+  }
+}
+
 TEST_F(Stories, NeverOffersApproximateRowsToOthers) {
   engine.run(task("Ben: " + body, "old"));
   const Response edited = engine.run(task("Sue and Ann: " + body, "edited"));

@@ -94,6 +94,30 @@ TEST_F(Together, AShortPromptIsAnsweredWhileALongOneIsMeasured) {
   EXPECT_EQ(responses.at("twin").reuse.shifted, alone.reuse.shifted);
 }
 
+TEST_F(Together, AnAnswerPausesWhileItsReaderDoesNotKeepUp) {
+  const Response alone = engine.run(task("Ben", "slow"));
+  Task slow = task("Ben", "slow"), other = task("Lily and her mom", "other");
+  int tokens = 0;
+  bool reads = false;
+  slow.store = false;
+  slow.on_token = [&](int32_t, auto) { ++tokens; };
+  slow.keeps_up = [&] { return reads || tokens < 3; };
+  std::map<std::string, Response> responses;
+  Engine shared(model.transformer, tokenizer.get(),
+                {.max_blocks = 16, .kv_type = DType::f32, .parallel = 2});
+  for (const Task& one : {slow, other})
+    shared.submit(one, [&](Response response) { responses[response.id] = std::move(response); });
+
+  while (!responses.contains("other")) shared.step();
+  for (int i = 0; i < 3; ++i) shared.step();
+  EXPECT_EQ(tokens, 3);
+
+  reads = true;
+  while (shared.step()) {
+  }
+  EXPECT_EQ(responses.at("slow").tokens, alone.tokens);
+}
+
 TEST_F(Together, AnEngineMayGoWhileAPromptIsMeasured) {
   Engine shared(model.transformer, tokenizer.get(),
                 {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 8});

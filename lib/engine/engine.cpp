@@ -326,10 +326,12 @@ void Engine::Impl::prepare(Sequence& sequence) {
   start->selector = make_selector(task.reuse.policy);
   start->plan = plan_over(sequence, candidates);
   if (!measures(*start->selector, task, start->plan)) {
+    if (task.on_plan) task.on_plan(start->plan);
     start->used = held(start->plan, candidates, start->views);
     return begin(sequence, *start, {});
   }
   if (measuring) throw MustWait();
+  if (task.on_plan) task.on_plan(start->plan);
   start->used = held(start->plan, candidates, start->views);
   measured_start = start;
   measuring.emplace(

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <thread>
 #include <utility>
 
 #include "engine/engine_impl.h"
@@ -12,6 +13,7 @@ namespace kvs {
 namespace {
 
 constexpr std::chrono::milliseconds kTierWait{5};  // before others may have something to do
+constexpr std::chrono::milliseconds kPause{1};     // where nobody takes what there is
 
 // Sequences that repair look at the attention of their newest token: the row whose logits they
 // want.
@@ -25,6 +27,10 @@ Transformer::BatchObserver repair_observer(const Step& step) {
         step.owners[i]->observe(layer, qkv, plan, static_cast<int32_t>(row));
     }
   };
+}
+
+bool keeps_up(const Sequence& sequence) {
+  return !sequence.task.keeps_up || sequence.task.keeps_up();
 }
 
 struct PromptRows {
@@ -69,7 +75,7 @@ void Engine::Impl::add_rows(Sequence& sequence, int64_t room, Step& step) {
 // A token more of every answer, whatever prompts there are.
 void Engine::Impl::collect_answers(Step& step) {
   for (auto sequence = active.begin(); sequence != active.end(); ++sequence) {
-    if (!sequence->proceeds() || !sequence->decoding()) continue;
+    if (!sequence->proceeds() || !sequence->decoding() || !keeps_up(*sequence)) continue;
     try {
       if (!make_room(sequence)) break;  // it was the last one
       add_rows(*sequence, options.rows_per_step - step.batch.rows(), step);
@@ -180,7 +186,10 @@ void Engine::Impl::advance() {
   Step step;
   collect_answers(step);
   collect_prompts(step);
-  if (step.batch.rows() > 0) compute(step);
+  if (step.batch.rows() > 0)
+    compute(step);
+  else if (!active.empty() && measured.empty())
+    std::this_thread::sleep_for(kPause);
   retire();
 }
 

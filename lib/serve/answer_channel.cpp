@@ -19,7 +19,6 @@ AnswerChannel::AnswerChannel(int choices, size_t max_bytes)
 AnswerPiece& AnswerChannel::grow(int choice, size_t bytes) {
   if (!first_at_) first_at_ = std::chrono::steady_clock::now();
   bytes_ += bytes;
-  overflowed_ = overflowed_ || bytes_ > max_bytes_;
   news_ = true;
   changed_.notify_one();
   return pieces_[choice];
@@ -42,12 +41,12 @@ void AnswerChannel::finish(int choice, Response response) {
 
 bool AnswerChannel::wanted() const {
   const std::lock_guard lock(mutex_);
-  return !abandoned_ && !overflowed_;
+  return !abandoned_;
 }
 
-bool AnswerChannel::overflowed() const {
+bool AnswerChannel::keeps_up() const {
   const std::lock_guard lock(mutex_);
-  return overflowed_;
+  return bytes_ <= max_bytes_;
 }
 
 std::optional<std::chrono::steady_clock::time_point> AnswerChannel::first_at() const {

@@ -25,19 +25,20 @@ struct AnswerPiece {
 };
 
 /// Takes answers from the engine's thread to the one that serves the client. The writer never
-/// waits: what is not taken is gathered, and where it exceeds `max_bytes` the answer is not wanted
-/// any more. Thread-safe.
+/// waits: what is not taken is gathered, and where it exceeds `max_bytes` the writer is to pause.
+/// Thread-safe.
 class AnswerChannel {
  public:
-  explicit AnswerChannel(int choices, size_t max_bytes = size_t{1} << 20);
+  explicit AnswerChannel(int choices, size_t max_bytes = size_t{1} << 16);
 
   void add_text(int choice, std::string_view text);
   void add_token(int choice, Logprobs logprobs);
   void finish(int choice, Response response);
 
-  /// False where the reader has left, or does not keep up.
+  /// False where the reader has left.
   bool wanted() const;
-  bool overflowed() const;
+  /// False while more waits for the reader than should.
+  bool keeps_up() const;
   /// When the first of it came; nothing before.
   std::optional<std::chrono::steady_clock::time_point> first_at() const;
 
@@ -59,7 +60,6 @@ class AnswerChannel {
   size_t bytes_ = 0;
   size_t max_bytes_;
   bool news_ = false;
-  bool overflowed_ = false;
   bool abandoned_ = false;
   int open_;  // choices that are not done and taken
 };

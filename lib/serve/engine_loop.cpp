@@ -310,10 +310,6 @@ void EngineLoop::end(std::list<Active>::iterator active, Response response) {
 }
 
 void EngineLoop::finish(const Job& job, Response response) {
-  if (job.channel->overflowed() && response.finish_reason == "cancelled") {
-    response.finish_reason = "error";
-    response.error = "the client reads too slowly";
-  }
   if (options_.on_end) options_.on_end(job, response);
   job.channel->finish(job.choice, std::move(response));
 }
@@ -333,6 +329,13 @@ Task EngineLoop::task_of(std::list<Active>::iterator active) {
       channel->add_token(choice, logprobs_of(logits, token, top));
     };
   task.wanted = [this, channel] { return !ending_ && channel->wanted(); };
+  task.keeps_up = [channel] { return channel->keeps_up(); };
+  // Its approximate rows serve nobody else, and others may do as it does.
+  task.on_plan = [this, active](const ReusePlan& plan) {
+    if (plan.kept() == 0) return;
+    active->in_prompt = false;
+    let_followers_go(active->ticket);
+  };
   task.on_prompt = [this, active](const LayeredView& view) {
     const Task& own = active->job.task;
     active->in_prompt = false;

@@ -44,6 +44,9 @@ struct Task {
   /// `step` counts from 0. The end token has logits too.
   std::function<void(int64_t step, std::span<const float> logits)> on_logits;
 
+  /// Called once, when it is decided what is reused, before anything is computed.
+  std::function<void(const ReusePlan& plan)> on_plan;
+
   /// Called once, when all of the prompt's rows are computed: with a view that covers the prompt.
   std::function<void(const LayeredView& view)> on_prompt;
 
@@ -53,6 +56,9 @@ struct Task {
 
   /// Asked before each forward pass; false ends the answer ("cancelled"), also within the prompt.
   std::function<bool()> wanted;
+
+  /// Asked before each token of the answer but the first; it pauses while this is false.
+  std::function<bool()> keeps_up;
 
   /// Called with each piece of text as it becomes final; whole characters only. Returning false
   /// ends the answer ("cancelled").
