@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "kvs/archive.h"
+#include "kvs/error.h"
 #include "kvs/hash.h"
 
 namespace kvs {
@@ -49,8 +51,10 @@ class BlobStore {
 
   /// Prompts put by anybody since the last call, all of them at the first one; where the store is
   /// exclusive, pieces of rows too, in the order in which they were put. Some may be gone by now,
-  /// and some may be named twice.
-  virtual std::vector<Blob> news() = 0;
+  /// and some may be named twice. What cannot be looked at is passed over and complained about;
+  /// where a call throws, the next one brings what it would have.
+  using Complain = std::function<void(const Error&)>;
+  virtual std::vector<Blob> news(const Complain& complain) = 0;
 };
 
 /// Memory of the host: it ends with the process.

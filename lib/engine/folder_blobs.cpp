@@ -119,15 +119,16 @@ class FolderBlobs final : public BlobStore {
     remove_if_empty(path.parent_path());
   }
 
-  std::vector<Blob> news() override {
+  std::vector<Blob> news(const Complain& complain) override {
     std::vector<File> files;
-    if (std::exchange(listed_, true)) return {};
+    if (listed_) return {};
     try {
       for (const fs::directory_entry& group : fs::directory_iterator(folder_))
-        list_group(group.path(), files);
+        list_group(group.path(), files, complain);
     } catch (const fs::filesystem_error& e) {
       fail(ErrorKind::io, "{}: {}", name_, e.code().message());
     }
+    listed_ = true;
     std::ranges::sort(files, {}, &File::written_ns);
     std::vector<Blob> all;
     all.reserve(files.size());
@@ -148,10 +149,18 @@ class FolderBlobs final : public BlobStore {
     return folder;
   }
 
-  void list_group(const fs::path& group, std::vector<File>& all) {
+  static Error error_at(const fs::path& path, const std::error_code& error) {
+    return {ErrorKind::io, fmt::format("{}: {}", path.string(), error.message())};
+  }
+
+  void list_group(const fs::path& group, std::vector<File>& all, const Complain& complain) {
     std::error_code ignored;
     if (!parse_hash(group.filename().string()) || !fs::is_directory(group, ignored)) return;
-    list(group, all);
+    try {
+      list(group, all, complain);
+    } catch (const fs::filesystem_error& e) {
+      if (e.code() != std::errc::no_such_file_or_directory) complain(error_at(group, e.code()));
+    }
     remove_if_empty(group);  // where a process was killed
   }
 
@@ -187,17 +196,15 @@ class FolderBlobs final : public BlobStore {
   }
 
   // What is removed meanwhile is passed over.
-  void list(const fs::path& group, std::vector<File>& all) const {
-    std::error_code error;
-    const fs::directory_iterator files(group, error);
-    if (error == std::errc::no_such_file_or_directory) return;
-    if (error) fail(ErrorKind::io, "{}: {}", group.string(), error.message());
-    for (const fs::directory_entry& file : files) {
+  void list(const fs::path& group, std::vector<File>& all, const Complain& complain) const {
+    for (const fs::directory_entry& file : fs::directory_iterator(group)) {
       const std::string name = file.path().filename().string();
       struct stat status {};
       if (stat(file.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
       const int64_t written = nanoseconds(status.st_mtim);
-      if (name.ends_with(".part") && written <= opened_ns_) fs::remove(file.path());
+      std::error_code error;
+      if (name.ends_with(".part") && written <= opened_ns_) fs::remove(file.path(), error);
+      if (error) complain(error_at(file.path(), error));
       if (const auto blob = parse_name(group.filename().string(), name))
         all.push_back({.blob = {*blob, on_disk(status.st_size)}, .written_ns = written});
     }

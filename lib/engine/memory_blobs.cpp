@@ -32,7 +32,7 @@ class MemoryBlobs final : public BlobStore {
     blobs_.erase(key_of(name));
   }
 
-  std::vector<Blob> news() override { return {}; }
+  std::vector<Blob> news(const Complain& /*complain*/) override { return {}; }
 
  private:
   using Key = std::tuple<BlobName::Kind, Hash128, Hash128>;

@@ -100,20 +100,22 @@ class RedisBlobs final : public BlobStore {
     ask({"DEL", key});
   }
 
-  std::vector<Blob> news() override {
+  std::vector<Blob> news(const Complain& /*complain*/) override {
     std::vector<Blob> all;
     const std::string key = prefix_ + "news", count = std::to_string(kNewsAtOnce);
+    std::string next = next_news_;
     for (bool more = true; more;) {
-      const RedisReply reply = ask({"XRANGE", key, next_news_, "+", "COUNT", count});
+      const RedisReply reply = ask({"XRANGE", key, next, "+", "COUNT", count});
       if (reply->type != REDIS_REPLY_ARRAY) break;
       more = reply->elements == kNewsAtOnce;
       for (size_t index = 0; index < reply->elements; ++index) {
         const redisReply& entry = *reply->element[index];
         if (const auto prompt = find_prompt(entry)) all.push_back({*prompt});
         if (entry.type == REDIS_REPLY_ARRAY && entry.elements > 0)
-          next_news_ = id_behind(text_of(*entry.element[0]));
+          next = id_behind(text_of(*entry.element[0]));
       }
     }
+    next_news_ = std::move(next);
     return all;
   }
 

@@ -94,13 +94,15 @@ void TierReader::serve_next(const std::stop_token& stop) {
 void TierReader::look() {
   TierNews news;
   try {
-    for (const Blob& blob : store_.news()) {
+    const auto complain = [this](const Error& error) { complaints_.failed(error); };
+    for (const Blob& blob : store_.news(complain)) {
       if (blob.name.kind == BlobName::Kind::rows)
         news.pieces.push_back(blob);
       else
         named_.push_back(blob);
     }
     reachable_ = true;
+    seen_ = true;
   } catch (const Error& error) {
     failed(error);
   } catch (const std::bad_alloc&) {
@@ -135,7 +137,7 @@ void TierReader::publish(TierNews news) {
   std::move(news.prompts.begin(), news.prompts.end(), std::back_inserter(news_.prompts));
   std::move(news.pieces.begin(), news.pieces.end(), std::back_inserter(news_.pieces));
   news_.damaged += news.damaged;
-  news_.whole = named_.empty();
+  news_.whole = seen_ && named_.empty();
   fresh_ = true;
   looked_ = looked_ || named_.empty() || !reachable_;
   changed_.notify_all();

@@ -96,9 +96,11 @@ class TierReader {
   std::deque<ReadJob> jobs_;
   std::vector<ReadResult> results_;
   TierNews news_;
-  bool fresh_ = false;      // there is some
-  bool looked_ = false;     // for the first time, at all that was there
-  std::deque<Blob> named_;  // of the thread alone: prompts it has not read yet
+  bool fresh_ = false;   // there is some
+  bool looked_ = false;  // for the first time, at all that was there
+  // Of the thread alone.
+  bool seen_ = false;       // a look did not fail
+  std::deque<Blob> named_;  // prompts it has not read yet
   std::atomic<bool> reachable_ = true;
   std::jthread thread_;  // last: it uses the others
 };
