@@ -30,7 +30,7 @@ class Server:
     every block of KV free once the donors are deleted, no file left open, exit code 0."""
 
     def __init__(self, options, *arguments, before=(), tenants=("",)):
-        self.tenants = tenants
+        self.tenants, self.killed = tenants, False
         self.folder = tempfile.TemporaryDirectory(prefix="kvs-soak-")
         self.log = Path(self.folder.name, "log")
         with self.log.open("w") as log:
@@ -48,6 +48,8 @@ class Server:
 
     def __exit__(self, kind, error, trace):
         try:
+            if self.killed:
+                return
             if kind is None:
                 self.finish()
             elif self.process.poll() is not None:
@@ -58,11 +60,18 @@ class Server:
             self.process.stdout.close()
             self.folder.cleanup()
 
-    def words(self) -> str:
+    def kill(self) -> None:
+        """As kill -9: what is asked from now on is not answered, and that is no fault."""
+        self.killed = True
+        self.process.kill()
+        self.process.wait()
+
+    def said(self) -> list[str]:
         """What the log says that is no line for a request."""
-        lines = [line for line in self.log.read_text(errors="replace").splitlines()
-                 if '"event":"request"' not in line]
-        return " | ".join(lines[-3:]) or "no words"
+        return [line for line in self.log.read_text(errors="replace").splitlines() if '"event":"request"' not in line]
+
+    def words(self) -> str:
+        return " | ".join(self.said()[-3:]) or "no words"
 
     def ask(self, path: str, body=None, headers=None, method=None, timeout=PATIENCE_S):
         """Status and body of an answer; the body parsed where it is JSON."""
@@ -74,7 +83,7 @@ class Server:
             content = answer.read()
             is_json = answer.headers.get_content_type() == "application/json"
             return answer.status, json.loads(content) if is_json else content.decode(errors="replace")
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise Failure(f"{path}: no answer: {error!r}") from error
         finally:
             connection.close()

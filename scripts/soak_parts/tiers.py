@@ -26,9 +26,10 @@ class Run:
     def __init__(self, options, folder: str):
         self.folder = Path(folder)
         self.requests = self.folder / "requests.jsonl"
+        self.prompts = prompts(1, 60, families=5)
         self.requests.write_text("".join(
             json.dumps({"id": str(number), "prompt": prompt, "max_tokens": 12}) + "\n"
-            for number, prompt in enumerate(prompts(1, 60, families=5))))
+            for number, prompt in enumerate(self.prompts)))
         self.command = ["kvs-serve", "run", "-m", options.model, *EXACT, str(self.requests)]
         self.words = self.folder / "words"
         self.expected = self.answers(self.run().stdout)
@@ -39,6 +40,10 @@ class Run:
 
     def run(self, *arguments) -> subprocess.CompletedProcess:
         return subprocess.run([*self.command, *arguments], capture_output=True, text=True, check=False)
+
+    def texts(self) -> dict[str, str]:
+        """Prompts and what is expected for them."""
+        return {prompt: text for prompt, (_, text) in zip(self.prompts, self.expected, strict=True)}
 
     @staticmethod
     def answers(lines: str) -> list[tuple[str, str]]:
@@ -51,8 +56,28 @@ class Run:
             raise Failure(f"wrong answers {when}")
 
 
+def kill_run(run: Run, disk: list[str], words, seconds: float) -> int:
+    """Kills kvs-serve run while it answers, and checks what it had answered; how many requests it was given."""
+    process = subprocess.Popen([*run.command, *disk], stdout=subprocess.PIPE, stderr=words, text=True)
+    threading.Timer(seconds, process.kill).start()
+    run.check(process.communicate()[0], "of a run that was killed")
+    return len(run.expected)
+
+
+def kill_server(options, run: Run, disk: list[str], words, seconds: float) -> int:
+    """The same with kvs-serve http, asked from several threads."""
+    with Server(options, *EXACT, *disk) as server:
+        with Asking(server, run.texts(), max_tokens=12) as load:
+            load.go_on_for(seconds, "of a server before it was killed")
+            server.kill()
+        load.go_on_for(0, "of a server that was killed")
+        words.write("".join(f"{line}\n" for line in server.said()))
+    return load.asked
+
+
 def kills(options) -> tuple[int, str]:
-    """kvs-serve is killed while it writes to its disk tier, again and again."""
+    """kvs-serve is killed while it writes to its disk tier, again and again: run and http in turn, each over what the
+    other one left."""
     rng, times = random.Random(1), max(1, round(10 * options.minutes))
     with tempfile.TemporaryDirectory(prefix="kvs-soak-") as folder:
         run = Run(options, folder)
@@ -61,11 +86,12 @@ def kills(options) -> tuple[int, str]:
         begun = time.monotonic()
         run.run(*disk)
         takes = time.monotonic() - begun
-        with run.words.open("w") as words:
-            for kill in range(1, times + 1):
-                process = subprocess.Popen([*run.command, *disk], stdout=subprocess.PIPE, stderr=words, text=True)
-                threading.Timer(rng.uniform(0.05, takes), process.kill).start()
-                run.check(process.communicate()[0], f"after kill {kill}")
+        requests = 3 * len(run.expected)
+        with run.words.open("a") as words:
+            for kill in range(times):
+                seconds = rng.uniform(0.05, takes)
+                requests += (kill_run(run, disk, words, seconds) if kill % 2 == 0 else
+                             kill_server(options, run, disk, words, seconds))
         last = run.run(*disk)
         run.check(last.stdout, "at the end", whole=True)
         said = run.words.read_text() + last.stderr
@@ -75,7 +101,7 @@ def kills(options) -> tuple[int, str]:
             raise Failure("half-written files are left")
         if size_of(tier) > 1.05 * run.half_mb * MIB:
             raise Failure(f"the tier has {size_of(tier)} bytes, and may have {run.half_mb} MiB")
-    return 60 * (times + 3), f"killed {times} times, nothing wrong was served"
+    return requests, f"killed {times} times, nothing wrong was served"
 
 
 def on_small_disk(folder: Path, bytes_: int) -> list[str]:
@@ -110,21 +136,23 @@ def full(options) -> tuple[int, str]:
 class Asking:
     """Asks a server the same prompts all the time, from several threads, and compares."""
 
-    def __init__(self, server: Server, expected: dict[str, str]):
-        self.server, self.expected = server, expected
+    def __init__(self, server: Server, expected: dict[str, str], **fields):
+        self.server, self.expected, self.fields = server, expected, fields
         self.done = threading.Event()
         self.asked, self.wrong = 0, []
         self.threads = [threading.Thread(target=self.run, args=(seed,)) for seed in range(4)]
 
     def run(self, seed: int) -> None:
         rng = random.Random(seed)
-        while not self.done.is_set() and not self.wrong:
+        while not self.done.is_set() and not self.wrong and not self.server.killed:
             prompt = rng.choice(list(self.expected))
             try:
-                if self.server.complete(prompt)["choices"][0]["text"] != self.expected[prompt]:
+                answer = self.server.complete(prompt, **self.fields)
+                if answer["choices"][0]["text"] != self.expected[prompt]:
                     self.wrong.append("a wrong answer")
             except Failure as failure:
-                self.wrong.append(str(failure))
+                if not self.server.killed:
+                    self.wrong.append(str(failure))
             self.asked += 1
 
     def __enter__(self):
@@ -138,7 +166,7 @@ class Asking:
             thread.join()
 
     def go_on_for(self, seconds: float, when: str) -> None:
-        self.done.wait(seconds)
+        self.done.wait(seconds)  # set already where it has ended
         if self.wrong:
             raise Failure(f"{when}: {self.wrong[0]}")
 
