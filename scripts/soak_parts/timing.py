@@ -3,6 +3,7 @@ import hashlib
 import random
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean
 
@@ -31,10 +32,10 @@ def interval(a: list[float], b: list[float], rng: random.Random) -> tuple[float,
     return differences[RESAMPLES // 20], differences[-RESAMPLES // 20]
 
 
-def serve(options, folder: str) -> Server:
+def serve(options, folder: str, *arguments) -> Server:
     keys = Path(folder, "keys")
     keys.write_text("".join(hashlib.sha256(name.encode()).hexdigest() + f" {name}\n" for name in TENANTS))
-    return Server(options, "--keys", keys, "--publish-after", 3, tenants=TENANTS)
+    return Server(options, "--keys", keys, "--publish-after", 3, *arguments, tenants=TENANTS)
 
 
 def ask(server: Server, tenant: str, prompt: str) -> tuple[float, dict]:
@@ -49,22 +50,52 @@ def visible(answer: dict) -> tuple:
     return answer["usage"]["prompt_tokens_details"]["cached_tokens"] // 32, share["reason"], len(share["donors"])
 
 
+def try_probe(server: Server, arm: str, together: bool, rng: random.Random) -> tuple[float, dict]:
+    """What the prober sees of a new probe when the victim has asked this or something else, or asks it meanwhile."""
+    probe, other = words(rng, 100), words(rng, 100)
+    if arm == "own":
+        ask(server, "prober", probe)
+    with ThreadPoolExecutor(1) as beside:
+        victim = beside.submit(ask, server, "victim", probe if arm == "asked" else other)
+        if not together:
+            victim.result()
+        seen = ask(server, "prober", probe)
+        victim.result()
+    return seen
+
+
 def timing(options) -> tuple[int, str]:
-    """The same probe after another tenant asked it and after it asked something else, in random order."""
+    """Donors in memory, one request at a time."""
+    with tempfile.TemporaryDirectory(prefix="kvs-soak-") as folder, serve(options, folder) as server:
+        return audit(options, server)
+
+
+def tiered(options) -> tuple[int, str]:
+    """The same where donors are on a disk too."""
+    with (tempfile.TemporaryDirectory(prefix="kvs-soak-") as folder,
+          serve(options, folder, "--disk", Path(folder, "tier")) as server):
+        return audit(options, server)
+
+
+def together(options) -> tuple[int, str]:
+    """The same where the victim's request is under way in the same moment."""
+    with tempfile.TemporaryDirectory(prefix="kvs-soak-") as folder, serve(options, folder) as server:
+        return audit(options, server, together=True)
+
+
+def audit(options, server: Server, together: bool = False) -> tuple[int, str]:
+    """The same probe where another tenant asks it and where it asks something else, in random order."""
     rng = random.Random(1)
     arms = ["asked", "not asked"] * options.probes + ["own"] * CONTROLS
     rng.shuffle(arms)
     times: dict[str, list[float]] = {"asked": [], "not asked": [], "own": []}
     told: dict[str, set] = {"asked": set(), "not asked": set(), "own": set()}
-    with tempfile.TemporaryDirectory(prefix="kvs-soak-") as folder, serve(options, folder) as server:
-        for tenant in TENANTS * 3:
-            ask(server, tenant, "Hello " + words(rng, 100))
-        for arm in arms:
-            probe, other = words(rng, 100), words(rng, 100)
-            ask(server, "prober" if arm == "own" else "victim", other if arm == "not asked" else probe)
-            ms, answer = ask(server, "prober", probe)
-            times[arm].append(ms)
-            told[arm].add(visible(answer))
+    for tenant in TENANTS * 3:
+        ask(server, tenant, "Hello " + words(rng, 100))
+    for arm in arms:
+        ms, answer = try_probe(server, arm, together, rng)
+        times[arm].append(ms)
+        told[arm].add(visible(answer))
     if told["asked"] != told["not asked"]:
         raise Failure(f"answers tell: {sorted(map(str, told['asked'] ^ told['not asked']))[:3]}")
     low, high = interval(times["asked"], times["not asked"], rng)
@@ -75,4 +106,4 @@ def timing(options) -> tuple[int, str]:
         raise Failure(f"the audit could not see a leak: {found}")
     if max(-low, high) > MARGIN * usual:
         raise Failure(f"not shown to be equal within {100 * MARGIN:.0f} %: {found}")
-    return 2 * len(arms), found
+    return 2 * len(arms) + CONTROLS, found
