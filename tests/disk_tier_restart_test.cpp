@@ -13,6 +13,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+PromptRecord read_prompt(const fs::path& file) {
+  ArchiveReader reader(file);
+  reader.next();  // the header
+  return std::get<PromptRecord>(reader.next()->record);
+}
+
+void write_prompt(const fs::path& file, const ArchiveHeader& header, const PromptRecord& prompt) {
+  ArchiveWriter writer(file, header, {.table = false});
+  writer.add(prompt);
+  writer.finish();
+}
+
 TEST_F(DiskTier, LearnsInTheBackgroundWhatItHasNoTimeForAtTheStart) {
   constexpr int kDonors = 50;
   {
@@ -63,15 +75,11 @@ TEST_F(DiskTier, RemovesWhatIsNobodys) {
     finish(*first);
   }
   for (const fs::path& file : files("prompt-")) {
-    ArchiveReader reader(file);
-    reader.next();  // the header
-    PromptRecord prompt = std::get<PromptRecord>(reader.next()->record);
+    PromptRecord prompt = read_prompt(file);
     EXPECT_EQ(prompt.owner, prompt.tenant == "group" ? "ann" : "alone");
     if (prompt.tenant != "group") continue;
     prompt.owner.clear();
-    ArchiveWriter writer(file, header, {.table = false});
-    writer.add(prompt);
-    writer.finish();
+    write_prompt(file, header, prompt);
   }
   const auto second = process(options());
   finish(*second);
@@ -81,6 +89,25 @@ TEST_F(DiskTier, RemovesWhatIsNobodys) {
   EXPECT_EQ(files("prompt-").size(), 1u);
   EXPECT_EQ(files("rows-").size(), 3u);
   EXPECT_EQ(state(*second).damaged, 0);
+}
+
+TEST_F(DiskTier, KeepsTheAgeOfItsDonors) {
+  {
+    const auto first = process(options());
+    add(*first, "a", 1);
+    finish(*first);
+  }
+  PromptRecord prompt = read_prompt(files("prompt-").at(0));
+  prompt.time -= 6000;
+  write_prompt(files("prompt-").at(0), header, prompt);
+  double now = 0;
+  const auto second = process(options(), {.time_to_live_s = 10'000, .clock = [&] { return now; }});
+  expect_found(*second, "a", 1);
+
+  now = 4001;
+  second->store.work_on_tiers();
+
+  EXPECT_EQ(second->store.size(), 0);
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <chrono>
+#include <thread>
+
 #include "support/disk_tier_scene.h"
 
 // Whose donors go where a disk has too little room for all, and when.
@@ -128,6 +131,20 @@ TEST_F(DiskTier, ForgetsWhatIsTooOld) {
   finish(*second);
 
   EXPECT_TRUE(look_up(*second, "a", text(1)).empty());
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(DiskTier, ForgetsWhatIsTooOldThoughNobodyAsks) {
+  const auto first = process(options(), {.time_to_live_s = 0.5});
+  add(*first, "a", 1);
+  finish(*first);
+  while (state(*first).evicted == 0) {
+    first->store.work_on_tiers();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  finish(*first);
+
+  EXPECT_EQ(state(*first).donors, 0);
   EXPECT_TRUE(files().empty());
 }
 

@@ -204,6 +204,17 @@ TEST_F(Donors, ExpireUnlessTheyArePinned) {
   EXPECT_EQ(ids(store, text(3)), Ids{"young"});
 }
 
+TEST_F(Donors, ExpireThoughNobodyAsks) {
+  double now = 100;
+  DonorStore store(pool, {.time_to_live_s = 60, .clock = [&] { return now; }});
+  add(store, "old", "a", text(1));
+
+  now = 161;
+  store.work_on_tiers();
+
+  EXPECT_EQ(store.size(), 0);
+}
+
 TEST_F(Donors, ThatArePinnedMakeNoRoomAndTakeHalfOfThePoolAtMost) {
   DonorStore store(pool);
   add(store, "pinned", "a", text(1, 2048));

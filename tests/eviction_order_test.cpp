@@ -87,6 +87,18 @@ TEST_F(Evictions, ExpireWhatIsOldButNotWhatIsPinned) {
   EXPECT_EQ(dropped, (Items{old, young}));
 }
 
+// What comes from a tier was added there.
+TEST_F(Evictions, ExpireWhatIsOldInWhateverOrderItCame) {
+  const auto young = add("a", 1, 1, 30), old = add("a", 1, 1, 10), older = add("b", 1, 1, 5);
+
+  order.expire(20);
+
+  EXPECT_EQ(dropped, (Items{older, old}));
+  EXPECT_TRUE(order.evict(1));
+  EXPECT_EQ(dropped.back(), young);
+  EXPECT_EQ(order.evictions().age, 2);
+}
+
 TEST_F(Evictions, KeepAnOwnerWithinItsLimitAtItsOwnCost) {
   order.set_limits({{"a", 6}});
   const auto other = add("b", 1, 50), cheap = add("a", 1, 3), dear = add("a", 9, 3);

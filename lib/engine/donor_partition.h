@@ -24,6 +24,7 @@ struct ResidentDonor {
   int depth = 0;  ///< of its approximate rows, see ReuseDonor
   EvictionOrder::Item item = -1;
   std::string owner{};  ///< see DonorLookup
+  double age_s = 0;     ///< when it came here: it may have been in a tier before
 };
 
 /// The donors that one tenant may see, and the ways to find them. Not thread-safe.

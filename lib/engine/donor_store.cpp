@@ -63,6 +63,7 @@ std::optional<EvictionOrder::Item> DonorStore::Impl::insert(const std::string* t
   }
   const std::string* owner = tenant && !donor.owner.empty() ? &donor.owner : tenant;
   EvictionOrder::Terms terms = held.terms(owner, donor.view, 1);
+  terms.added -= donor.age_s;
   if (!pinned && !held.order.may_hold(terms.owner, terms.blocks)) return std::nullopt;
   while (const auto needless = known ? known->find_needless(donor) : std::nullopt) {
     const EvictionOrder::Item item = known->get(*needless).item;
@@ -262,8 +263,7 @@ void DonorStore::Impl::find_resident(const DonorLookup& lookup, std::vector<Reus
 std::vector<ReuseDonor> DonorStore::find(const DonorLookup& lookup) {
   Impl& impl = *impl_;
   ++impl.held.lookup;
-  const double time_to_live = impl.held.options.time_to_live_s;
-  if (time_to_live > 0) impl.held.order.expire(impl.held.now() - time_to_live);
+  impl.expire();
   impl.held.order.trim(impl.held.lookup);
   impl.piece_views.clear();
 
@@ -300,6 +300,11 @@ bool DonorStore::Impl::evict(bool keep_candidates) {
   const int64_t next = held.lookup + 1;
   return held.order.evict(keep_candidates ? held.lookup : next) ||
          (tiers && tiers->release_fetches()) || (!keep_candidates && held.order.evict(next + 1));
+}
+
+void DonorStore::Impl::expire() {
+  const double time_to_live = held.options.time_to_live_s;
+  if (time_to_live > 0) held.order.expire(held.now() - time_to_live);
 }
 
 void DonorStore::set_quotas(const std::map<std::string, int64_t>& bytes) {

@@ -44,6 +44,7 @@ struct DonorStore::Impl {
   std::optional<EvictionOrder::Item> insert(const std::string* tenant, ResidentDonor donor,
                                             bool pinned);
   bool evict(bool keep_candidates);
+  void expire();
   void pin(const ResidentDonor& donor);
   void remove(DonorPartition& partition, DonorPartition::Key key);
   void drop(const std::string* tenant, DonorPartition::Key key);

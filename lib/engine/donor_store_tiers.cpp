@@ -116,6 +116,7 @@ void DonorStore::wait_for_tiers(std::chrono::milliseconds most) {
 }
 
 bool DonorStore::work_on_tiers() {
+  impl_->expire();
   return impl_->tiers && impl_->tiers->work();
 }
 

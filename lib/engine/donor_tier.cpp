@@ -55,7 +55,12 @@ void DonorTier::add(DonorToWrite donor) {
   for (size_t piece = 0; piece < pieces.size(); ++piece) bytes += piece_bytes(piece, tokens);
   const bool too_large = options_.max_bytes > 0 && bytes > options_.max_bytes;
   if (!too_large && copies_.size() < kMaxCopies)
-    claim(id, {.tenant = donor.tenant, .owner = donor.owner, .pieces = std::move(pieces)}, tokens);
+    claim(id,
+          {.tenant = donor.tenant,
+           .owner = donor.owner,
+           .pieces = std::move(pieces),
+           .time = seconds_now()},
+          tokens);
   if (!entries_.contains(id) || !make_room()) {
     ++state_.failed_writes;
     return forget(id);
@@ -98,8 +103,7 @@ DonorTier::Entry& DonorTier::claim(const Hash128& id, Entry entry, int64_t token
 }
 
 // The directory's entry, which is claimed. What it makes needless goes.
-void DonorTier::list(const Hash128& id, ResidentDonor donor, std::span<const float> embedding,
-                     double time) {
+void DonorTier::list(const Hash128& id, ResidentDonor donor, std::span<const float> embedding) {
   const std::string tenant = entries_.at(id).tenant;
   for (Group* known = find_group(tenant); known; known = find_group(tenant)) {
     const auto needless = known->donors.find_needless(donor);
@@ -118,7 +122,7 @@ void DonorTier::list(const Hash128& id, ResidentDonor donor, std::span<const flo
   entry.item = order_.add({.owner = Residency::name_of(owner),
                            .cost = static_cast<double>(rows),
                            .blocks = std::max<int64_t>(1, rows),
-                           .added = time,
+                           .added = entry.time,
                            .drop = [this, id] {
                              entries_.at(id).item = -1;
                              ++state_.evicted;
@@ -149,6 +153,14 @@ void DonorTier::unlist(const Hash128& id, const Entry& entry) {
   if (group->ids.empty()) groups_.erase(entry.tenant);
   writer_.remove(prompt_name(entry.tenant, id));
   --state_.donors;
+}
+
+bool DonorTier::is_old(double time) const {
+  return options_.time_to_live_s > 0 && time < seconds_now() - options_.time_to_live_s;
+}
+
+void DonorTier::expire() {
+  if (options_.time_to_live_s > 0) order_.expire(seconds_now() - options_.time_to_live_s);
 }
 
 DonorTier::Group* DonorTier::find_group(const std::string& tenant) {
@@ -193,7 +205,7 @@ bool DonorTier::copy_piece(const KvPool& pool) {
                            .tokens = done.donor.tokens,
                            .embedding = embedded ? done.donor.embedding : std::vector<float>(),
                            .embedder = embedded ? options_.embedder : std::string(),
-                           .time = static_cast<int64_t>(seconds_now())});
+                           .time = static_cast<int64_t>(entry.time)});
   const uint64_t write = done.write;
   writes_.emplace(write, std::move(done));
   return true;
@@ -243,23 +255,26 @@ void DonorTier::note(const WriteEnd& end) {
   ++state_.written;
   list(copy.id,
        {.id = std::move(copy.donor.id), .tokens = std::move(copy.donor.tokens), .view = {}},
-       copy.donor.embedding, seconds_now());
+       copy.donor.embedding);
 }
 
 std::vector<TierDonor> DonorTier::donors_of(
     Group& group, std::span<const DonorPartition::Candidate> found) const {
   std::vector<TierDonor> donors;
-  for (const DonorPartition::Candidate& candidate : found)
-    donors.push_back({.id = group.ids.at(candidate.key),
+  for (const DonorPartition::Candidate& candidate : found) {
+    const Hash128& id = group.ids.at(candidate.key);
+    const Entry& entry = entries_.at(id);
+    donors.push_back({.id = id,
                       .name = group.donors.get(candidate.key).id,
                       .tokens = group.donors.get(candidate.key).tokens,
                       .similarity = candidate.similarity,
-                      .owner = entries_.at(group.ids.at(candidate.key)).owner});
+                      .owner = entry.owner,
+                      .age_s = std::max(0.0, seconds_now() - entry.time)});
+  }
   return donors;
 }
 
 std::vector<TierDonor> DonorTier::find(const std::string& tenant, std::span<const int32_t> tokens) {
-  if (options_.time_to_live_s > 0) order_.expire(seconds_now() - options_.time_to_live_s);
   const auto group = groups_.find(tenant);
   if (group == groups_.end()) return {};
   return donors_of(group->second, group->second.donors.find(tokens));

@@ -37,6 +37,7 @@ struct TierDonor {
   std::span<const int32_t> tokens;  ///< valid until the tier is asked to do something else
   float similarity = 0;             ///< of the embeddings; 0 where unknown
   std::string owner{};              ///< see DonorLookup
+  double age_s = 0;
 };
 
 /// Donors in one store beyond memory: which there are, partitioned by tenant as those in memory,
@@ -63,7 +64,8 @@ class DonorTier {
   /// Forgets what has not been copied yet.
   void drop_copies();
 
-  /// Takes note of what the threads did, of a few donors found in the store at a time.
+  /// Takes note of what the threads did, of a few donors found in the store at a time, and gives up
+  /// what is too old.
   void take_in();
   /// Whether some are found that are not known yet.
   bool has_found() const { return !found_.empty(); }
@@ -111,6 +113,7 @@ class DonorTier {
     std::string tenant;
     std::string owner;
     std::vector<Hash128> pieces;
+    double time = 0;    // when it was added
     int64_t bytes = 0;  // of the prompt
     DonorPartition::Key key = 0;
     EvictionOrder::Item item = -1;  // -1: not in the directory yet
@@ -127,7 +130,7 @@ class DonorTier {
   };
 
   Entry& claim(const Hash128& id, Entry entry, int64_t tokens);
-  void list(const Hash128& id, ResidentDonor donor, std::span<const float> embedding, double time);
+  void list(const Hash128& id, ResidentDonor donor, std::span<const float> embedding);
   void note(const WriteEnd& end);
   void note(FoundPrompt found);
   void note_pieces(const std::vector<Blob>& pieces);
@@ -138,6 +141,8 @@ class DonorTier {
   void forget(const Hash128& id);
   std::vector<Hash128> listed_ids(const DonorFilter& which);
   static double seconds_now();
+  void expire();
+  bool is_old(double time) const;
   bool was_forgotten(const PromptRecord& prompt) const;
   void discard(const FoundPrompt& found);
   void unlist(const Hash128& id, const Entry& entry);

@@ -30,6 +30,7 @@ void DonorTier::take_in() {
     note(std::move(found));
   }
   if (looked_ && found_.empty()) remove_orphans();
+  expire();
 }
 
 bool DonorTier::wait_for_first_look(Clock::time_point deadline) {
@@ -72,8 +73,8 @@ void DonorTier::note(FoundPrompt found) {
   const bool whole = !store_->exclusive() ||
                      std::all_of(pieces.begin(), pieces.end(),
                                  [&](const Hash128& piece) { return pieces_.contains(piece); });
-  const auto time = static_cast<double>(prompt.time);
-  const bool old = options_.time_to_live_s > 0 && time < seconds_now() - options_.time_to_live_s;
+  // Another machine's clock may be ahead.
+  const double time = std::min(static_cast<double>(prompt.time), seconds_now());
   const auto tokens = std::ssize(prompt.tokens);
   ResidentDonor donor{.id = std::move(prompt.id), .tokens = std::move(prompt.tokens), .view = {}};
   const bool needless = has_holder(prompt.tenant, donor);
@@ -81,16 +82,18 @@ void DonorTier::note(FoundPrompt found) {
   // for another holder of what is to be published.
   const bool ownerless = prompt.owner.empty() && !prompt.tenant.empty();
   if (!whole) ++state_.damaged;
-  if (!whole || old || needless || ownerless) return writer_.remove(name);
-  Entry& entry = claim(
-      name.id,
-      {.tenant = prompt.tenant, .owner = std::move(prompt.owner), .pieces = std::move(pieces)},
-      tokens);
+  if (!whole || is_old(time) || needless || ownerless) return writer_.remove(name);
+  Entry& entry = claim(name.id,
+                       {.tenant = prompt.tenant,
+                        .owner = std::move(prompt.owner),
+                        .pieces = std::move(pieces),
+                        .time = time},
+                       tokens);
   for (const Hash128& piece : entry.pieces) pieces_.at(piece).written = true;
   if (found.blob.bytes > 0)
     used_ += found.blob.bytes - std::exchange(entry.bytes, found.blob.bytes);
   const bool comparable = prompt.embedder == options_.embedder;
-  list(name.id, std::move(donor), comparable ? prompt.embedding : std::vector<float>(), time);
+  list(name.id, std::move(donor), comparable ? prompt.embedding : std::vector<float>());
   make_room();
 }
 

@@ -109,7 +109,8 @@ Prefetch DonorTiers::fetch(const DonorLookup& lookup, std::span<const Offer> cho
                         .donor = {.id = offer.donor.name,
                                   .tokens = {offer.donor.tokens.begin(), offer.donor.tokens.end()},
                                   .view = {},
-                                  .owner = offer.donor.owner}};
+                                  .owner = offer.donor.owner,
+                                  .age_s = offer.donor.age_s}};
     prefetch.fetches.push_back(number);
     offer.tier->read(number, tenant, offer.donor.id);
   }

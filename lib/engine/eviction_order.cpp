@@ -10,10 +10,12 @@ EvictionOrder::Item EvictionOrder::add(Terms terms) {
   Entry& entry = entries_.emplace(item, Entry{.terms = std::move(terms)}).first->second;
   Owner& owner = owners_[entry.terms.owner];
   owner.blocks += entry.terms.blocks;
-  if (entry.terms.pinned)
+  if (entry.terms.pinned) {
     count_pinned(owner, entry.terms.blocks);
-  else
+  } else {
+    by_age_.emplace(entry.terms.added, item);
     enqueue(item, entry);
+  }
   return item;
 }
 
@@ -36,6 +38,7 @@ void EvictionOrder::remove(Item item) {
   const auto owner = owners_.find(entry.terms.owner);
   owner->second.blocks -= entry.terms.blocks;
   owner->second.queue.erase({entry.priority, item});
+  by_age_.erase({entry.terms.added, item});
   if (entry.terms.pinned) count_pinned(owner->second, -entry.terms.blocks);
   if (owner->second.blocks == 0) owners_.erase(owner);
   entries_.erase(at);
@@ -56,6 +59,7 @@ void EvictionOrder::pin(Item item) {
   Owner& owner = owners_.at(entry.terms.owner);
   count_pinned(owner, entry.terms.blocks);
   owner.queue.erase({entry.priority, item});
+  by_age_.erase({entry.terms.added, item});
 }
 
 void EvictionOrder::drop(Item item) {
@@ -117,13 +121,10 @@ void EvictionOrder::trim(int64_t lookup) {
 }
 
 void EvictionOrder::expire(double before) {
-  std::vector<Item> old;
-  for (const auto& [item, entry] : entries_) {
-    if (entry.terms.added >= before) break;  // ascending
-    if (!entry.terms.pinned) old.push_back(item);
+  while (!by_age_.empty() && by_age_.begin()->first < before) {
+    drop(by_age_.begin()->second);
+    ++evictions_.age;
   }
-  for (const Item item : old) drop(item);
-  evictions_.age += std::ssize(old);
 }
 
 }  // namespace kvs

@@ -94,6 +94,7 @@ class EvictionOrder {
   Item next_ = 0;
   int64_t pinned_blocks_ = 0;
   std::map<Item, Entry> entries_;
+  std::set<std::pair<double, Item>> by_age_;  // not the pinned ones
   std::map<std::string, Owner> owners_;
   std::map<std::string, int64_t> limits_;  // blocks
   DonorEvictions evictions_;

@@ -41,7 +41,7 @@ struct DonorStoreOptions {
   /// Approximate rows of at most this depth (ReuseDonor::depth) become donors too, for their owner
   /// alone: for experiments that measure how errors pile up. 0: exact rows only.
   int max_depth = 0;
-  double time_to_live_s = 0;  ///< since a donor was added; 0: as long as there is room
+  double time_to_live_s = 0;  ///< since a donor came, to wherever; 0: while there is room
   /// A row behind so many others costs twice as much to compute as the first one: attention grows.
   double doubling_tokens = 4096;
   std::optional<int32_t> bos{};  ///< the token that prompts begin with, where there is one
@@ -81,7 +81,7 @@ using DonorFilter = std::function<bool(const KeptDonor& donor)>;
 struct ForgottenDonors {
   std::string place;  ///< "memory" or the name of a tier
   int64_t donors = 0;
-  bool reachable = true;  ///< a tier that is not keeps what it has: ask again later
+  bool reachable = true;  ///< else a tier may keep what it has: ask again later
 };
 
 /// Earlier prompts and their rows in the pool: what a new prompt can be made from. Finds donors by
@@ -155,8 +155,8 @@ class KVS_API DonorStore {
   /// Waits until something arrives, or for the given time.
   void wait_for_tiers(std::chrono::milliseconds most);
 
-  /// To be called between any two passes: moves at most some hundred rows each way. Returns whether
-  /// rows wait to be copied, or donors that were found there to be known.
+  /// To be called between any two passes and while there are none: gives up what is too old, moves
+  /// some hundred rows each way. Whether rows wait to be copied, or found donors to be known.
   bool work_on_tiers();
   /// Waits until all is written; false where that takes longer.
   bool finish_tiers(std::chrono::milliseconds most);
