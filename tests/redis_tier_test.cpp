@@ -110,6 +110,36 @@ TEST_F(RedisTier, ForgetsWhatOthersWroteToo) {
   EXPECT_EQ(look_up(*one, "b", text(2)).size(), 1u);
 }
 
+TEST_F(RedisTier, ForgetsWhatItDoesNotKnowYet) {
+  constexpr int kDonors = 100;
+  {
+    const auto one = process(options());
+    for (uint64_t seed = 1; seed <= kDonors + 1; ++seed) {
+      add(*one, "a", seed, 40);
+      finish(*one);
+    }
+  }
+  server->pause();
+  TierOptions hasty = options();
+  hasty.first_look_ms = 0;
+  const auto other = process(hasty);
+  const auto forget = [&](int seed) {
+    const std::string id = "request " + std::to_string(seed);
+    const auto which = [id](const KeptDonor& donor) { return donor.id == id; };
+    return other->store.forget(which).at(1).reachable;
+  };
+  for (int seed = 1; seed <= kDonors; ++seed) forget(seed);
+  for (int more = 0; more < 2048; ++more) forget(0);
+  EXPECT_FALSE(forget(0));  // too many wait
+  server->go_on();
+  wait_until(*other, [&] { return !look_up(*other, "a", text(kDonors + 1, 40)).empty(); });
+  finish(*other);
+
+  EXPECT_EQ(state(*other).donors, 1);
+  EXPECT_EQ(keys("*:prompt:*").size(), 1u);
+  EXPECT_EQ(keys("*:rows:*").size(), 1u);
+}
+
 TEST_F(RedisTier, SaysWhereItCouldNotForget) {
   const auto all = [](const KeptDonor&) { return true; };
   const auto one = process(options());

@@ -74,9 +74,10 @@ class DonorTier {
   std::vector<TierDonor> find_near(const std::string& tenant, std::span<const float> embedding);
   bool has_vectors(const std::string& tenant) const;
 
-  /// Removes what is there, on its way there, or found later and older than this call. Returns how
-  /// many of them are known now.
-  int64_t forget_all(const DonorFilter& which);
+  /// Removes what is there, on its way there, or found later and older than this call; counts what
+  /// is known now. Where too many such calls wait for what is found later, it counts as
+  /// unreachable.
+  ForgottenDonors forget_all(const DonorFilter& which);
 
   /// Reads the rows of a donor: results with this number.
   void read(uint64_t fetch, const std::string& tenant, const Hash128& donor);
@@ -120,6 +121,7 @@ class DonorTier {
   };
   struct Forgotten {
     double time = 0;
+    int64_t looks = 0;  // that had begun: a later one sees all that the call is about
     DonorFilter which;
   };
   struct Copy {
@@ -134,12 +136,14 @@ class DonorTier {
   void note(const WriteEnd& end);
   void note(FoundPrompt found);
   void note_pieces(const std::vector<Blob>& pieces);
+  void end_looks();
   void remove_orphans();
   void note(const ReadResult& end);
   Group* find_group(const std::string& tenant);
   bool has_holder(const std::string& tenant, const ResidentDonor& donor);
   void forget(const Hash128& id);
   std::vector<Hash128> listed_ids(const DonorFilter& which);
+  bool forget_later(const DonorFilter& which);
   static double seconds_now();
   void expire();
   bool is_old(double time) const;
@@ -169,8 +173,8 @@ class DonorTier {
   uint64_t next_write_ = 1;
   std::unordered_map<uint64_t, Copy> writes_;  // without their views
   std::deque<FoundPrompt> found_;
-  bool looked_ = false;              // all that was there at the start is found
-  std::deque<Forgotten> forgotten_;  // the last few, for prompts that are found later
+  int64_t whole_look_ = 0;            // all that this look at the store saw is found; 0: none yet
+  std::vector<Forgotten> forgotten_;  // for prompts that are found later
   std::vector<Blob> listed_;  // pieces of which it is not known yet whether a donor needs them
   size_t dims_ = 0;           // of embeddings; 0: none yet
   TierWriter writer_;         // these two use the others

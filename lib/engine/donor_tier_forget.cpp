@@ -7,7 +7,7 @@
 namespace kvs {
 namespace {
 
-constexpr size_t kMaxForgotten = 64;  // calls of forget_all()
+constexpr size_t kMaxForgotten = 2048;  // calls of forget_all() that wait
 
 KeptDonor shown(const DonorToWrite& donor) {
   return {.id = donor.id, .tenant = donor.tenant, .tokens = donor.tokens};
@@ -30,7 +30,7 @@ std::vector<Hash128> DonorTier::listed_ids(const DonorFilter& which) {
 }
 
 // What cannot be removed now stays known, so that it goes when somebody asks again.
-int64_t DonorTier::forget_all(const DonorFilter& which) {
+ForgottenDonors DonorTier::forget_all(const DonorFilter& which) {
   take_in();
   const std::vector<Hash128> listed = reachable() ? listed_ids(which) : std::vector<Hash128>();
   for (const Hash128& id : listed) forget(id);
@@ -51,9 +51,18 @@ int64_t DonorTier::forget_all(const DonorFilter& which) {
     discard(found);
     return true;
   });
-  forgotten_.push_back({seconds_now(), which});
-  if (forgotten_.size() > kMaxForgotten) forgotten_.pop_front();
-  return std::ssize(listed) + static_cast<int64_t>(others);
+  const bool later = forget_later(which);
+  return {.place = donor_place_name(options_.place),
+          .donors = std::ssize(listed) + static_cast<int64_t>(others),
+          .reachable = reachable() && later};
+}
+
+// False where no more can be remembered.
+bool DonorTier::forget_later(const DonorFilter& which) {
+  if (store_->exclusive() && whole_look_ > 0) return true;  // nothing else is found any more
+  if (forgotten_.size() == kMaxForgotten) return false;
+  forgotten_.push_back({.time = seconds_now(), .looks = reader_.looks(), .which = which});
+  return true;
 }
 
 bool DonorTier::was_forgotten(const PromptRecord& prompt) const {

@@ -19,7 +19,7 @@ constexpr size_t kNotedAtOnce = 16;  // each takes some tenths of a millisecond
 void DonorTier::take_in() {
   for (const WriteEnd& end : writer_.take_ends()) note(end);
   TierNews news = reader_.take_news();
-  looked_ = looked_ || news.whole;
+  whole_look_ = std::max(whole_look_, news.whole_look);
   state_.damaged += news.damaged;
   note_pieces(news.pieces);
   std::ranges::stable_sort(news.prompts, {}, [](const FoundPrompt& f) { return f.prompt.time; });
@@ -29,7 +29,7 @@ void DonorTier::take_in() {
     found_.pop_front();
     note(std::move(found));
   }
-  if (looked_ && found_.empty()) remove_orphans();
+  if (found_.empty()) end_looks();
   expire();
 }
 
@@ -52,6 +52,12 @@ void DonorTier::note_pieces(const std::vector<Blob>& pieces) {
     used_ += blob.bytes;
     listed_.push_back(blob);
   }
+}
+
+// All that was there when the last whole look began is known.
+void DonorTier::end_looks() {
+  if (whole_look_ > 0) remove_orphans();
+  std::erase_if(forgotten_, [&](const Forgotten& call) { return call.looks < whole_look_; });
 }
 
 void DonorTier::remove_orphans() {

@@ -206,10 +206,7 @@ std::vector<ForgottenDonors> DonorTiers::forget(const DonorFilter& which) {
     return which({.id = fetch.donor.id, .tenant = fetch.tenant, .tokens = fetch.donor.tokens});
   });
   std::vector<ForgottenDonors> forgotten;
-  for (const auto& tier : tiers_)
-    forgotten.push_back({.place = tier->state().name,
-                         .donors = tier->forget_all(which),
-                         .reachable = tier->reachable()});
+  for (const auto& tier : tiers_) forgotten.push_back(tier->forget_all(which));
   return forgotten;
 }
 

@@ -93,6 +93,7 @@ void TierReader::serve_next(const std::stop_token& stop) {
 
 void TierReader::look() {
   TierNews news;
+  const int64_t look = ++looks_;
   try {
     const auto complain = [this](const Error& error) { complaints_.failed(error); };
     for (const Blob& blob : store_.news(complain)) {
@@ -102,7 +103,7 @@ void TierReader::look() {
         named_.push_back(blob);
     }
     reachable_ = true;
-    seen_ = true;
+    seen_ = look;
   } catch (const Error& error) {
     failed(error);
   } catch (const std::bad_alloc&) {
@@ -137,7 +138,7 @@ void TierReader::publish(TierNews news) {
   std::move(news.prompts.begin(), news.prompts.end(), std::back_inserter(news_.prompts));
   std::move(news.pieces.begin(), news.pieces.end(), std::back_inserter(news_.pieces));
   news_.damaged += news.damaged;
-  news_.whole = seen_ && named_.empty();
+  if (named_.empty()) news_.whole_look = seen_;
   fresh_ = true;
   looked_ = looked_ || named_.empty() || !reachable_;
   changed_.notify_all();

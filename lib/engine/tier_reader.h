@@ -46,7 +46,7 @@ struct TierNews {
   std::vector<FoundPrompt> prompts;
   std::vector<Blob> pieces;  ///< see BlobStore::news()
   int64_t damaged = 0;       ///< prompts, removed by now
-  bool whole = false;        ///< with what came before this is all that the first look saw
+  int64_t whole_look = 0;    ///< the last look of which all is here or came before; 0: none yet
 };
 
 /// Reads and decodes blobs in a thread of its own, and looks for what is new: some of that at a
@@ -63,6 +63,9 @@ class TierReader {
   /// At most a few pieces are read ahead of those taken.
   std::vector<ReadResult> take_results();
   TierNews take_news();
+
+  /// Looks at the store that have begun so far: news names them by number, from 1 on.
+  int64_t looks() const { return looks_; }
 
   /// Whether the store answered when it was last asked.
   bool reachable() const { return reachable_; }
@@ -99,8 +102,9 @@ class TierReader {
   bool fresh_ = false;   // there is some
   bool looked_ = false;  // for the first time, at all that was there
   // Of the thread alone.
-  bool seen_ = false;       // a look did not fail
+  int64_t seen_ = 0;        // the last look that did not fail
   std::deque<Blob> named_;  // prompts it has not read yet
+  std::atomic<int64_t> looks_ = 0;
   std::atomic<bool> reachable_ = true;
   std::jthread thread_;  // last: it uses the others
 };
