@@ -91,6 +91,52 @@ TEST_F(RedisTier, SharesDonorsBetweenServers) {
   expect_found(*third, "a", 1);
 }
 
+TEST_F(RedisTier, ShowsTenantsOnlyTheirOwn) {
+  {
+    const auto first = process(options());
+    add(*first, "a", 1);
+    add(*first, "", 2);
+    finish(*first);
+  }
+  const auto second = process(options());
+  EXPECT_EQ(state(*second).donors, 2);
+
+  for (const char* tenant : {"b", "", "a/", "A", "*"})
+    EXPECT_TRUE(look_up(*second, tenant, text(1)).empty()) << tenant;
+  EXPECT_TRUE(look_up(*second, "a", text(2)).empty());
+  EXPECT_EQ(state(*second).hits, 0);
+  expect_found(*second, "a", 1);
+  expect_found(*second, "", 2);
+}
+
+// Whoever copies it there.
+TEST_F(RedisTier, RefusesWhatIsAnotherTenants) {
+  {
+    const auto first = process(options());
+    add(*first, "a", 1);
+    add(*first, "b", 2);
+    finish(*first);
+  }
+  const auto group_of_key = [](const std::string& key) {
+    return key.substr(0, key.find(":prompt:"));
+  };
+  const std::vector<std::string> prompts = keys("*:prompt:*");
+  const std::string one = group_of_key(prompts.at(0)), other = group_of_key(prompts.at(1));
+  for (const std::string& key : keys(one + ":*"))
+    ask({"COPY", key, other + key.substr(one.size())});
+  const std::string id = prompts.at(0).substr(prompts.at(0).rfind(':') + 1);
+  const std::string news = other.substr(other.rfind(':') + 1) + " " + id;
+  ask({"XADD", keys("*:news").at(0), "*", "prompt", news});
+  const auto second = process(options());
+
+  EXPECT_EQ(state(*second).damaged, 1);
+  EXPECT_EQ(state(*second).donors, 2);
+  EXPECT_TRUE(look_up(*second, "b", text(1)).empty());
+  EXPECT_TRUE(look_up(*second, "a", text(2)).empty());
+  expect_found(*second, "a", 1);
+  expect_found(*second, "b", 2);
+}
+
 TEST_F(RedisTier, ForgetsWhatOthersWroteToo) {
   const auto one = process(options()), other = process(options());
   add(*one, "a", 1);
