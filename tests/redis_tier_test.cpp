@@ -201,6 +201,74 @@ TEST_F(RedisTier, SaysWhereItCouldNotForget) {
   EXPECT_EQ(state(*one).donors, 1);
 }
 
+TEST_F(RedisTier, TellsOfAPromptThatAKilledServerHasPutOnly) {
+  {
+    const auto one = process(options());
+    add(*one, "a", 1);
+    finish(*one);
+  }
+  ask({"DEL", keys("*:news").at(0)});
+  {
+    const auto other = process(options());
+    EXPECT_EQ(state(*other).donors, 0);
+    add(*other, "a", 1);
+    finish(*other);
+  }
+  const auto third = process(options());
+  expect_found(*third, "a", 1);
+}
+
+TEST_F(RedisTier, LeavesOthersWhatIsTooOldForIt) {
+  const auto one = process(options());
+  add(*one, "a", 1);
+  finish(*one);
+  const auto impatient = process(options(), {.time_to_live_s = 1e-9});
+  finish(*impatient);
+
+  EXPECT_EQ(state(*impatient).donors, 0);
+  expect_found(*one, "a", 1);
+  EXPECT_EQ(keys("*:prompt:*").size(), 1u);
+}
+
+TEST_F(RedisTier, LeavesOthersRowsThatItNeverPut) {
+  const Tokens whole = text(1);
+  const auto queue = [&](Process& process, int64_t count) {
+    const Tokens tokens(whole.begin(), whole.begin() + count);
+    process.store.add_to_tiers("request 1", "a", tokens, rows(process.pool, 1, count));
+  };
+  {
+    const auto one = process(options());
+    queue(*one, 300);
+    finish(*one);
+  }
+  ask({"DEL", keys("*:news").at(0)});
+  const auto other = process(options());
+  queue(*other, 300);
+  queue(*other, 600);  // before the first is copied, which it makes needless
+  finish(*other);
+
+  EXPECT_EQ(keys("*:rows:*").size(), 4u);
+}
+
+TEST_F(RedisTier, HasTheServerDropWhatIsTooOld) {
+  constexpr int64_t kHour = 3'600'000;  // ms
+  const auto left = [&](const std::string& key) { return ask({"PTTL", key})->integer; };
+  const auto one = process(options(), {.time_to_live_s = kHour / 1000});
+  const Tokens whole = text(1), beginning(whole.begin(), whole.begin() + 256);
+  one->store.add_to_tiers("request 1", "a", beginning, rows(one->pool, 1, 256));
+  finish(*one);
+  const std::string row = keys("*:rows:*").at(0), prompt = keys("*:prompt:*").at(0);
+  EXPECT_GT(left(row), 0);
+  EXPECT_GT(left(prompt), 0);
+  ask({"PEXPIRE", row, std::to_string(kHour / 2)});
+
+  add(*one, "a", 1);  // begins with the same rows
+  finish(*one);
+
+  EXPECT_GT(left(row), kHour / 2);
+  EXPECT_LE(left(row), kHour);
+}
+
 TEST_F(RedisTier, IsPartOfNoOtherDatabase) {
   const auto one = process(options());
   add(*one, "a", 1);

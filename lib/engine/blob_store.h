@@ -67,7 +67,10 @@ std::unique_ptr<BlobStore> open_folder_blobs(const std::string& folder);
 /// A Redis server, which several servers may share: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB].
 /// Keys begin with "kvshare:" and `model`. Nothing is connected before the first call; behind a
 /// failure calls fail at once for a while, from 0.1 s on twice as long each time, at most 10 s.
-/// Throws Error(argument) where the URL makes no sense.
-std::unique_ptr<BlobStore> open_redis_blobs(const std::string& url, const Hash128& model);
+/// The server itself drops what was put `time_to_live_s` ago for the last time, where that is not
+/// 0; rows that are there already are kept for longer, not put again. Throws Error(argument) where
+/// the URL makes no sense.
+std::unique_ptr<BlobStore> open_redis_blobs(const std::string& url, const Hash128& model,
+                                            double time_to_live_s);
 
 }  // namespace kvs

@@ -138,7 +138,7 @@ void DonorTier::forget(const Hash128& id) {
   entries_.erase(at);
   unlist(id, entry);
   used_ -= entry.bytes;
-  for (const Hash128& piece : entry.pieces) release(entry.tenant, piece);
+  for (const Hash128& piece : entry.pieces) release(entry.tenant, piece, goes_by_itself(entry));
 }
 
 // Clients name groups as they like (cache_salt): empty ones would pile up.
@@ -151,7 +151,7 @@ void DonorTier::unlist(const Hash128& id, const Entry& entry) {
   group->donors.remove(entry.key);
   group->ids.erase(listed);
   if (group->ids.empty()) groups_.erase(entry.tenant);
-  writer_.remove(prompt_name(entry.tenant, id));
+  if (!goes_by_itself(entry)) writer_.remove(prompt_name(entry.tenant, id));
   --state_.donors;
 }
 
@@ -173,21 +173,25 @@ bool DonorTier::has_holder(const std::string& tenant, const ResidentDonor& donor
   return group && group->donors.find_holder(donor);
 }
 
-void DonorTier::release(const std::string& tenant, const Hash128& id) {
+// What others put, for donors that are not known here, is not removed from a store of theirs.
+void DonorTier::release(const std::string& tenant, const Hash128& id, bool leave) {
   const auto piece = pieces_.find(id);
   if (--piece->second.references > 0) return;
+  const bool others = is_shared() && !piece->second.put && !piece->second.written;
   used_ -= piece->second.bytes;
   pieces_.erase(piece);
-  writer_.remove(rows_name(tenant, id));
+  if (!leave && !others) writer_.remove(rows_name(tenant, id));
 }
 
 bool DonorTier::copy_piece(const KvPool& pool) {
   if (copies_.empty() || writer_.waiting_bytes() > kMaxWaiting) return false;
   Copy& copy = copies_.front();
   const Entry& entry = entries_.at(copy.id);
-  while (copy.piece < entry.pieces.size() && pieces_.at(entry.pieces[copy.piece]).written)
+  while (copy.piece < entry.pieces.size() && !renews() &&
+         pieces_.at(entry.pieces[copy.piece]).written)
     ++copy.piece;
   if (copy.piece < entry.pieces.size()) {
+    pieces_.at(entry.pieces[copy.piece]).put = true;
     writer_.put(copy.write, rows_name(entry.tenant, entry.pieces[copy.piece]),
                 piece_of(copy, pool));
     ++copy.piece;

@@ -103,6 +103,7 @@ class DonorTier {
   struct Piece {
     int64_t bytes = 0;
     int references = 0;  // of donors
+    bool put = false;    // by this process, or soon
     bool written = false;
   };
   struct Group {
@@ -150,7 +151,9 @@ class DonorTier {
   bool was_forgotten(const PromptRecord& prompt) const;
   void discard(const FoundPrompt& found);
   void unlist(const Hash128& id, const Entry& entry);
-  void release(const std::string& tenant, const Hash128& piece);
+  void release(const std::string& tenant, const Hash128& piece, bool leave);
+  bool renews() const { return is_shared() && options_.time_to_live_s > 0; }
+  bool goes_by_itself(const Entry& entry) const { return is_shared() && is_old(entry.time); }
   bool make_room();
   int64_t piece_bytes(size_t piece, int64_t tokens) const;
   std::vector<TierDonor> donors_of(Group& group,

@@ -83,6 +83,7 @@ void DonorTier::note(FoundPrompt found) {
   const double time = std::min(static_cast<double>(prompt.time), seconds_now());
   const auto tokens = std::ssize(prompt.tokens);
   ResidentDonor donor{.id = std::move(prompt.id), .tokens = std::move(prompt.tokens), .view = {}};
+  if (is_shared() && is_old(time)) return;  // others may keep theirs for longer
   const bool needless = has_holder(prompt.tenant, donor);
   // Written before donors had owners: in a group nobody's share would pay for it, and it would pass
   // for another holder of what is to be published.

@@ -44,7 +44,8 @@ DonorTiers::DonorTiers(KvPool& pool, const TierOptions& options, const ArchiveHe
     const auto folder = std::filesystem::path(options.disk) / to_hex(model);
     open(DonorPlace::disk, open_folder_blobs(folder.string()), options.disk_bytes);
   }
-  if (!options.store.empty()) open(DonorPlace::redis, open_redis_blobs(options.store, model), 0);
+  if (!options.store.empty())
+    open(DonorPlace::redis, open_redis_blobs(options.store, model, time_to_live_s), 0);
   for (const auto& tier : tiers_) {
     const int64_t patience_ms = options.first_look_ms / (tier->is_shared() ? 3 : 1);
     tier->wait_for_first_look(Clock::now() + std::chrono::milliseconds(patience_ms));

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <mutex>
 #include <utility>
 
@@ -17,6 +18,7 @@ constexpr std::chrono::milliseconds kFirstPause{100};
 constexpr std::chrono::milliseconds kLongestPause{10'000};
 constexpr const char* kNewsKept = "100000";  // about so many prompts are told to newcomers
 constexpr size_t kNewsAtOnce = 1000;
+constexpr int64_t kMissing = -2;  // PTTL of no key; that of one without an end is -1
 
 /// When to try again behind a failure. Thread-safe.
 class BackOff {
@@ -70,19 +72,22 @@ std::optional<BlobName> find_prompt(const redisReply& entry) {
 // Blobs are values; a stream says which prompts came, for all who share the server.
 class RedisBlobs final : public BlobStore {
  public:
-  RedisBlobs(RedisAddress address, const Hash128& model)
+  RedisBlobs(RedisAddress address, const Hash128& model, int64_t life_ms)
       : address_(std::move(address)),
         name_(address_.name()),
-        prefix_("kvshare:" + to_hex(model) + ":") {}
+        prefix_("kvshare:" + to_hex(model) + ":"),
+        life_ms_(life_ms) {}
 
   const std::string& name() const override { return name_; }
   bool exclusive() const override { return false; }
 
   int64_t put(const BlobName& name, std::span<const std::byte> bytes) override {
     const std::string key = key_of(name);
-    if (ask({"EXISTS", key})->integer == 1) return 0;
-    ask({"SET", key, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}});
-    if (name.kind == BlobName::Kind::prompt) announce(name);
+    const bool is_prompt = name.kind == BlobName::Kind::prompt;
+    if (!is_prompt && prolong(key)) return 0;
+    set(key, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    // Again, too: whoever put it before may have been killed here.
+    if (is_prompt) announce(name);
     return std::ssize(bytes);
   }
 
@@ -125,6 +130,23 @@ class RedisBlobs final : public BlobStore {
   std::string key_of(const BlobName& name) const {
     const bool rows = name.kind == BlobName::Kind::rows;
     return prefix_ + to_hex(name.group) + (rows ? ":rows:" : ":prompt:") + to_hex(name.id);
+  }
+
+  void set(const std::string& key, std::string_view value) {
+    const std::string life = std::to_string(life_ms_);
+    if (life_ms_ > 0)
+      ask({"SET", key, value, "PX", life});
+    else
+      ask({"SET", key, value});
+  }
+
+  // Servers may keep donors for different times: the longest counts. False where nothing is there.
+  bool prolong(const std::string& key) {
+    const int64_t left_ms = ask({"PTTL", key})->integer;
+    const std::string life = std::to_string(life_ms_);
+    if (left_ms >= 0 && life_ms_ == 0) ask({"PERSIST", key});
+    if (left_ms >= 0 && left_ms < life_ms_) ask({"PEXPIRE", key, life});
+    return left_ms != kMissing;
   }
 
   void announce(const BlobName& prompt) {
@@ -181,6 +203,7 @@ class RedisBlobs final : public BlobStore {
   RedisAddress address_;
   std::string name_;
   std::string prefix_;
+  int64_t life_ms_;  // of a blob; 0: no end
   BackOff back_off_;
   std::mutex mutex_;
   std::vector<Connection> idle_;
@@ -189,8 +212,11 @@ class RedisBlobs final : public BlobStore {
 
 }  // namespace
 
-std::unique_ptr<BlobStore> open_redis_blobs(const std::string& url, const Hash128& model) {
-  return std::make_unique<RedisBlobs>(parse_redis_url(url), model);
+std::unique_ptr<BlobStore> open_redis_blobs(const std::string& url, const Hash128& model,
+                                            double time_to_live_s) {
+  const double most = 1e15;  // ms, which the server can add to its clock
+  const auto life_ms = static_cast<int64_t>(std::ceil(std::min(1000 * time_to_live_s, most)));
+  return std::make_unique<RedisBlobs>(parse_redis_url(url), model, life_ms);
 }
 
 }  // namespace kvs
