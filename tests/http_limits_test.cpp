@@ -14,6 +14,15 @@ std::string head(const std::string& path, size_t length, const std::string& more
          more + "\r\n";
 }
 
+// Keeps a connection, surely: the server has read its head.
+class HalfSent : public RawClient {
+ public:
+  explicit HalfSent(int port) : RawClient(port) {
+    send(head("/tokenize", 2, "Expect: 100-continue\r\n"));
+    receive("\r\n\r\n");
+  }
+};
+
 class BadClients : public HttpScene {
  protected:
   void SetUp() override {
@@ -262,15 +271,44 @@ TEST_F(BadClients, MayBeTooOldForChunks) {
 
 TEST_F(BadClients, AreToldToComeAgainWhereThereAreTooMany) {
   start({.connections = 1});
-  RawClient first(server->port());
-  first.send("GET /health HTTP/1.1\r\n\r\n");
-  first.receive("}");  // and stays
+  const HalfSent first(server->port());
 
-  const Answer second = get("/health");
+  const Answer second = get("/v1/models");
 
   EXPECT_EQ(second.status, 503);
   EXPECT_EQ(second.code(), "overloaded");
   EXPECT_EQ(second.headers.count("Retry-After"), 1u);
+}
+
+TEST_F(BadClients, DoNotHideTheServerFromWhoeverWatchesIt) {
+  start({.connections = 1});
+  const HalfSent first(server->port());
+
+  EXPECT_EQ(get("/health").status, 200);
+  EXPECT_EQ(get("/ready").status, 200);
+  EXPECT_EQ(get("/metrics").status, 200);
+}
+
+TEST_F(BadClients, GiveWayWhereConnectionsRunOut) {
+  start({.connections = 3, .keep_alive_ms = 600'000});
+  RawClient idle(server->port()), silent(server->port()), third(server->port());
+  idle.send("GET /health HTTP/1.1\r\n\r\n");
+  third.send("GET /health HTTP/1.1\r\n\r\n");
+
+  EXPECT_EQ(silent.receive(), "");
+  EXPECT_NE(idle.receive().find("200 OK"), std::string::npos);
+  EXPECT_NE(third.receive().find("200 OK"), std::string::npos);
+  EXPECT_TRUE(eventually([&] { return get("/v1/models").status == 200; }));
+}
+
+TEST_F(BadClients, AreToldThatTheirConnectionEndsWhereThereAreMany) {
+  start({.connections = 2});
+  const HalfSent first(server->port());
+
+  const Answer second = get("/health");
+
+  EXPECT_EQ(second.headers.find("Connection")->second, "close");
+  EXPECT_EQ(second.headers.count("Keep-Alive"), 0u);
 }
 
 TEST_F(BadClients, AreToldToComeAgainWhereTheQueueIsFull) {

@@ -177,7 +177,7 @@ TEST(AConnection, IsNotKeptByAClientThatTakesLittleAtATime) {
   const auto begun = Clock::now();
   {
     const Connection::Patience patience{.request_ms = 1000};
-    Connection connection(sockets[0], {.write_ms = 1500}, patience);
+    Connection connection(sockets[0], {.write_ms = 1500, .request_ms = 1000}, patience);
     connection.begin_request();
     const std::string kilobyte(1024, 'x');
     while (connection.write(kilobyte.data(), kilobyte.size()) > 0 &&

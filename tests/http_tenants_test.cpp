@@ -75,6 +75,28 @@ TEST_F(TenantsOfAServer, MayNotAskTooOften) {
   EXPECT_EQ(ask("acme-key").status, 200);
 }
 
+TEST_F(TenantsOfAServer, LeaveConnectionsToOthers) {
+  start({.keys = keys, .connections = 4});
+  const std::string body =
+      R"({"prompt":"x","max_tokens":2000,"n":8,"stream":true,"logit_bias":{"2":-100}})";
+  RawClient first(server->port()), second(server->port());
+  for (RawClient* stream : {&first, &second}) {
+    stream->send(
+        "POST /v1/completions HTTP/1.1\r\nAuthorization: Bearer acme-key\r\n"
+        "Content-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body);
+    stream->receive("data: ");
+  }
+
+  const Answer third = ask("acme-key");
+
+  EXPECT_EQ(third.status, 429);
+  EXPECT_EQ(third.code(), "too_many_requests");
+  EXPECT_TRUE(third.headers.contains("Retry-After"));
+  EXPECT_EQ(get("/v1/models", {{"Authorization", "Bearer acme-key"}}).status, 200);
+  EXPECT_EQ(ask("globex-key").status, 200);
+}
+
 TEST_F(TenantsOfAServer, NeedAKeyForEverythingButHealth) {
   EXPECT_EQ(get("/health").status, 200);
   for (const char* path : {"/v1/models", "/v1/models/stories", "/nothing"})

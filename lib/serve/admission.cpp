@@ -35,18 +35,13 @@ bool Service::admit(const httplib::Request& request, httplib::Response& response
   Connection& connection = Connection::current();
   response.set_header(kRequestId, "req-" + random_id());
   try {
-    if (connection.overloaded)
-      throw Refusal{.status = 503,
-                    .type = "server_error",
-                    .message = "there are too many connections",
-                    .code = "overloaded",
-                    .retry_after_s = 1};
+    if (connection.overloaded && !is_watched(request.path)) throw overloaded();
     if (request.path.size() > kMaxPathBytes) throw refusal_with(414);
     check_body(request, response, connection);
     check_host(request);
     check_origin(request);
     greet_page(request, response);
-    check_caller(request);
+    check_caller(request, connection);
     return true;
   } catch (const Refusal& refusal) {
     Exchange{request, response, connection, {}}.refuse(refusal);
@@ -91,11 +86,16 @@ bool Service::from_this_machine(const httplib::Request& request) const {
   return is_local(request) && hosts_.has(request.get_header_value("Host"));
 }
 
-void Service::check_caller(const httplib::Request& request) const {
+// From here on a tenant's request keeps a connection busy, which its body may do for long.
+void Service::check_caller(const httplib::Request& request, Connection& connection) {
   if (request.method == "OPTIONS") return;
   if (draining_ && (!is_public(request.path) || request.path == "/ready")) throw shutting_down();
   if (!serving_ && request.path != "/health" && request.path != "/") throw loading();
-  if (!is_public(request.path)) caller_of(request);
+  if (is_public(request.path)) return;
+  const Caller caller = caller_of(request);
+  if (request.method != "POST") return;
+  connection.seat = seats_.find(caller.tenant);
+  if (!connection.seat) throw too_many_requests();
 }
 
 Caller Service::caller_of(const httplib::Request& request) const {

@@ -82,11 +82,12 @@ void Connection::close_gently() {
   }
 }
 
-bool Connection::wait_for_request(int timeout_ms) {
-  const auto end = Clock::now() + std::chrono::milliseconds(timeout_ms);
+bool Connection::wait_for_request(const std::function<int()>& timeout_ms) {
+  const auto begun = Clock::now();
   while (!patience_.over && begin_ == end_) {
-    if (wait_for(socket_, POLLIN, std::min(kSliceMs, ms_left(end)))) return !peer_gone();
-    if (ms_left(end) == 0) return false;
+    const int left = ms_left(begun + std::chrono::milliseconds(timeout_ms()));
+    if (wait_for(socket_, POLLIN, std::min(kSliceMs, left))) return !peer_gone();
+    if (left == 0) return false;
   }
   return !patience_.over;
 }
@@ -120,7 +121,8 @@ bool Connection::is_writable() const {
 }
 
 int Connection::ms_to_arrive() const {
-  return ms_left(arrived_ + std::chrono::milliseconds(patience_.request_ms));
+  const int most = std::min<int>(limits_.request_ms, patience_.request_ms);
+  return ms_left(arrived_ + std::chrono::milliseconds(most));
 }
 
 // In slices, since the time may become shorter.

@@ -5,11 +5,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "kvs/json.h"
+#include "serve/seats.h"
 
 namespace kvs {
 
@@ -24,12 +27,13 @@ class Connection : public httplib::Stream {
   struct Limits {
     size_t header_bytes = 0;
     size_t body_bytes = 0;
-    int write_ms = 0;  ///< for a client that takes nothing
+    int write_ms = 0;    ///< for a client that takes nothing
+    int request_ms = 0;  ///< for all of a request to arrive
   };
 
   /// What holds for all connections of a listener, and changes where it ends.
   struct Patience {
-    std::atomic<int> request_ms = 0;  ///< for all of a request to arrive
+    std::atomic<int> request_ms = 0;  ///< the same, where it is shorter
     std::atomic<bool> over = false;   ///< nothing is read or written any more
   };
 
@@ -43,8 +47,8 @@ class Connection : public httplib::Stream {
   static Connection& current();
 
   /// Waits for a request to begin; false where none does in time, the client closes, or patience is
-  /// over.
-  bool wait_for_request(int timeout_ms);
+  /// over. `timeout_ms` is asked now and then.
+  bool wait_for_request(const std::function<int()>& timeout_ms);
   /// Limits and log count from here on.
   void begin_request();
 
@@ -59,8 +63,9 @@ class Connection : public httplib::Stream {
   std::string_view head() const { return head_; }
   Clock::time_point arrived() const { return arrived_; }
 
-  Json log;                 ///< what is to be said of the request in the log
-  bool overloaded = false;  ///< there are more connections than are served
+  Json log;                           ///< what is to be said of the request in the log
+  bool overloaded = false;            ///< there are more connections than are served
+  std::unique_ptr<Seats::Seat> seat;  ///< of the request
 
   // What cpp-httplib calls.
   bool is_readable() const override;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kBacklog = 512;    // the library's own is 5
 constexpr int kTurnedAway = 16;  // threads for connections that are told to come again
+constexpr int kShortMs = 2000;   // for what keeps others from being served
 
 // Counts while it lives.
 class Counted {
@@ -85,23 +86,32 @@ void Listener::finish() {
 
 bool Listener::process_and_close_socket(socket_t socket) {
   const Counted connected(connected_);
+  const bool overloaded = connected.number() > options_.connections;
   Connection connection(socket,
                         {.header_bytes = options_.max_header_bytes,
                          .body_bytes = options_.max_body_bytes,
-                         .write_ms = options_.write_timeout_ms},
+                         .write_ms = options_.write_timeout_ms,
+                         .request_ms = overloaded ? kShortMs : options_.request_timeout_ms},
                         patience_);
-  connection.overloaded = connected.number() > options_.connections;
-  bool good = true;
-  for (bool closed = false; good && !closed;) {
-    if (!connection.wait_for_request(options_.keep_alive_ms)) break;
-    const Counted request(in_flight_);
-    connection.begin_request();
-    // Whole answers are small, and parts of them, thousands at a time, would be large.
-    good = process_request(connection, false, closed,
-                           [](httplib::Request& asked) { asked.ranges.clear(); });
-    closed = closed || connection.closes();
+  connection.overloaded = overloaded;
+  const auto idle_ms = [&] {
+    return crowded() ? std::min(kShortMs, options_.keep_alive_ms) : options_.keep_alive_ms;
+  };
+  while (connection.wait_for_request(idle_ms) && serve_request(connection)) {
   }
-  return good;
+  return true;
+}
+
+// Whether another one may follow.
+bool Listener::serve_request(Connection& connection) {
+  const Counted request(in_flight_);
+  connection.begin_request();
+  bool closed = false;
+  // Whole answers are small, and parts of them, thousands at a time, would be large.
+  const bool good = process_request(connection, false, closed,
+                                    [](httplib::Request& asked) { asked.ranges.clear(); });
+  connection.seat.reset();
+  return good && !closed && !connection.closes();
 }
 
 }  // namespace kvs

@@ -28,9 +28,12 @@ class Listener : public httplib::Server {
   void hurry(int request_ms);
   /// Requests being read or answered.
   int in_flight() const { return in_flight_; }
+  /// Whether more than half of the connections there may be are there.
+  bool crowded() const { return connected_ > options_.connections / 2; }
 
  private:
   bool process_and_close_socket(socket_t socket) override;
+  bool serve_request(Connection& connection);
 
   const HttpOptions& options_;
   int port_ = 0;

@@ -37,6 +37,22 @@ Refusal queue_full() {
           .retry_after_s = 1};
 }
 
+Refusal too_many_requests() {
+  return {.status = 429,
+          .type = "rate_limit_error",
+          .message = "too many of your requests are under way",
+          .code = "too_many_requests",
+          .retry_after_s = 1};
+}
+
+Refusal overloaded() {
+  return {.status = 503,
+          .type = "server_error",
+          .message = "there are too many connections",
+          .code = "overloaded",
+          .retry_after_s = 1};
+}
+
 Refusal client_left() {
   return {.status = 499, .message = "the client has left", .code = "client_left"};
 }

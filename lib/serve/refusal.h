@@ -38,6 +38,12 @@ Refusal shutting_down();
 /// To whoever comes where as many wait as may.
 Refusal queue_full();
 
+/// To a tenant that has as many requests under way as it may.
+Refusal too_many_requests();
+
+/// To whoever comes where all connections are taken.
+Refusal overloaded();
+
 /// Throws a Refusal of status 400 that names the field.
 template <typename... Args>
 [[noreturn]] void refuse_field(const std::string& param, const std::string& code,

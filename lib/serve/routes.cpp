@@ -34,6 +34,10 @@ bool Service::is_public(const std::string& path) {
          path == kDonors;
 }
 
+bool Service::is_watched(const std::string& path) {
+  return path == "/health" || path == "/ready" || path == "/metrics";
+}
+
 // For the metrics, where a client's words have no place.
 std::string Service::route_of(const std::string& path) {
   for (const Route& route : kRoutes)

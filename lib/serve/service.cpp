@@ -51,6 +51,7 @@ Service::Service(const HttpOptions& options)
       hosts_(joined(options.allowed_hosts, options.host)),
       origins_(options.allowed_origins),
       tenants_(options.keys),
+      seats_(options.connections),
       listener_(options_) {
   for (const Route& route : kRoutes) add(route);
   listener_.Options(".*", [this](const auto& request, auto& response) {
@@ -113,6 +114,8 @@ void Service::add_handlers() {
   listener_.set_pre_routing_handler([this](const auto& request, auto& response) {
     return admit(request, response) ? Done::Unhandled : Done::Handled;
   });
+  listener_.set_post_routing_handler(
+      [this](const auto&, httplib::Response& response) { free_connections(response); });
   listener_.set_exception_handler(
       [](const auto&, httplib::Response& response, const auto&) { response.status = 500; });
   listener_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
@@ -181,6 +184,14 @@ void Service::run(Handler handler, const httplib::Request& request, httplib::Res
     warn(std::string("internal error: ") + e.what());
     exchange.refuse(refusal_with(500));
   }
+}
+
+// Where there are many, none is kept for a request that may never come.
+void Service::free_connections(httplib::Response& response) const {
+  Connection& connection = Connection::current();
+  if (!connection.overloaded && !listener_.crowded()) return;
+  response.headers.erase("Keep-Alive");
+  end_connection(response, connection);
 }
 
 void Service::explain_failure(const httplib::Request& request, httplib::Response& response) {

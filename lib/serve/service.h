@@ -18,6 +18,7 @@
 #include "serve/metrics.h"
 #include "serve/origins.h"
 #include "serve/rate_limits.h"
+#include "serve/seats.h"
 #include "serve/tenants.h"
 #include "serve/turn_queue.h"
 
@@ -56,6 +57,7 @@ class Service : public HttpServer {
                                        httplib::Response& response) const;
   void run(Handler handler, const httplib::Request& request, httplib::Response& response,
            std::string body);
+  void free_connections(httplib::Response& response) const;
   void explain_failure(const httplib::Request& request, httplib::Response& response);
   void note(const httplib::Request& request, const httplib::Response& response);
   void log(const Json& line);
@@ -65,7 +67,8 @@ class Service : public HttpServer {
   // routes.cpp
   static std::string route_of(const std::string& path);
   static std::string methods_of(const std::string& path);
-  static bool is_public(const std::string& path);  // these look for themselves whom they answer
+  static bool is_public(const std::string& path);   // these look for themselves whom they answer
+  static bool is_watched(const std::string& path);  // by whoever looks after the server
   void tell_methods(Exchange& exchange);
 
   // admission.cpp
@@ -73,7 +76,7 @@ class Service : public HttpServer {
   void check_host(const httplib::Request& request) const;
   void check_origin(const httplib::Request& request) const;
   void greet_page(const httplib::Request& request, httplib::Response& response) const;
-  void check_caller(const httplib::Request& request) const;
+  void check_caller(const httplib::Request& request, Connection& connection);
   bool from_this_machine(const httplib::Request& request) const;
   void count_request(const Caller& caller);
   Caller caller_of(const httplib::Request& request) const;
@@ -116,6 +119,7 @@ class Service : public HttpServer {
   Origins origins_;
   Tenants tenants_;
   RateLimits rates_;
+  Seats seats_;
   Metrics metrics_;
   std::atomic<bool> draining_ = false;
   std::atomic<bool> serving_ = false;  // the next ones are there

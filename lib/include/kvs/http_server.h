@@ -37,7 +37,9 @@ struct HttpOptions {
 
   int publish_after = 0;  ///< tenants that must hold a text for others to share it; 0: none do
 
-  int connections = 256;      ///< served at the same time; others are told to come again
+  /// Served at the same time; others are told to come again. A tenant may have as many requests
+  /// under way as connections are without one.
+  int connections = 512;
   int64_t max_waiting = 256;  ///< choices that wait for their turn
   Schedule schedule = Schedule::work;
   bool followers = true;  ///< prompts wait for the rows of similar ones that are being computed
