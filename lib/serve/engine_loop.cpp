@@ -51,7 +51,10 @@ Response ended(const Task& task, const char* reason, std::string error) {
 }  // namespace
 
 EngineLoop::EngineLoop(Engine& engine, Options options)
-    : engine_(engine), options_(std::move(options)), order_(options_.schedule) {
+    : engine_(engine),
+      options_(std::move(options)),
+      room_(options_.max_waiting),
+      order_(options_.schedule) {
   publish();
   thread_ = std::thread([this] { run(); });
 }
@@ -76,24 +79,13 @@ bool EngineLoop::submit(std::vector<Job> jobs) {
     const std::lock_guard lock(mutex_);
     const auto count = static_cast<int64_t>(jobs.size());
     if (jobs.empty()) return true;
-    if (stop_ || !has_room(jobs.front().tenant, count)) return false;
-    queued_ += count;
-    for (const Job& job : jobs) ++queued_of_[job.tenant];
+    if (stop_ || !room_.has(jobs.front().tenant, count)) return false;
+    for (const Job& job : jobs) room_.take(job.tenant, 1);
     inbox_.insert(inbox_.end(), std::make_move_iterator(jobs.begin()),
                   std::make_move_iterator(jobs.end()));
   }
   wake_.notify_all();
   return true;
-}
-
-// One tenant alone may fill the queue; then others find room in it all the same. With t tenants it
-// is at most 1 + 1/2 + … + 1/t times as long as it should be.
-bool EngineLoop::has_room(const std::string& tenant, int64_t jobs) const {
-  if (queued_ == 0 || queued_ + jobs <= options_.max_waiting) return true;
-  const auto own = queued_of_.find(tenant);
-  const bool is_new = own == queued_of_.end();
-  const int64_t tenants = std::ssize(queued_of_) + (is_new ? 1 : 0);
-  return (is_new ? 0 : own->second) + jobs <= options_.max_waiting / tenants;
 }
 
 void EngineLoop::set_quotas(std::map<std::string, int64_t> bytes) {
@@ -137,7 +129,7 @@ void EngineLoop::do_asked() {
 LoopState EngineLoop::state() const {
   const std::lock_guard lock(mutex_);
   LoopState state = state_;
-  state.waiting = queued_;
+  state.waiting = room_.taken();
   return state;
 }
 
@@ -382,9 +374,7 @@ void EngineLoop::give_up(const std::string& message) {
 void EngineLoop::publish() {
   const std::lock_guard lock(mutex_);
   state_.active = static_cast<int64_t>(active_.size());
-  queued_ -= std::ssize(left_);
-  for (const std::string& tenant : std::exchange(left_, {}))
-    if (--queued_of_[tenant] == 0) queued_of_.erase(tenant);
+  for (const std::string& tenant : std::exchange(left_, {})) room_.leave(tenant);
   state_.blocks_in_use = engine_.pool().blocks_in_use();
   state_.max_blocks = engine_.pool().max_blocks();
   state_.donors = engine_.donors().size();

@@ -18,6 +18,7 @@
 #include "kvs/engine.h"
 #include "kvs/fingerprint_index.h"
 #include "serve/answer_channel.h"
+#include "serve/queue_room.h"
 #include "serve/turn_order.h"
 
 namespace kvs {
@@ -77,8 +78,7 @@ class EngineLoop {
   bool stopped() const { return ending_; }
 
   /// Takes all of an answer's jobs, mostly one tenant's, or, where the queue is full or the loop
-  /// has stopped, none. A full queue takes jobs of a tenant that has no more than an equal share in
-  /// it then: max_waiting by the number of tenants that wait. Their tasks must have passed
+  /// has stopped, none; QueueRoom says who finds room in a full one. Their tasks must have passed
   /// Engine::check().
   bool submit(std::vector<Job> jobs);
 
@@ -111,7 +111,6 @@ class EngineLoop {
   void run();
   bool ask(std::function<void()> work);
   void do_asked();
-  bool has_room(const std::string& tenant, int64_t jobs) const;
   void take_jobs();
   void drop_unwanted();
   void begin_jobs();
@@ -137,8 +136,7 @@ class EngineLoop {
   std::condition_variable wake_;
   std::vector<Job> inbox_;
   std::vector<std::function<void()>> asked_;  // to be done in the thread
-  int64_t queued_ = 0;                        // jobs not begun
-  std::map<std::string, int64_t> queued_of_;  // by tenant; none is 0
+  QueueRoom room_;                            // for jobs not begun
   LoopState state_;
   bool stop_ = false;
   std::chrono::steady_clock::time_point end_{};  // behind stop_

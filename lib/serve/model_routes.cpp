@@ -88,7 +88,7 @@ void Service::embed(Exchange& exchange) {
 
   int64_t tokens = 0;
   std::vector<std::vector<float>> vectors;
-  TurnQueue::Place place(embedding_);
+  TurnQueue::Place place(embedding_, exchange.caller.tenant);
   for (const Prompt& prompt : inputs) {
     const std::vector<int32_t> ids = encode(prompt);
     tokens += std::ssize(ids);
@@ -106,11 +106,13 @@ void Service::embed(Exchange& exchange) {
                    {"usage", Json::Object{{"prompt_tokens", tokens}, {"total_tokens", tokens}}}});
 }
 
-// Requests take turns, an input each, so that a long one does not keep all others waiting.
+// Tenants take turns, and their requests, an input each, so that a long one does not keep all
+// others waiting.
 std::vector<float> Service::embed_in_turn(Exchange& exchange, TurnQueue::Place& place,
                                           const std::vector<int32_t>& tokens) {
   const auto wanted = [&] { return !loop_->stopped() && !exchange.connection.peer_gone(); };
-  if (!place.wait(wanted)) throw loop_->stopped() ? shutting_down() : client_left();
+  if (!place.wait(std::ssize(tokens), wanted))
+    throw loop_->stopped() ? shutting_down() : client_left();
   std::vector<float> vector = embedder_->embed(tokens);
   place.pass();
   return vector;

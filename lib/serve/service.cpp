@@ -12,8 +12,8 @@
 namespace kvs {
 namespace {
 
-constexpr size_t kMaxEmbedding = 64;  // requests that wait to be embedded
-constexpr int kLastArrivalMs = 2000;  // for a request to arrive while the server goes
+constexpr int64_t kMaxEmbedding = 64;  // requests that wait to be embedded
+constexpr int kLastArrivalMs = 2000;   // for a request to arrive while the server goes
 constexpr std::chrono::seconds kLastWrites{10}, kLastWords{2};  // where nobody drained it
 
 double ms_since(std::chrono::steady_clock::time_point start) {
@@ -45,7 +45,7 @@ Refusal refusal_of(const Error& error) {
 }  // namespace
 
 Service::Service(const HttpOptions& options)
-    : embedding_(kMaxEmbedding),
+    : embedding_(options.schedule, kMaxEmbedding),
       options_(options),
       started_(std::time(nullptr)),
       hosts_(joined(options.allowed_hosts, options.host)),

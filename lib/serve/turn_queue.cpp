@@ -1,6 +1,5 @@
 #include "serve/turn_queue.h"
 
-#include <algorithm>
 #include <chrono>
 
 #include "serve/refusal.h"
@@ -12,31 +11,39 @@ constexpr std::chrono::milliseconds kLook{100};
 
 }  // namespace
 
-TurnQueue::Place::Place(TurnQueue& queue) : queue_(queue) {
+TurnQueue::Place::Place(TurnQueue& queue, std::string tenant)
+    : queue_(queue), tenant_(std::move(tenant)) {
   const std::lock_guard lock(queue_.mutex_);
-  if (queue_.places_ > queue_.most_) throw queue_full();
-  ++queue_.places_;
+  if (!queue_.room_.has(tenant_, 1)) throw queue_full();
+  queue_.room_.take(tenant_, 1);
 }
 
 TurnQueue::Place::~Place() {
   pass();
   const std::lock_guard lock(queue_.mutex_);
-  --queue_.places_;
+  queue_.room_.leave(tenant_);
 }
 
-bool TurnQueue::Place::wait(const std::function<bool()>& wanted) {
+bool TurnQueue::Place::wait(int64_t work, const std::function<bool()>& wanted) {
   std::unique_lock lock(queue_.mutex_);
-  queue_.line_.push_back(this);
+  TurnOrder& order = queue_.order_;
+  const TurnOrder::Ticket ticket = order.add(tenant_, work);
   while (wanted()) {
-    if (queue_.line_.front() == this) return true;
+    if (!queue_.taken_ && order.next() == ticket) {
+      order.take(ticket);
+      return queue_.taken_ = has_turn_ = true;
+    }
     queue_.moved_.wait_for(lock, kLook);
   }
+  order.remove(ticket);
+  queue_.moved_.notify_all();
   return false;
 }
 
 void TurnQueue::Place::pass() {
   const std::lock_guard lock(queue_.mutex_);
-  std::erase(queue_.line_, this);
+  if (!std::exchange(has_turn_, false)) return;
+  queue_.taken_ = false;
   queue_.moved_.notify_all();
 }
 
