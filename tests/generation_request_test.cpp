@@ -83,6 +83,17 @@ TEST(GenerationRequest, JoinsPartsOfText) {
             (std::vector<ChatMessage>{{"system", "ab"}}));
 }
 
+TEST(GenerationRequest, TakesNoCallsOfToolsForNone) {
+  const auto messages_with = [](const std::string& calls) {
+    return Json::parse(R"([{"role":"assistant","content":"x","tool_calls":)" + calls + "}]", "x");
+  };
+
+  for (const char* none : {"null", "[]"})
+    EXPECT_EQ(read_messages(messages_with(none)).size(), 1u) << none;
+  EXPECT_EQ(refusal_of([&] { read_messages(messages_with(R"([{"id":"a"}])")); }).code,
+            "unsupported");
+}
+
 TEST(GenerationRequest, RefusesWhatItCannotDo) {
   expect_refused(R"("tools":[{"type":"function"}])", "tools", "unsupported");
   expect_refused(R"("functions":[{}])", "functions", "unsupported");

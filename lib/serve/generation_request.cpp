@@ -158,8 +158,9 @@ std::vector<ChatMessage> read_messages(const Json& list) {
     if (!role || !role->is_string())
       BodyFields::refuse("messages", "objects with a 'role' and a 'content'", message);
     const std::string& name = role->as_string();
-    if (name == "tool" || name == "function" || message.find("tool_calls"))
-      unsupported("messages", "tools are");
+    const Json* calls = message.find("tool_calls");
+    const bool has_calls = calls && !calls->is_null() && !is_empty_list(*calls);
+    if (name == "tool" || name == "function" || has_calls) unsupported("messages", "tools are");
     messages.push_back({name == "developer" ? "system" : name, content_text(message)});
   }
   return messages;
