@@ -122,6 +122,15 @@ TEST(GenerationRequest, NamesTheFieldOfAnotherTypeOrOutOfRange) {
   expect_refused(R"("cache_salt":"")", "cache_salt", "invalid_value");
 }
 
+TEST(GenerationRequest, LooksForShortTextsOnly) {
+  const auto stop_of = [](size_t bytes) {
+    return R"("stop":["a",")" + std::string(bytes, 'x') + R"("])";
+  };
+
+  EXPECT_EQ(chat(stop_of(1024)).stop[1].size(), 1024u);
+  expect_refused(stop_of(1025), "stop", "too_large");
+}
+
 TEST(GenerationRequest, RefusesMessagesThatAreNone) {
   for (const char* messages :
        {"1", "[]", "[1]", R"([{"content":"x"}])", R"([{"role":"user"}])",

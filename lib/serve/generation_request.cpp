@@ -12,6 +12,7 @@ namespace {
 constexpr int kMaxChoices = 64;
 constexpr int kMaxRivals = 20;
 constexpr size_t kMaxStops = 16;
+constexpr size_t kMaxStopBytes = 1024;  // each is looked for behind every token
 constexpr size_t kMaxBiases = 4096;
 constexpr size_t kMaxSaltBytes = 256;
 constexpr int64_t kMaxTokens = 1 << 20;
@@ -63,6 +64,15 @@ void read_biases(const BodyFields& body, int32_t vocab, SamplingOptions& out) {
   }
 }
 
+std::vector<std::string> read_stops(const BodyFields& body) {
+  std::vector<std::string> stops = body.texts("stop", kMaxStops);
+  for (const std::string& stop : stops)
+    if (stop.size() > kMaxStopBytes)
+      refuse_field("stop", "too_large", "'stop': a text has {} bytes: expected at most {}",
+                   stop.size(), kMaxStopBytes);
+  return stops;
+}
+
 SamplingOptions read_sampling(const BodyFields& body, const GenerationDefaults& defaults) {
   SamplingOptions out = defaults.sampling;
   out.temperature = body.number("temperature", 0, 2).value_or(out.temperature);
@@ -99,7 +109,7 @@ GenerationRequest read_common(const BodyFields& body, const GenerationDefaults& 
   request.max_tokens = body.integer("max_completion_tokens", 0, kMaxTokens)
                            .value_or(max_tokens.value_or(defaults.max_tokens));
   request.sampling = read_sampling(body, defaults);
-  request.stop = body.texts("stop", kMaxStops);
+  request.stop = read_stops(body);
   request.cache_salt = body.text("cache_salt").value_or("");
   if (body.find("cache_salt") &&
       (request.cache_salt.empty() || request.cache_salt.size() > kMaxSaltBytes))
