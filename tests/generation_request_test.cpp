@@ -165,6 +165,15 @@ TEST(BodyFields, RefusesWhatIsNoObjectInUtf8) {
   EXPECT_EQ(refusal_of([] { BodyFields::parse(""); }).code, "invalid_json");
 }
 
+TEST(BodyFields, RefusesMoreValuesThanItMayHave) {
+  const std::string body = R"({"a":[1,[2]],"b":"[[,,\"{","c":{"d":3}})";
+
+  EXPECT_NO_THROW(BodyFields::parse(body, 8));
+  const Refusal refusal = refusal_of([&] { BodyFields::parse(body, 7); });
+  EXPECT_EQ(refusal.code, "too_large");
+  EXPECT_EQ(refusal.message, "the body has 8 JSON values: expected at most 7");
+}
+
 TEST(Refusal, IsWrittenAsTheOpenAiApiHasIt) {
   const Refusal refusal = refusal_of([] { chat("\"n\":0"); });
 

@@ -64,6 +64,22 @@ TEST_F(BadClients, CannotAskForMoreProbabilitiesThanAreHeld) {
   EXPECT_EQ(answer.json.get("error").get("param").as_string(), "logprobs");
 }
 
+// The model's context is 2,048.
+TEST_F(BadClients, CannotMakeTheServerHoldManyTimesWhatTheySend) {
+  std::string list = "5";
+  for (int i = 0; i < 20'000; ++i) list += ",5";
+
+  for (const char* path : {"/v1/completions", "/v1/embeddings", "/tokenize", "/detokenize"})
+    EXPECT_EQ(post(path, R"({"prompt":[)" + list + "]}").code(), "too_large") << path;
+  EXPECT_EQ(post("/tokenize", R"({"prompt":")" + list + R"("})").code(), "too_large");
+
+  start({.max_body_bytes = 2000});
+  std::string ids = "374";  // seven bytes
+  for (int i = 0; i < 400; ++i) ids += ",374";
+  const Answer text = post("/detokenize", R"({"tokens":[)" + ids + "]}");
+  EXPECT_EQ(text.json.get("error").get("param").as_string(), "tokens");
+}
+
 // As a page in a browser does, whose own name was made to lead here.
 TEST_F(BadClients, CannotCallTheServerByAnotherName) {
   start({.allowed_hosts = {"kvs.lan"}});
@@ -126,7 +142,7 @@ TEST_F(BadClients, CannotHideALargeBodyInCompression) {
 
 // What curl -d sends, where it is told no type.
 TEST_F(BadClients, MaySendLargeBodiesAsForms) {
-  const std::string text(20000, 'x');
+  const std::string text(15000, 'x');
   const auto result = client().Post("/tokenize", R"({"prompt":")" + text + "\"}",
                                     "application/x-www-form-urlencoded");
 

@@ -19,11 +19,31 @@ std::string shown(const Json& value) {
   return text.size() <= kShownBytes ? text : std::string(value.type_name());
 }
 
+// How many values JSON text has, at most: the first one, and others behind what stands in front of
+// them.
+size_t count_values(std::string_view text) {
+  size_t count = 1;
+  bool in_string = false;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (in_string && c == '\\')
+      ++at;
+    else if (c == '"')
+      in_string = !in_string;
+    else if (!in_string && (c == ',' || c == '[' || c == '{'))
+      ++count;
+  }
+  return count;
+}
+
 }  // namespace
 
-BodyFields BodyFields::parse(std::string_view body) {
+BodyFields BodyFields::parse(std::string_view body, size_t most_values) {
   if (const auto byte = find_invalid_utf8(body))
     refuse_field("", "invalid_utf8", "the body is not valid UTF-8 at byte {}", *byte + 1);
+  if (const size_t values = count_values(body); values > most_values)
+    refuse_field("", "too_large", "the body has {} JSON values: expected at most {}", values,
+                 most_values);
   Json json;
   try {
     json = Json::parse(body, "the body");

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,8 +16,11 @@ namespace kvs {
 /// names the field where the value is of another type or outside its range.
 class BodyFields {
  public:
-  /// Throws a Refusal where `body` is no JSON object in UTF-8.
-  static BodyFields parse(std::string_view body);
+  static constexpr size_t kAnyValues = std::numeric_limits<size_t>::max();
+
+  /// Throws a Refusal where `body` is no JSON object in UTF-8, or one of more than `most_values`,
+  /// of which each takes 40 bytes and as few as 2 of the body.
+  static BodyFields parse(std::string_view body, size_t most_values = kAnyValues);
   explicit BodyFields(Json object) : json_(std::move(object)) {}
 
   const Json* find(std::string_view name) const;

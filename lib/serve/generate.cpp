@@ -36,15 +36,17 @@ void send_events(Exchange& exchange, const std::shared_ptr<AnswerStream>& stream
 }  // namespace
 
 void Service::chat(Exchange& exchange) {
-  generate(exchange, read_chat_request(BodyFields::parse(exchange.body),
-                                       {options_.max_tokens, options_.sampling,
-                                        model_->prompts().tokenizer()->vocab_size()}));
+  const GenerationRequest request = read_chat_request(take_fields(exchange), defaults());
+  generate(exchange, request);
 }
 
 void Service::complete(Exchange& exchange) {
-  generate(exchange, read_completion_request(BodyFields::parse(exchange.body),
-                                             {options_.max_tokens, options_.sampling,
-                                              model_->prompts().tokenizer()->vocab_size()}));
+  const GenerationRequest request = read_completion_request(take_fields(exchange), defaults());
+  generate(exchange, request);
+}
+
+GenerationDefaults Service::defaults() const {
+  return {options_.max_tokens, options_.sampling, model_->prompts().tokenizer()->vocab_size()};
 }
 
 std::vector<int32_t> Service::encode(const Prompt& prompt) const {

@@ -66,7 +66,7 @@ void Service::show_model(Exchange& exchange) {
 }
 
 void Service::embed(Exchange& exchange) {
-  const BodyFields body = BodyFields::parse(exchange.body);
+  const BodyFields body = take_fields(exchange);
   const std::string name = body.text("model").value_or("");
   if (!embedder_ || name != embedder_->name()) require_model(name);
   if (!embedder_) refuse_field("model", "unsupported", "this server has no embedder");
@@ -120,7 +120,7 @@ std::vector<float> Service::embed_in_turn(Exchange& exchange, TurnQueue::Place& 
 
 // The request and the answer of vLLM's server, and of llama.cpp's.
 void Service::tokenize(Exchange& exchange) {
-  const BodyFields body = BodyFields::parse(exchange.body);
+  const BodyFields body = take_fields(exchange);
   std::vector<int32_t> tokens;
   if (const Json* messages = body.find("messages")) {
     tokens = model_->prompts().encode_chat(read_messages(*messages));
@@ -131,6 +131,9 @@ void Service::tokenize(Exchange& exchange) {
     const bool add = body.boolean("add_special").value_or(with_special);
     tokens = model_->prompts().tokenizer()->encode(*text, {.add_special = add});
   }
+  if (tokens.size() > max_values())
+    refuse_field("", "too_large", "the text has {} tokens: expected at most {}", tokens.size(),
+                 max_values());
   Json ids{Json::Array{}};
   for (const int32_t token : tokens) ids.push(token);
   exchange.answer(Json::Object{{"count", static_cast<int64_t>(tokens.size())},
@@ -139,13 +142,16 @@ void Service::tokenize(Exchange& exchange) {
 }
 
 void Service::detokenize(Exchange& exchange) {
-  const BodyFields body = BodyFields::parse(exchange.body);
+  const BodyFields body = take_fields(exchange);
   const Tokenizer& tokenizer = *model_->prompts().tokenizer();
   const Json* tokens = body.find("tokens");
   if (!tokens) refuse_field("tokens", "missing", "'tokens' is missing");
   std::string text;
   if (!tokens->is_array() || !tokens->as_array().empty())
     text = tokenizer.decode(read_token_ids("tokens", *tokens, tokenizer.vocab_size()));
+  if (text.size() > options_.max_body_bytes)
+    refuse_field("tokens", "too_large", "'tokens': their text has {} bytes: expected at most {}",
+                 text.size(), options_.max_body_bytes);
   exchange.answer(Json::Object{{"prompt", text}, {"content", text}});
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <utility>
 
 #include "kvs/error.h"
 #include "kvs/guard.h"
@@ -13,6 +14,7 @@ namespace kvs {
 namespace {
 
 constexpr int64_t kMaxEmbedding = 64;  // requests that wait to be embedded
+constexpr size_t kMaxValues = 10'000;  // of a body, beside those of prompts
 constexpr int kLastArrivalMs = 2000;   // for a request to arrive while the server goes
 constexpr std::chrono::seconds kLastWrites{10}, kLastWords{2};  // where nobody drained it
 
@@ -159,6 +161,16 @@ std::optional<std::string> Service::read_body(const httplib::ContentReader& read
   });
   if (!fits) response.status = 413;
   return whole ? std::optional(std::move(body)) : std::nullopt;
+}
+
+size_t Service::max_values() const {
+  return 4 * static_cast<size_t>(model_->transformer().config().context) + kMaxValues;
+}
+
+// The text goes: it is not needed any more, and its request may wait for long.
+BodyFields Service::take_fields(Exchange& exchange) const {
+  const std::string body = std::exchange(exchange.body, {});
+  return BodyFields::parse(body, max_values());
 }
 
 void Service::run(Handler handler, const httplib::Request& request, httplib::Response& response,

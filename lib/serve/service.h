@@ -55,6 +55,8 @@ class Service : public HttpServer {
   void add(const Route& route);
   std::optional<std::string> read_body(const httplib::ContentReader& reader,
                                        httplib::Response& response) const;
+  size_t max_values() const;
+  BodyFields take_fields(Exchange& exchange) const;
   void run(Handler handler, const httplib::Request& request, httplib::Response& response,
            std::string body);
   void free_connections(httplib::Response& response) const;
@@ -84,6 +86,7 @@ class Service : public HttpServer {
   // generate.cpp
   void chat(Exchange& exchange);
   void complete(Exchange& exchange);
+  GenerationDefaults defaults() const;
   void generate(Exchange& exchange, const GenerationRequest& request);
   std::vector<Job> make_jobs(const Exchange& exchange, const GenerationRequest& request,
                              const std::string& id) const;
