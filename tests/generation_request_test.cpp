@@ -55,7 +55,7 @@ TEST(GenerationRequest, ReadsEveryField) {
       R"("model":"m","n":3,"stream":true,"stream_options":{"include_usage":true},"max_tokens":5,
          "max_completion_tokens":9,"temperature":0.5,"top_p":0.9,"seed":-4,"presence_penalty":1,
          "frequency_penalty":-1,"logit_bias":{"7":-100,"8":1.5},"stop":["a","b"],"logprobs":true,
-         "top_logprobs":4,"cache_salt":"s","user":"x","unknown":[1],"tools":[],
+         "top_logprobs":4,"cache_salt":"s","cache_prompt":false,"ignore_eos":true,"user":"x","unknown":[1],"tools":[],
          "response_format":{"type":"text"},"seed_of_nothing":null)");
 
   EXPECT_EQ(request.model, "m");
@@ -70,6 +70,7 @@ TEST(GenerationRequest, ReadsEveryField) {
   EXPECT_EQ(request.stop, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(request.top_logprobs, 4);
   EXPECT_EQ(request.cache_salt, "s");
+  EXPECT_TRUE(!request.cache_prompt && request.ignore_eos);
 }
 
 TEST(GenerationRequest, JoinsPartsOfText) {

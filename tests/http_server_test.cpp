@@ -130,6 +130,27 @@ TEST_F(Server, ObeysABias) {
   EXPECT_EQ(answer.choice().get("text").as_string(), expected.json.get("prompt").as_string());
 }
 
+TEST_F(Server, ComputesAPromptAnewWhereItIsAskedTo) {
+  const Answer cold = post("/v1/completions", completion(""));
+  const Answer again = post("/v1/completions", completion(R"(,"cache_prompt":false)"));
+
+  EXPECT_EQ(again.cached(), 0);
+  EXPECT_EQ(again.json.get("kvshare").get("reason").as_string(), "off");
+  EXPECT_EQ(again.choice().get("text").as_string(), cold.choice().get("text").as_string());
+  EXPECT_GT(post("/v1/completions", completion("")).cached(), 0);
+}
+
+// The bias makes the end the most likely token.
+TEST_F(Server, GoesOnBehindTheEndWhereItIsAskedTo) {
+  const std::string ends = R"(,"logit_bias":{"2":90})";
+
+  const Answer answer = post("/v1/completions", completion(ends));
+  const Answer longer = post("/v1/completions", completion(ends + R"(,"ignore_eos":true)"));
+
+  EXPECT_EQ(answer.choice().get("finish_reason").as_string(), "stop");
+  EXPECT_EQ(longer.choice().get("finish_reason").as_string(), "length");
+}
+
 TEST_F(Server, SaysHowLikelyTokensWere) {
   const Answer answer = post("/v1/completions", completion(R"(,"logprobs":3)"));
 

@@ -21,6 +21,12 @@ void check_size(const GenerationRequest& request, const std::vector<Job>& jobs) 
                  jobs.size(), tokens, probabilities, kMost);
 }
 
+// As llama.cpp's server does: with a bias that no other token's logit outweighs.
+void bar_ends(const Tokenizer& tokenizer, SamplingOptions& sampling) {
+  for (int32_t token = 0; token < tokenizer.vocab_size(); ++token)
+    if (tokenizer.is_end_of_generation(token)) sampling.logit_bias.emplace_back(token, -100);
+}
+
 void send_events(Exchange& exchange, const std::shared_ptr<AnswerStream>& stream) {
   constexpr const char* kEvents = "text/event-stream";
   httplib::Response& response = exchange.response;
@@ -64,6 +70,10 @@ std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRe
                                     const std::string& id) const {
   std::vector<Job> jobs;
   const int64_t context = model_->transformer().config().context;
+  SamplingOptions sampling = request.sampling;
+  if (request.ignore_eos) bar_ends(*model_->prompts().tokenizer(), sampling);
+  ReuseOptions reuse = options_.reuse;
+  if (!request.cache_prompt) reuse.mode = ReuseMode::off;
   for (const Prompt& prompt : request.prompts) {
     const std::vector<int32_t> tokens = encode(prompt);
     for (int choice = 0; choice < request.n; ++choice) {
@@ -73,9 +83,9 @@ std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRe
                 .owner = exchange.caller.tenant,
                 .max_tokens = std::min<int64_t>(request.max_tokens,
                                                 context - static_cast<int64_t>(tokens.size())),
-                .sampling = request.sampling,
+                .sampling = sampling,
                 .stop = request.stop,
-                .reuse = options_.reuse};
+                .reuse = reuse};
       task.sampling.seed += static_cast<uint64_t>(choice);
       engine_->check(task);
       jobs.push_back({.task = std::move(task),

@@ -115,6 +115,8 @@ GenerationRequest read_common(const BodyFields& body, const GenerationDefaults& 
       (request.cache_salt.empty() || request.cache_salt.size() > kMaxSaltBytes))
     BodyFields::refuse("cache_salt", fmt::format("1 to {} bytes", kMaxSaltBytes),
                        *body.find("cache_salt"));
+  request.cache_prompt = body.boolean("cache_prompt").value_or(true);
+  request.ignore_eos = body.boolean("ignore_eos").value_or(false);
   return request;
 }
 

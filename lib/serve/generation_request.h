@@ -32,7 +32,9 @@ struct GenerationRequest {
   int64_t max_tokens = 0;
   SamplingOptions sampling;
   std::vector<std::string> stop;
-  std::string cache_salt;  ///< narrows down whose rows are reused
+  std::string cache_salt;    ///< narrows down whose rows are reused
+  bool cache_prompt = true;  ///< rows may be reused
+  bool ignore_eos = false;   ///< the answer goes on until it is as long as it may be
 
   int choices() const { return n * static_cast<int>(prompts.size()); }
 };
