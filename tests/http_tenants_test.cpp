@@ -1,4 +1,5 @@
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/sha256.h"
@@ -45,6 +46,18 @@ class TenantsOfAServer : public HttpScene {
     httplib::Headers headers{{"X-Forwarded-For", "203.0.113.7"}};
     if (!key.empty()) headers.emplace("Authorization", "Bearer " + key);
     return headers;
+  }
+  static std::set<std::string> names_of(const httplib::Headers& headers) {
+    std::set<std::string> names;
+    for (const auto& [name, value] : headers) names.insert(name);
+    return names;
+  }
+  // What an answer says of its prompt, but how long it took.
+  static std::string without_times(const Json& answer) {
+    Json left = Json::Object{{"usage", answer.get("usage")}};
+    for (const auto& [name, value] : answer.get("kvshare").as_object())
+      if (!name.ends_with("_ms")) left.set(name, value);
+    return left.dump();
   }
   Answer forget(const std::string& key, const std::string& query) const {
     return remove("/v1/kvshare/donors?" + query, remote(key));
@@ -234,6 +247,22 @@ TEST_F(TenantsOfAServer, ReadMetricsByTheirOwnKeyOrFromThisMachine) {
   EXPECT_EQ(get("/metrics", proxied).status, 403);
   EXPECT_EQ(get("/metrics", acme).status, 403);
   EXPECT_EQ(get("/metrics", watch).status, 200);
+}
+
+TEST_F(TenantsOfAServer, CannotTellWhatOthersHold) {
+  start({.keys = keys});
+  const Answer alone = ask("globex-key");
+  const std::string page = client().Get("/", remote(""))->body;
+
+  start({.keys = keys});
+  ask("acme-key");
+  const Answer after = ask("globex-key");
+
+  EXPECT_EQ(names_of(after.headers), names_of(alone.headers));
+  EXPECT_EQ(without_times(after.json), without_times(alone.json));
+  EXPECT_EQ(client().Get("/", remote(""))->body, page);  // whose figures are of /metrics
+  for (const char* key : {"", "wrong", "acme-key", "globex-key"})
+    EXPECT_EQ(get("/metrics", remote(key)).status, 403) << key;
 }
 
 TEST_F(TenantsOfAServer, AreNotThisMachineUnderAnotherName) {
