@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <map>
 #include <thread>
@@ -210,6 +211,31 @@ TEST_F(Loop, LetsFollowersShareWhatStandsBehindAnotherBeginning) {
 
   EXPECT_EQ(shifted[0], 0);
   EXPECT_GT(shifted[1], 32);
+}
+
+// What it takes of others serves nobody else, and its followers find it where it did.
+TEST_F(Loop, LetsNobodyWaitForALeaderThatGoesOverMovedRows) {
+  const std::string text = body + " Lily sat under a tree and ate three cakes with her mom.";
+  Engine slow(model.transformer, tokenizer.get(),
+              {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 2, .parallel = 2});
+  slow.run(task("Ben: " + text));
+  auto channel = std::make_shared<AnswerChannel>(2);
+  std::atomic<bool> waited{false};
+  EngineLoop loop(slow, {.on_begin = [&](const Job& job) {
+                    if (job.choice == 1) waited = channel->first_at().has_value();
+                  }});
+  std::vector<Job> jobs;
+  jobs.push_back({.task = task("Sue and Ann and their mom: " + text), .channel = channel});
+  jobs.push_back({.task = task("Tim, who was old: " + text), .channel = channel, .choice = 1});
+  loop.submit(std::move(jobs));
+
+  int64_t shifted = 0;
+  while (!channel->finished())
+    for (const AnswerPiece& piece : channel->take(milliseconds(1000)))
+      if (piece.end) shifted += piece.end->reuse.shifted;
+
+  EXPECT_GT(shifted, 60);
+  EXPECT_FALSE(waited);
 }
 
 // One at a time: the first prompt, which the last one repeats, and a long one between them.
