@@ -72,17 +72,18 @@ CudaGemm::Plan CudaGemm::make_plan(const Key& key, const float* bias) const {
 
   cublasLtMatmulHeuristicResult_t result{};
   int found = 0;
-  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
-      handle_.get(), operation, plan.w.get(), plan.x.get(), plan.out.get(), plan.out.get(), made, 1,
-      &result, &found);
+  const cublasStatus_t status =
+      cublasLtMatmulAlgoGetHeuristic(handle_.get(), operation, plan.w.get(), plan.x.get(),
+                                     plan.out.get(), plan.out.get(), made, 1, &result, &found);
   if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "matmul");
   if (found == 0 || result.state != CUBLAS_STATUS_SUCCESS)
-    fail(ErrorKind::device,
-         "cuda: matmul: cublasLt has no algorithm for [{}, {}] times [{}, {}] in {}{}{}, aligned to "
-         "{} bytes",
-         key.rows, key.stride, key.n, key.stride, key.bf16 ? "bf16" : "f32",
-         key.bias ? ", with a bias" : "", key.accumulate ? ", added to what is there" : "",
-         key.alignment);
+    fail(
+        ErrorKind::device,
+        "cuda: matmul: cublasLt has no algorithm for [{}, {}] times [{}, {}] in {}{}{}, aligned to "
+        "{} bytes",
+        key.rows, key.stride, key.n, key.stride, key.bf16 ? "bf16" : "f32",
+        key.bias ? ", with a bias" : "", key.accumulate ? ", added to what is there" : "",
+        key.alignment);
   plan.algorithm = result.algo;
   return plan;
 }
