@@ -33,6 +33,10 @@ bool keeps_up(const Sequence& sequence) {
   return !sequence.task.keeps_up || sequence.task.keeps_up();
 }
 
+bool is_paused(const Sequence& sequence) {
+  return !sequence.done() && !keeps_up(sequence);
+}
+
 struct PromptRows {
   Sequence* sequence;
   int64_t count;
@@ -188,7 +192,7 @@ void Engine::Impl::advance() {
   collect_prompts(step);
   if (step.batch.rows() > 0)
     compute(step);
-  else if (!active.empty() && measured.empty())
+  else if (measured.empty() && std::any_of(active.begin(), active.end(), is_paused))
     std::this_thread::sleep_for(kPause);
   retire();
 }
