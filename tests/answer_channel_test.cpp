@@ -56,7 +56,7 @@ TEST(AnswerChannel, CountsOnlyWhatIsNotTaken) {
     channel.take(milliseconds(0));
   }
 
-  EXPECT_TRUE(channel.wanted());
+  EXPECT_TRUE(channel.keeps_up());
 }
 
 TEST(AnswerChannel, IsNotWantedWithoutAReader) {

@@ -42,6 +42,15 @@ class Loop : public testing::Test {
       }
   }
 
+  // Of all choices, in their order.
+  static std::vector<ReuseReport> reuse_of(AnswerChannel& channel, size_t choices) {
+    std::vector<ReuseReport> reports(choices);
+    while (!channel.finished())
+      for (const AnswerPiece& piece : channel.take(milliseconds(1000)))
+        if (piece.end) reports[piece.choice] = piece.end->reuse;
+    return reports;
+  }
+
   std::unique_ptr<Tokenizer> tokenizer =
       Tokenizer::from_gguf(GgufFile(data_path("stories260K.gguf")));
   TinyModel model{data_path("stories260K.gguf")};
@@ -169,14 +178,10 @@ TEST_F(Loop, LetsFollowersShareWhatALeaderComputes) {
   const auto prompt = static_cast<int64_t>(jobs[0].task.tokens.size());
   loop.submit(std::move(jobs));
 
-  std::vector<int64_t> exact(3);
-  while (!channel->finished())
-    for (const AnswerPiece& piece : channel->take(milliseconds(1000)))
-      if (piece.end) exact[piece.choice] = piece.end->reuse.exact;
-
-  EXPECT_EQ(exact[0], 0);
-  EXPECT_EQ(exact[1], 0);  // nothing crosses tenants
-  EXPECT_EQ(exact[2], prompt - 1);
+  const auto reuse = reuse_of(*channel, 3);
+  EXPECT_EQ(reuse[0].exact, 0);
+  EXPECT_EQ(reuse[1].exact, 0);  // nothing crosses tenants
+  EXPECT_EQ(reuse[2].exact, prompt - 1);
 }
 
 TEST_F(Loop, LetsNobodyWaitWhereThereAreNoFollowers) {
@@ -187,12 +192,7 @@ TEST_F(Loop, LetsNobodyWaitWhereThereAreNoFollowers) {
     jobs.push_back({.task = task(body), .channel = channel, .choice = choice});
   loop.submit(std::move(jobs));
 
-  int64_t exact = 0;
-  while (!channel->finished())
-    for (const AnswerPiece& piece : channel->take(milliseconds(1000)))
-      if (piece.end) exact += piece.end->reuse.exact;
-
-  EXPECT_EQ(exact, 0);
+  for (const ReuseReport& reuse : reuse_of(*channel, 2)) EXPECT_EQ(reuse.exact, 0);
 }
 
 TEST_F(Loop, LetsFollowersShareWhatStandsBehindAnotherBeginning) {
@@ -204,13 +204,9 @@ TEST_F(Loop, LetsFollowersShareWhatStandsBehindAnotherBeginning) {
   jobs.push_back({.task = task("Sue and Ann: " + text), .channel = channel, .choice = 1});
   loop.submit(std::move(jobs));
 
-  std::vector<int64_t> shifted(2);
-  while (!channel->finished())
-    for (const AnswerPiece& piece : channel->take(milliseconds(1000)))
-      if (piece.end) shifted[piece.choice] = piece.end->reuse.shifted;
-
-  EXPECT_EQ(shifted[0], 0);
-  EXPECT_GT(shifted[1], 32);
+  const auto reuse = reuse_of(*channel, 2);
+  EXPECT_EQ(reuse[0].shifted, 0);
+  EXPECT_GT(reuse[1].shifted, 32);
 }
 
 // What it takes of others serves nobody else, and its followers find it where it did.
@@ -229,12 +225,7 @@ TEST_F(Loop, LetsNobodyWaitForALeaderThatGoesOverMovedRows) {
   jobs.push_back({.task = task("Tim, who was old: " + text), .channel = channel, .choice = 1});
   loop.submit(std::move(jobs));
 
-  int64_t shifted = 0;
-  while (!channel->finished())
-    for (const AnswerPiece& piece : channel->take(milliseconds(1000)))
-      if (piece.end) shifted += piece.end->reuse.shifted;
-
-  EXPECT_GT(shifted, 60);
+  for (const ReuseReport& reuse : reuse_of(*channel, 2)) EXPECT_GT(reuse.shifted, 30);
   EXPECT_FALSE(waited);
 }
 

@@ -8,7 +8,16 @@
 namespace kvs::test {
 namespace {
 
-using Together = Stories;
+class Together : public Stories {
+ protected:
+  /// Over what `body` stored, with most of its rows computed in several passes.
+  Task measured_task() {
+    Task measured = task("Sue and Ann sat in the garden, and their mom said: " + body, "measured");
+    measured.reuse = {.policy = Policy::kvshare, .budget = 0.9};
+    measured.store = false;
+    return measured;
+  }
+};
 
 TEST_F(Together, AnswersTheSameAloneAndInABatch) {
   const char* prompts[] = {"One day, Tom found a box", "Lily and her mom went to", "The dog"};
@@ -33,9 +42,7 @@ TEST_F(Together, OthersGoOnWhileAPromptIsMeasured) {
   Engine shared(model.transformer, tokenizer.get(),
                 {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 16, .parallel = 2});
   shared.run(task(body, "donor"));
-  Task measured = task("Sue and Ann sat in the garden, and their mom said: " + body, "measured");
-  measured.reuse = {.policy = Policy::kvshare, .budget = 0.9};
-  measured.store = false;
+  Task measured = measured_task();
   const Response alone = shared.run(measured);
   ASSERT_GT(alone.reuse.shifted, 0);
 
@@ -66,9 +73,7 @@ TEST_F(Together, AShortPromptIsAnsweredWhileALongOneIsMeasured) {
   Engine shared(model.transformer, tokenizer.get(),
                 {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 8, .parallel = 4});
   shared.run(task(body, "donor"));
-  Task measured = task("Sue and Ann sat in the garden, and their mom said: " + body, "measured");
-  measured.reuse = {.policy = Policy::kvshare, .budget = 0.9};
-  measured.store = false;
+  Task measured = measured_task();
   Task twin = measured, brief = task("Ben", "brief");
   twin.id = "twin";
   brief.max_tokens = 2;
@@ -122,8 +127,7 @@ TEST_F(Together, AnEngineMayGoWhileAPromptIsMeasured) {
   Engine shared(model.transformer, tokenizer.get(),
                 {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 8});
   shared.run(task(body, "donor"));
-  Task measured = task("Sue and Ann sat in the garden, and their mom said: " + body, "measured");
-  measured.reuse = {.policy = Policy::kvshare, .budget = 0.9};
+  Task measured = measured_task();
   bool ended = false;
   shared.submit(measured, [&](const Response&) { ended = true; });
 
@@ -136,8 +140,7 @@ TEST_F(Together, AMeasuredPromptEndsBetweenItsPassesWhereNobodyWantsIt) {
   Engine shared(model.transformer, tokenizer.get(),
                 {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 16});
   shared.run(task(body, "donor"));
-  Task measured = task("Sue and Ann sat in the garden, and their mom said: " + body, "measured");
-  measured.reuse = {.policy = Policy::kvshare, .budget = 0.9};
+  Task measured = measured_task();
   int asked = 0, most = 1'000;
   measured.wanted = [&] { return ++asked < most; };
   EXPECT_EQ(shared.run(measured).finish_reason, "length");

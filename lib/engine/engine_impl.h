@@ -55,8 +55,6 @@ struct Engine::Impl {
   Prefetch prefetch(const Task& task);
   bool ready(Queued& queued);
   void admit();
-  std::optional<size_t> load(const ReusePlan& plan, std::span<ReuseDonor> used,
-                             std::vector<DonorPlace>& places);
   ReusePlan plan_over(Sequence& sequence, std::vector<ReuseDonor>& candidates);
   bool admit(Queued& queued);
   bool attempt(Sequence& sequence, const std::function<void()>& work);

@@ -43,7 +43,7 @@ void Engine::Impl::resume_preempted() {
     try {
       std::optional<ExactStart> again =
           start_exact(sequence.tokens(), sequence.task.tenant, donors, pool);
-      if (!again && active.size() > 1) {  // the others hold the room
+      if (!again && active.size() + measured.size() > 1) {  // the others hold the room
         preempted.splice(preempted.begin(), active, std::prev(active.end()));
         return;
       }
