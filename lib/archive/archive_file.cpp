@@ -17,7 +17,7 @@ class ScratchPool {
  public:
   template <typename Use>
   auto lend(Use use) {
-    Scratch scratch = take();
+    FrameScratch scratch = take();
     auto result = use(scratch);
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(scratch));
@@ -25,16 +25,16 @@ class ScratchPool {
   }
 
  private:
-  Scratch take() {
+  FrameScratch take() {
     const std::lock_guard lock(mutex_);
     if (idle_.empty()) return {};
-    Scratch scratch = std::move(idle_.back());
+    FrameScratch scratch = std::move(idle_.back());
     idle_.pop_back();
     return scratch;
   }
 
   std::mutex mutex_;
-  std::vector<Scratch> idle_;
+  std::vector<FrameScratch> idle_;
 };
 
 }  // namespace
@@ -84,7 +84,7 @@ PromptRecord ArchiveFile::read_prompt(size_t prompt) const {
   const FindKv find_kv = [&index = state_->indexes[place.member]](const Hash128& id) {
     return index.find_summary(id);
   };
-  return state_->scratch.lend([&](Scratch& scratch) {
+  return state_->scratch.lend([&](FrameScratch& scratch) {
     return read_frame_at<PromptRecord>(
         state_->file, place.frame, &header, scratch,
         [&](const PromptRecord& record) { return find_fault(record, find_kv); });
@@ -118,7 +118,7 @@ KvRecord ArchiveFile::read_kv(size_t member, const Hash128& id) const {
       return "another kv record than the table says";
     return find_fault(record, header.layout);
   };
-  return state_->scratch.lend([&](Scratch& scratch) {
+  return state_->scratch.lend([&](FrameScratch& scratch) {
     return read_frame_at<KvRecord>(state_->file, {place->offset, place->bytes}, &header, scratch,
                                    find_kv_fault);
   });

@@ -42,7 +42,7 @@ struct ArchiveWriter::State {
   ArchiveOptions options;
   ThreadPool threads;
   std::vector<FrameWriter> frames;  // one for each thread
-  std::vector<Buffer> packed;       // one for each record of a parallel step
+  std::vector<ByteBuffer> packed;   // one for each record of a parallel step
   bool open = false;                // no error yet and not finished
 
   // Of the member being written.

@@ -24,7 +24,8 @@ ByteSource::ByteSource(int descriptor, std::string name)
 ByteSource::ByteSource(std::istream& stream, std::string name)
     : name_(std::move(name)), stream_(&stream) {}
 
-ByteSource::ByteSource(int descriptor, std::string name, int64_t first, int64_t last, Buffer buffer)
+ByteSource::ByteSource(int descriptor, std::string name, int64_t first, int64_t last,
+                       ByteBuffer buffer)
     : name_(std::move(name)),
       descriptor_(descriptor),
       positioned_(true),
@@ -59,7 +60,7 @@ void ByteSource::make_room(size_t bytes) {
   if (buffer_.capacity - end_ >= bytes) return;
   const size_t kept = end_ - begin_;
   if (kept + bytes > buffer_.capacity) {
-    Buffer larger;
+    ByteBuffer larger;
     larger.reserve(std::max(2 * buffer_.capacity, kept + bytes));
     if (kept > 0) std::memcpy(larger.data.get(), buffer_.data.get() + begin_, kept);
     buffer_ = std::move(larger);

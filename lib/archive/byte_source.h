@@ -12,7 +12,7 @@
 namespace kvs {
 
 /// Uninitialised memory that is used again and again.
-struct Buffer {
+struct ByteBuffer {
   std::unique_ptr<std::byte[]> data{};
   size_t capacity = 0;
 
@@ -33,7 +33,7 @@ class ByteSource {
   ByteSource(std::istream& stream, std::string name);
   /// Bytes [first, last) of a regular file; does not move the descriptor. `buffer` may be one that
   /// another source released.
-  ByteSource(int descriptor, std::string name, int64_t first, int64_t last, Buffer buffer = {});
+  ByteSource(int descriptor, std::string name, int64_t first, int64_t last, ByteBuffer buffer = {});
 
   /// What comes next: at least `bytes` bytes, or all that is left. Valid until the next call.
   /// Allocates in step with what really arrives. Throws Error(io).
@@ -41,7 +41,7 @@ class ByteSource {
   void consume(size_t bytes);
 
   /// The memory behind what was peeked; the source is of no further use.
-  Buffer release() { return std::move(buffer_); }
+  ByteBuffer release() { return std::move(buffer_); }
 
   const std::string& name() const { return name_; }
   int64_t position() const { return position_; }  ///< of the next byte, from the start of the file
@@ -58,7 +58,7 @@ class ByteSource {
   bool positioned_ = false;
   int64_t last_ = std::numeric_limits<int64_t>::max();
   int64_t position_ = 0;
-  Buffer buffer_;
+  ByteBuffer buffer_;
   size_t begin_ = 0;  // of what was read and not consumed
   size_t end_ = 0;
   bool at_end_ = false;

@@ -16,7 +16,7 @@ namespace kvs {
 /// (see KvRecord).
 struct EncodedKv {
   std::vector<std::span<const std::byte>> data{};
-  Buffer storage{};
+  ByteBuffer storage{};
   double error = 0;
   double max_error = 0;
 };

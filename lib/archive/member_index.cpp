@@ -32,7 +32,7 @@ std::optional<OffsetTable> find_table(const InputFile& file, int64_t end) {
 }
 
 void verify_counts(const InputFile& file, const FramePlace& end, const IndexedMember& member) {
-  Scratch scratch;
+  FrameScratch scratch;
   read_frame_at<ArchiveEnd>(
       file, end, &member.member.header, scratch,
       [&](const ArchiveEnd& record) -> std::optional<std::string> {
@@ -46,7 +46,7 @@ void verify_counts(const InputFile& file, const FramePlace& end, const IndexedMe
 
 IndexedMember index_by_table(const InputFile& file, const OffsetTable& table, int64_t start) {
   IndexedMember indexed;
-  Scratch scratch;
+  FrameScratch scratch;
   indexed.member = {.header = {}, .offset = start, .bytes = table.member_bytes, .table = true};
   const auto frame_bytes = static_cast<int64_t>(table_bytes(table.entries.size()));
   for (size_t index = 0; index < table.entries.size(); ++index) {
@@ -100,7 +100,7 @@ const KvSummary* MemberIndex::find_summary(const Hash128& id) const {
 }
 
 ArchiveRecord read_frame(const InputFile& file, const FramePlace& place,
-                         const ArchiveHeader* header, Scratch& scratch) {
+                         const ArchiveHeader* header, FrameScratch& scratch) {
   ByteSource source(file.descriptor(), file.name(), place.offset, place.offset + place.bytes,
                     std::move(scratch.packed));
   source.peek(static_cast<size_t>(place.bytes));

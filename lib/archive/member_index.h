@@ -43,21 +43,21 @@ struct IndexedMember {
 std::vector<IndexedMember> index_archive(const InputFile& file);
 
 /// Memory for reading frames, to be used again.
-struct Scratch {
-  Buffer packed;
+struct FrameScratch {
+  ByteBuffer packed;
   Content content;
 };
 
 /// The record in one frame of a file, verified by the frame's checksum only. `header` is null
 /// for a header. Throws Error(format) without a location.
 ArchiveRecord read_frame(const InputFile& file, const FramePlace& place,
-                         const ArchiveHeader* header, Scratch& scratch);
+                         const ArchiveHeader* header, FrameScratch& scratch);
 
 /// The same where a record of type T is expected that `find_fault` finds no fault with; errors say
 /// where.
 template <typename T, typename FindFault>
 T read_frame_at(const InputFile& file, const FramePlace& place, const ArchiveHeader* header,
-                Scratch& scratch, FindFault find_fault) {
+                FrameScratch& scratch, FindFault find_fault) {
   try {
     ArchiveRecord record = read_frame(file, place, header, scratch);
     T* wanted = std::get_if<T>(&record);

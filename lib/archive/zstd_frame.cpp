@@ -125,7 +125,7 @@ FrameWriter::~FrameWriter() = default;
 FrameWriter::FrameWriter(FrameWriter&&) noexcept = default;
 
 std::span<const std::byte> FrameWriter::compress(std::span<const std::byte> content, int level,
-                                                 Buffer& to) {
+                                                 ByteBuffer& to) {
   ZSTD_CCtx* context = state_->context.get();
   // A block's end needs up to three bytes more than ZSTD_compressBound knows of.
   to.reserve(ZSTD_compressBound(content.size()) + content.size() / kSlice * 4 + 64);

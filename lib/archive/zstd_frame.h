@@ -25,7 +25,7 @@ ZstdFrame peek_frame(ByteSource& source, size_t max_content);
 
 /// The content of a frame, in memory that can be used again for the next.
 struct Content {
-  Buffer buffer{};
+  ByteBuffer buffer{};
   size_t bytes = 0;
 
   std::span<const std::byte> view() const { return {buffer.data.get(), bytes}; }
@@ -42,7 +42,8 @@ class FrameWriter {
   FrameWriter(FrameWriter&&) noexcept;
 
   /// The frame, in `to`, whose memory may be that of an earlier one.
-  std::span<const std::byte> compress(std::span<const std::byte> content, int level, Buffer& to);
+  std::span<const std::byte> compress(std::span<const std::byte> content, int level,
+                                      ByteBuffer& to);
 
  private:
   struct State;
