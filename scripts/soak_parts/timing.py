@@ -13,6 +13,7 @@ from .texts import words
 TENANTS = ("victim", "prober")  # whose keys are their names
 MARGIN = 0.05  # of the time of an answer: less is called equal
 CONTROLS = 20  # probes of what the tenant asked itself, which shows what a leak would look like
+HEAD_START = 0.05  # seconds after which the victim's request is being computed, and is not yet answered
 QUICK = (0.05, 0.35)  # of the values, ascending
 RESAMPLES = 2000
 
@@ -57,7 +58,9 @@ def try_probe(server: Server, arm: str, together: bool, rng: random.Random) -> t
         ask(server, "prober", probe)
     with ThreadPoolExecutor(1) as beside:
         victim = beside.submit(ask, server, "victim", probe if arm == "asked" else other)
-        if not together:
+        if together:
+            time.sleep(HEAD_START)  # which of the two is begun first would else be left to chance
+        else:
             victim.result()
         seen = ask(server, "prober", probe)
         victim.result()
