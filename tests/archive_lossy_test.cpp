@@ -13,13 +13,13 @@
 namespace kvs::test {
 namespace {
 
-struct Stored {
+struct StoredLossily {
   DType type;
   KvCodec codec;
   int count;
 };
 
-class LossyKv : public testing::TestWithParam<Stored> {
+class LossyKv : public testing::TestWithParam<StoredLossily> {
  protected:
   KvRecord read_back(const KvRecord& record) {
     ArchiveWriter writer(path, header);
@@ -68,7 +68,7 @@ TEST_P(LossyKv, CarriesTheErrorThatItHas) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, LossyKv, testing::ValuesIn([] {
-                           std::vector<Stored> kinds;
+                           std::vector<StoredLossily> kinds;
                            for (const DType type : {DType::f16, DType::bf16, DType::f32})
                              for (const KvCodec codec : {KvCodec::q8, KvCodec::q4})
                                for (const int count : {1, 65, 256})

@@ -15,7 +15,7 @@ using test::Tokens;
 
 constexpr int64_t kVocab = 50'000;
 
-Tokens text(uint64_t seed, int64_t count = 1000) {
+Tokens long_text(uint64_t seed, int64_t count = 1000) {
   std::mt19937_64 random(seed);
   return test::random_tokens(random, count, kVocab);
 }
@@ -25,7 +25,7 @@ Tokens part(const Tokens& tokens, size_t first, size_t count) {
 }
 
 TEST(Winnow, KeepsOneOfSixteenNeighboursAtLeast) {
-  const Tokens tokens = text(1, 20'000);
+  const Tokens tokens = long_text(1, 20'000);
 
   const std::vector<Fingerprint> kept = winnow(tokens);
 
@@ -42,10 +42,10 @@ TEST(Winnow, KeepsLittleOfOneRepeatedToken) {
 }
 
 TEST(Winnow, KeepsTheSameInEverySpanOf31Tokens) {
-  const Tokens shared = text(2, 31);
+  const Tokens shared = long_text(2, 31);
   for (uint64_t seed = 10; seed < 200; ++seed) {
-    const auto a = winnow(joined({text(seed, 50), shared, text(seed + 1000, 50)}));
-    const auto b = winnow(joined({text(seed + 2000, 77), shared}));
+    const auto a = winnow(joined({long_text(seed, 50), shared, long_text(seed + 1000, 50)}));
+    const auto b = winnow(joined({long_text(seed + 2000, 77), shared}));
 
     const bool common = std::any_of(a.begin(), a.end(), [&](const Fingerprint& x) {
       return std::any_of(b.begin(), b.end(),
@@ -57,20 +57,20 @@ TEST(Winnow, KeepsTheSameInEverySpanOf31Tokens) {
 
 TEST(FingerprintIndex, FindsNothingWhereNothingIsShared) {
   FingerprintIndex index;
-  EXPECT_TRUE(index.search(text(1), 5).empty());
+  EXPECT_TRUE(index.search(long_text(1), 5).empty());
 
-  index.add(0, text(2));
+  index.add(0, long_text(2));
   index.add(1, {});
 
-  EXPECT_TRUE(index.search(text(1), 5).empty());
+  EXPECT_TRUE(index.search(long_text(1), 5).empty());
   EXPECT_TRUE(index.search({}, 5).empty());
-  EXPECT_TRUE(index.search(text(2), 0).empty());
+  EXPECT_TRUE(index.search(long_text(2), 0).empty());
 }
 
 TEST(FingerprintIndex, RanksDonorsByTheTokensTheyShare) {
   FingerprintIndex index;
-  const Tokens base = text(3);
-  index.add(7, joined({text(4, 300), part(base, 500, 300), text(5, 100)}));
+  const Tokens base = long_text(3);
+  index.add(7, joined({long_text(4, 300), part(base, 500, 300), long_text(5, 100)}));
   index.add(3, base);
   index.add(9, joined({part(base, 800, 200), part(base, 0, 450)}));
 
@@ -86,11 +86,12 @@ TEST(FingerprintIndex, RanksDonorsByTheTokensTheyShare) {
 
 TEST(FingerprintIndex, FindsEverySpanOf31TokensWhereverItMoved) {
   FingerprintIndex index;
-  for (uint32_t donor = 0; donor < 300; ++donor) index.add(donor, text(100 + donor, 400));
+  for (uint32_t donor = 0; donor < 300; ++donor) index.add(donor, long_text(100 + donor, 400));
   for (uint32_t donor = 0; donor < 300; ++donor) {
-    const Tokens span = part(text(100 + donor, 400), donor, 31);
+    const Tokens span = part(long_text(100 + donor, 400), donor, 31);
 
-    const auto found = index.search(joined({text(9000 + donor, 200), span, text(5, 99)}), 1);
+    const auto found =
+        index.search(joined({long_text(9000 + donor, 200), span, long_text(5, 99)}), 1);
 
     ASSERT_EQ(found.size(), 1u);
     EXPECT_EQ(found[0].donor, donor);
@@ -98,11 +99,11 @@ TEST(FingerprintIndex, FindsEverySpanOf31TokensWhereverItMoved) {
 }
 
 TEST(FingerprintIndex, StoresSharedTextOnce) {
-  const Tokens policy = text(6, 1500);
+  const Tokens policy = long_text(6, 1500);
   FingerprintIndex shared, apart;
   for (uint32_t donor = 0; donor < 1000; ++donor) {
-    shared.add(donor, joined({text(100 + donor, 20), policy, text(5000 + donor, 20)}));
-    apart.add(donor, text(100 + donor, 1540));
+    shared.add(donor, joined({long_text(100 + donor, 20), policy, long_text(5000 + donor, 20)}));
+    apart.add(donor, long_text(100 + donor, 1540));
   }
 
   EXPECT_LT(shared.stats().bytes * 8, apart.stats().bytes);
@@ -110,14 +111,14 @@ TEST(FingerprintIndex, StoresSharedTextOnce) {
 }
 
 TEST(FingerprintIndex, FindsTheRightOneOfManyThatShareMost) {
-  const Tokens policy = text(6, 1500);
+  const Tokens policy = long_text(6, 1500);
   FingerprintIndex index;
   for (uint32_t donor = 0; donor < 1000; ++donor)
-    index.add(donor, joined({policy, text(5000 + donor, 60)}));
+    index.add(donor, joined({policy, long_text(5000 + donor, 60)}));
 
   for (const uint32_t donor : {0u, 17u, 500u, 999u}) {
-    const auto found =
-        index.search(joined({text(1, 10), policy, text(2, 9), text(5000 + donor, 60)}), 3);
+    const auto found = index.search(
+        joined({long_text(1, 10), policy, long_text(2, 9), long_text(5000 + donor, 60)}), 3);
 
     ASSERT_EQ(found.size(), 3u);
     EXPECT_EQ(found[0].donor, donor);
@@ -128,25 +129,25 @@ TEST(FingerprintIndex, FindsTheRightOneOfManyThatShareMost) {
 
 TEST(FingerprintIndex, ForgetsRemovedDonors) {
   FingerprintIndex index;
-  const Tokens policy = text(6, 600);
+  const Tokens policy = long_text(6, 600);
   for (uint32_t donor = 0; donor < 200; ++donor)
-    index.add(donor, joined({policy, text(5000 + donor, 200)}));
+    index.add(donor, joined({policy, long_text(5000 + donor, 200)}));
   const int64_t chunks = index.stats().chunks;
 
   for (uint32_t donor = 20; donor < 200; ++donor) EXPECT_TRUE(index.remove(donor));
 
   EXPECT_FALSE(index.remove(20));
   EXPECT_LT(index.stats().chunks, chunks / 3);
-  const auto found = index.search(joined({policy, text(5150, 200)}), 100);
+  const auto found = index.search(joined({policy, long_text(5150, 200)}), 100);
   ASSERT_EQ(found.size(), 20u);
   for (const FingerprintMatch& match : found) EXPECT_LT(match.donor, 20u);
-  index.add(150, text(1));
-  EXPECT_EQ(index.search(text(1), 1).at(0).donor, 150u);
+  index.add(150, long_text(1));
+  EXPECT_EQ(index.search(long_text(1), 1).at(0).donor, 150u);
 }
 
 TEST(FingerprintIndex, CountsNoMoreThanEitherSideHas) {
   FingerprintIndex index;
-  const Tokens phrase = text(8, 40);
+  const Tokens phrase = long_text(8, 40);
   Tokens repeated;
   for (int time = 0; time < 20; ++time)
     repeated.insert(repeated.end(), phrase.begin(), phrase.end());
@@ -161,9 +162,9 @@ TEST(FingerprintIndex, CountsNoMoreThanEitherSideHas) {
 
 TEST(FingerprintIndex, RefusesADonorTwice) {
   FingerprintIndex index;
-  index.add(4, text(1));
+  index.add(4, long_text(1));
 
-  const Error error = error_of([&] { index.add(4, text(2)); });
+  const Error error = error_of([&] { index.add(4, long_text(2)); });
 
   EXPECT_EQ(error.kind(), ErrorKind::argument);
   EXPECT_STREQ(error.what(), "fingerprint index: donor 4 is there already");
@@ -172,7 +173,7 @@ TEST(FingerprintIndex, RefusesADonorTwice) {
 FingerprintIndex sample() {
   FingerprintIndex index;
   for (uint32_t donor = 0; donor < 50; ++donor)
-    index.add(donor * 3, joined({text(1, 100), text(100 + donor, 60)}));
+    index.add(donor * 3, joined({long_text(1, 100), long_text(100 + donor, 60)}));
   return index;
 }
 
@@ -185,11 +186,11 @@ TEST(FingerprintIndex, ComesBackFromItsBytes) {
   EXPECT_EQ(again.to_bytes(), index.to_bytes());
   EXPECT_EQ(again.stats().donors, 49);
   for (uint64_t donor = 0; donor < 50; ++donor) {
-    const Tokens query = joined({text(1, 100), text(100 + donor, 60)});
+    const Tokens query = joined({long_text(1, 100), long_text(100 + donor, 60)});
     EXPECT_EQ(again.search(query, 100), index.search(query, 100));
   }
-  again.add(9, text(7));
-  EXPECT_EQ(again.search(text(7), 1).at(0).donor, 9u);
+  again.add(9, long_text(7));
+  EXPECT_EQ(again.search(long_text(7), 1).at(0).donor, 9u);
 }
 
 TEST(FingerprintIndex, NoticesEveryTruncationAndFlippedByte) {

@@ -7,14 +7,14 @@
 namespace kvs::test {
 namespace {
 
-constexpr float kEps = 1e-12F;
+constexpr float kLayerNormEps = 1e-12F;
 
 class LayerNorm : public DeviceTest {
  protected:
   // `from` is what the device was given, after rounding to its type.
   void expect_normed(const float* got, const float* from, const std::vector<float>& weight,
                      const std::vector<float>& bias) {
-    const auto want = reference_layer_norm(from, weight, bias, kEps);
+    const auto want = reference_layer_norm(from, weight, bias, kLayerNormEps);
     for (size_t i = 0; i < weight.size(); ++i)
       ASSERT_NEAR(got[i], want[i], 4e-6 + rounding() * std::abs(want[i])) << "at " << i;
   }
@@ -28,7 +28,7 @@ TEST_P(LayerNorm, CentresAndDividesByTheDeviation) {
       const Buffer x = activations(noise(rows * dim, 1), {rows, dim});
       const Buffer w = floats(weight, {dim}), b = floats(bias, {dim}), out = poisoned({rows, dim});
 
-      backend->layer_norm(out.tensor(), x.tensor(), w.tensor(), b.tensor(), kEps);
+      backend->layer_norm(out.tensor(), x.tensor(), w.tensor(), b.tensor(), kLayerNormEps);
 
       const auto from = on_host(x), got = on_host(out);
       for (int64_t row = 0; row < rows; ++row)
@@ -43,11 +43,11 @@ TEST_P(LayerNorm, MayWriteOverItsInputAndBearsALargeMean) {
   const Buffer x = activations(values, {3, 65}), w = floats(weight, {65}), b = floats(bias, {65});
   const auto from = on_host(x);
 
-  backend->layer_norm(x.tensor(), x.tensor(), w.tensor(), b.tensor(), kEps);
+  backend->layer_norm(x.tensor(), x.tensor(), w.tensor(), b.tensor(), kLayerNormEps);
 
   const auto got = on_host(x);
   for (int row = 0; row < 3; ++row) {
-    const auto want = reference_layer_norm(&from[row * 65], weight, bias, kEps);
+    const auto want = reference_layer_norm(&from[row * 65], weight, bias, kLayerNormEps);
     for (int i = 0; i < 65; ++i)
       ASSERT_NEAR(got[row * 65 + i], want[i], 1e-4 + rounding() * std::abs(want[i]));
   }
@@ -57,8 +57,9 @@ TEST_P(LayerNorm, RefusesShapesThatDoNotFit) {
   const auto refusal = [&](const Shape& out, const Shape& x, const Shape& weight,
                            const Shape& bias) {
     const Buffer o = poisoned(out), in = poisoned(x), w = floats({}, weight), b = floats({}, bias);
-    const Error e = error_of(
-        [&] { backend->layer_norm(o.tensor(), in.tensor(), w.tensor(), b.tensor(), kEps); });
+    const Error e = error_of([&] {
+      backend->layer_norm(o.tensor(), in.tensor(), w.tensor(), b.tensor(), kLayerNormEps);
+    });
     EXPECT_EQ(e.kind(), ErrorKind::mismatch);
     return std::string(e.what());
   };

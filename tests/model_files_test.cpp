@@ -10,17 +10,12 @@
 #include "support/errors.h"
 #include "support/model_bytes.h"
 #include "support/temporary_folder.h"
+#include "support/weight_values.h"
 
 namespace kvs::test {
 namespace {
 
 const std::string kModels = KVS_TEST_DATA "/models/";
-
-std::vector<float> read_all(const WeightRows& weight) {
-  std::vector<float> values(weight.rows * weight.cols);
-  weight.read(0, weight.rows, values.data());
-  return values;
-}
 
 TEST(ModelFiles, ReadsTheShapeOfAGguf) {
   const auto model = open_model_files(KVS_TEST_DATA "/stories260K.gguf");

@@ -14,7 +14,7 @@
 namespace kvs::test {
 namespace {
 
-constexpr int kLayer = AttentionScene::kLayer;
+constexpr int kMovedLayer = AttentionScene::kLayer;
 constexpr auto kTypes = {DType::f32, DType::f16, DType::bf16, DType::q8};
 
 using Block = std::vector<std::byte>;
@@ -71,12 +71,6 @@ struct Compaction {
 
 class MoveKv : public AttentionDeviceTest {};
 INSTANTIATE_TEST_SUITE_P(On, MoveKv, testing::ValuesIn(test_devices()), device_name);
-
-double largest(const std::vector<double>& x) {
-  double found = 0;
-  for (const double element : x) found = std::max(found, std::abs(element));
-  return found;
-}
 
 /// Half a unit of the last place of a type, and what rotation in f32 adds.
 void expect_near(DType type, const std::vector<double>& got, const std::vector<double>& want) {
@@ -146,14 +140,14 @@ TEST_P(MoveKv, MovesAllLayersAndNothingElse) {
     const KvLayout& kv = config.kv;
     for (const KvMove& move : work.moves)  // of which scenes fill one layer
       std::memcpy(const_cast<void*>(move.block),
-                  static_cast<const std::byte*>(move.block) + kLayer * kv.layer_bytes(),
+                  static_cast<const std::byte*>(move.block) + kMovedLayer * kv.layer_bytes(),
                   kv.layer_bytes());
 
     run_move_kv(config, work.moves);
 
     for (const Block& block : work.targets)
       EXPECT_TRUE(std::equal(block.begin(), block.begin() + kv.layer_bytes(),
-                             block.begin() + kLayer * kv.layer_bytes()));
+                             block.begin() + kMovedLayer * kv.layer_bytes()));
     const Block& last = work.targets[2];
     for (int slot = 150 % kBlockTokens; slot < kBlockTokens; ++slot)
       for (size_t byte = 0; byte < kv.row_bytes(); ++byte)

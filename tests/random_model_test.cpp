@@ -4,6 +4,7 @@
 
 #include "kvs/model_files.h"
 #include "support/errors.h"
+#include "support/weight_values.h"
 
 namespace kvs::test {
 namespace {
@@ -29,12 +30,6 @@ INSTANTIATE_TEST_SUITE_P(Shapes, RandomModel,
                                            Public{"yi-1.5-9b", 8829407232},
                                            Public{"qwen2.5-0.5b", 494032768},
                                            Public{"smollm2-135m", 134515008}));
-
-std::vector<float> read_all(const WeightRows& weight) {
-  std::vector<float> values(weight.rows * weight.cols);
-  weight.read(0, weight.rows, values.data());
-  return values;
-}
 
 TEST(RandomModel, GivesTheSameRowsHoweverTheyAreRead) {
   const auto model = open_model_files("random:smollm2-135m");

@@ -11,8 +11,8 @@ namespace {
 
 using Kind = PlanSpan::Kind;
 
-constexpr std::array kKinds{Kind::exact, Kind::shifted, Kind::recomputed, Kind::computed};
-constexpr std::array kNames{"exact", "shifted", "recomputed", "computed"};
+constexpr std::array kAllKinds{Kind::exact, Kind::shifted, Kind::recomputed, Kind::computed};
+constexpr std::array kKindNames{"exact", "shifted", "recomputed", "computed"};
 
 Outcome outcome_of(const std::vector<Kind>& tokens) {
   Outcome outcome;
@@ -27,21 +27,23 @@ Outcome outcome_of(const std::vector<Kind>& tokens) {
 }
 
 size_t index_of(Kind kind) {
-  return static_cast<size_t>(std::find(kKinds.begin(), kKinds.end(), kind) - kKinds.begin());
+  return static_cast<size_t>(std::find(kAllKinds.begin(), kAllKinds.end(), kind) -
+                             kAllKinds.begin());
 }
 
 double share(const Json& json, Kind kind, int part) {
-  return json.get(kNames[index_of(kind)]).as_array().at(part).as_number();
+  return json.get(kKindNames[index_of(kind)]).as_array().at(part).as_number();
 }
 
 TEST(ReuseByPosition, CountsTheTokensOfEachPart) {
   std::mt19937 random(3);
   std::vector<Outcome> outcomes;
-  double expected[kKinds.size()][kPositionParts] = {};
+  double expected[kAllKinds.size()][kPositionParts] = {};
   for (const int each : {1, 3, 40}) {  // tokens in a part
     std::vector<Kind> tokens(each * size_t{kPositionParts});
     for (size_t at = 0; at < tokens.size(); ++at) {
-      tokens[at] = at > 0 && random() % 3 > 0 ? tokens[at - 1] : kKinds[random() % kKinds.size()];
+      tokens[at] =
+          at > 0 && random() % 3 > 0 ? tokens[at - 1] : kAllKinds[random() % kAllKinds.size()];
       expected[index_of(tokens[at])][at / each] += 1.0 / each / 3;
     }
     outcomes.push_back(outcome_of(tokens));
@@ -49,7 +51,7 @@ TEST(ReuseByPosition, CountsTheTokensOfEachPart) {
 
   const Json json = reuse_by_position(outcomes);
 
-  for (const Kind kind : kKinds)
+  for (const Kind kind : kAllKinds)
     for (int part = 0; part < kPositionParts; ++part)
       EXPECT_NEAR(share(json, kind, part), expected[index_of(kind)][part], 1e-6);
 }

@@ -10,7 +10,7 @@
 namespace kvs::test {
 namespace {
 
-constexpr float kEps = 1e-5F;
+constexpr float kRmsNormEps = 1e-5F;
 
 class RmsNorm : public DeviceTest {
  protected:
@@ -18,7 +18,7 @@ class RmsNorm : public DeviceTest {
 
   // `from` is what the device was given, after rounding to its type.
   void expect_normed(const float* got, const float* from, const std::vector<float>& weight) {
-    const auto want = reference_rms_norm(from, weight, kEps);
+    const auto want = reference_rms_norm(from, weight, kRmsNormEps);
     for (size_t i = 0; i < weight.size(); ++i)
       ASSERT_NEAR(got[i], want[i], tolerance() * (std::abs(want[i]) + 1e-3)) << "at " << i;
   }
@@ -32,7 +32,7 @@ TEST_P(RmsNorm, DividesByTheRootOfTheMeanSquare) {
       const Buffer x = activations(noise(rows * dim, 1), {rows, dim});
       const Buffer w = floats(weight, {dim}), out = poisoned({rows, dim});
 
-      backend->rms_norm(out.tensor(), x.tensor(), w.tensor(), kEps);
+      backend->rms_norm(out.tensor(), x.tensor(), w.tensor(), kRmsNormEps);
 
       const auto from = on_host(x), got = on_host(out);
       for (int64_t row = 0; row < rows; ++row)
@@ -45,7 +45,7 @@ TEST_P(RmsNorm, MayWriteOverItsInput) {
   const Buffer x = activations(noise(5 * 65, 3), {5, 65}), w = floats(weight, {65});
   const auto from = on_host(x);
 
-  backend->rms_norm(x.tensor(), x.tensor(), w.tensor(), kEps);
+  backend->rms_norm(x.tensor(), x.tensor(), w.tensor(), kRmsNormEps);
 
   const auto got = on_host(x);
   for (int row = 0; row < 5; ++row)
@@ -57,9 +57,9 @@ TEST_P(RmsNorm, RoundsOnlyWhatItWritesForAMatrix) {
     const DType type = input_type(dim);
     const Buffer x = activations(noise(5 * dim, 5), {5, dim}), w = floats(noise(dim, 6), {dim});
     const Buffer wide = poisoned({5, dim}), narrow = poisoned(type, {5, dim});
-    backend->rms_norm(wide.tensor(), x.tensor(), w.tensor(), kEps);
+    backend->rms_norm(wide.tensor(), x.tensor(), w.tensor(), kRmsNormEps);
 
-    backend->rms_norm(narrow.tensor(), x.tensor(), w.tensor(), kEps);
+    backend->rms_norm(narrow.tensor(), x.tensor(), w.tensor(), kRmsNormEps);
 
     EXPECT_EQ(on_host(narrow), narrowed_to(type, on_host(wide))) << dim;
   }
@@ -72,7 +72,7 @@ TEST_P(RmsNorm, KeepsAZeroRowZeroAndANanInItsRow) {
   const Buffer in = activations(x, {3, 17}), w = floats(std::vector<float>(17, 1), {17});
   const Buffer out = poisoned({3, 17});
 
-  backend->rms_norm(out.tensor(), in.tensor(), w.tensor(), kEps);
+  backend->rms_norm(out.tensor(), in.tensor(), w.tensor(), kRmsNormEps);
 
   const auto got = on_host(out);
   for (int i = 0; i < 17; ++i) {
@@ -86,11 +86,11 @@ TEST_P(RmsNorm, GivesARowTheSameBitsInEveryBatch) {
   if (!on_cpu()) GTEST_SKIP() << "promised by the CPU only";
   const Buffer x = activations(noise(300 * 577, 5), {300, 577}), w = floats(noise(577, 6), {577});
   const Buffer whole = poisoned({300, 577}), one = poisoned({1, 577});
-  backend->rms_norm(whole.tensor(), x.tensor(), w.tensor(), kEps);
+  backend->rms_norm(whole.tensor(), x.tensor(), w.tensor(), kRmsNormEps);
   const auto want = on_host(whole);
 
   for (int row : {0, 1, 17, 299}) {
-    backend->rms_norm(one.tensor(), x.tensor().rows(row, 1), w.tensor(), kEps);
+    backend->rms_norm(one.tensor(), x.tensor().rows(row, 1), w.tensor(), kRmsNormEps);
 
     EXPECT_EQ(0, std::memcmp(on_host(one).data(), want.data() + row * 577, 577 * 4)) << row;
   }
@@ -99,7 +99,8 @@ TEST_P(RmsNorm, GivesARowTheSameBitsInEveryBatch) {
 TEST_P(RmsNorm, RefusesShapesThatDoNotFit) {
   const auto refusal = [&](const Shape& out, const Shape& x, const Shape& weight) {
     const Buffer o = poisoned(out), in = poisoned(x), w = floats({}, weight);
-    const Error e = error_of([&] { backend->rms_norm(o.tensor(), in.tensor(), w.tensor(), kEps); });
+    const Error e =
+        error_of([&] { backend->rms_norm(o.tensor(), in.tensor(), w.tensor(), kRmsNormEps); });
     EXPECT_EQ(e.kind(), ErrorKind::mismatch);
     return std::string(e.what());
   };
@@ -112,7 +113,8 @@ TEST_P(RmsNorm, RefusesShapesThatDoNotFit) {
 TEST_P(RmsNorm, RefusesAnotherType) {
   const Buffer x = poisoned({2, 8}), out = poisoned({2, 8}), w(*backend, DType::q8, {8});
 
-  const Error e = error_of([&] { backend->rms_norm(out.tensor(), x.tensor(), w.tensor(), kEps); });
+  const Error e =
+      error_of([&] { backend->rms_norm(out.tensor(), x.tensor(), w.tensor(), kRmsNormEps); });
 
   EXPECT_STREQ(e.what(), "rms_norm: weight has type q8, expected f32");
 }
@@ -124,7 +126,7 @@ TEST_P(RmsNorm, NormsHeadsWhereTheyLie) {
     const Buffer x = activations(noise(rows * width, 7), {rows, width}), w = floats(weight, {dim});
     const auto from = on_host(x);
 
-    backend->head_norm(x.tensor(), first, heads, w.tensor(), kEps);
+    backend->head_norm(x.tensor(), first, heads, w.tensor(), kRmsNormEps);
 
     const auto got = on_host(x);
     for (int64_t row = 0; row < rows; ++row) {
@@ -140,8 +142,9 @@ TEST_P(RmsNorm, NormsHeadsWhereTheyLie) {
 TEST_P(RmsNorm, RefusesHeadsBeyondTheRow) {
   const Buffer x = poisoned({2, 100}), w = floats(std::vector<float>(32), {32});
   const auto refusal = [&](int64_t first, int64_t heads) {
-    return std::string(
-        error_of([&] { backend->head_norm(x.tensor(), first, heads, w.tensor(), kEps); }).what());
+    return std::string(error_of([&] {
+                         backend->head_norm(x.tensor(), first, heads, w.tensor(), kRmsNormEps);
+                       }).what());
   };
 
   EXPECT_EQ(refusal(5, 3), "head_norm: 3 heads of 32 from element 5 exceed rows of 100");

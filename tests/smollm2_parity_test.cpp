@@ -10,6 +10,7 @@
 #include "kvs/error.h"
 #include "kvs/json.h"
 #include "kvs/sampler.h"
+#include "support/golden_tokens.h"
 #include "support/installed_model.h"
 #include "support/tiny_model.h"
 
@@ -17,14 +18,8 @@
 namespace kvs::test {
 namespace {
 
-constexpr float kTie = 2e-2F;  // of the two best logits: rounding decides between them
+constexpr float kBf16Tie = 2e-2F;  // of the two best logits: rounding decides between them
 constexpr double kLeastEqual = 0.97;
-
-std::vector<int32_t> tokens_of(const Json& list) {
-  std::vector<int32_t> tokens;
-  for (const Json& token : list.as_array()) tokens.push_back(static_cast<int32_t>(token.as_int()));
-  return tokens;
-}
 
 struct Forced {
   std::vector<int32_t> tokens;  ///< a prompt and its answer, but for the last token
@@ -63,7 +58,7 @@ bool is_tie(std::span<const float> logits) {
     second = std::max(second, std::min(best, logit));
     best = std::max(best, logit);
   }
-  return best - second < kTie;
+  return best - second < kBf16Tie;
 }
 
 // KVS_TEST_DEVICE=cpu compares the CPU with itself.

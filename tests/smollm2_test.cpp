@@ -6,17 +6,12 @@
 
 #include "kvs/json.h"
 #include "kvs/sampler.h"
+#include "support/golden_tokens.h"
 #include "support/installed_model.h"
 #include "support/tiny_model.h"
 
 namespace kvs::test {
 namespace {
-
-std::vector<int32_t> tokens_of(const Json& list) {
-  std::vector<int32_t> tokens;
-  for (const Json& token : list.as_array()) tokens.push_back(static_cast<int32_t>(token.as_int()));
-  return tokens;
-}
 
 // 20 prompts x 64 tokens against transformers in f32 (scripts/make_golden_smollm2.py),
 // teacher-forced along the reference's output. Where its own two best logits are closer than this,

@@ -27,12 +27,6 @@ double distance(const std::vector<double>& got, const std::vector<double>& want,
   return worst;
 }
 
-double largest(const std::vector<double>& x) {
-  double found = 0;
-  for (const double element : x) found = std::max(found, std::abs(element));
-  return found;
-}
-
 /// Half a unit of the last place of a type, and what rotation in f32 adds.
 double worst_row(const SceneBatch& batch, const BatchRow& row, const float* qkv) {
   const KvLayout& kv = batch.config.kv;

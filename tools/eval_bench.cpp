@@ -22,7 +22,7 @@ double number(const Json& json, const char* key) {
 }
 
 // Lines that a person reads; the same figures as the JSON.
-std::string table_of(const Json& bench) {
+std::string bench_table_of(const Json& bench) {
   const Json& limits = bench.get("limits");
   std::string text = fmt::format("limits   {:.0f} GFLOP/s, {:.1f} GB/s read\n",
                                  number(limits, "gemm_gflops"), number(limits, "read_gb_per_s"));
@@ -135,7 +135,7 @@ int run_bench_command(const BenchCommand& command) {
   bench.set("machine", machine_description());
   bench.set("commit", source_commit());
   if (command.json.empty()) {
-    write_out(table_of(bench));
+    write_out(bench_table_of(bench));
     flush_out();
     return kExitOk;
   }

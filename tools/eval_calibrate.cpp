@@ -15,16 +15,16 @@
 namespace kvs {
 namespace {
 
-constexpr std::string_view kRow = "{:<24}{:>9}{:>11}{:>9}\n";
+constexpr std::string_view kVerdictRow = "{:<24}{:>9}{:>11}{:>9}\n";
 
 std::string row(std::string_view name, const Json& verdict) {
-  return fmt::format(kRow, name, verdict.get("prompts").as_int(),
+  return fmt::format(kVerdictRow, name, verdict.get("prompts").as_int(),
                      fmt::format("{:.1f}", verdict.get("share_accepted").as_number() * 100),
                      fmt::format("{:.1f}", verdict.get("share_broken").as_number() * 100));
 }
 
-std::string table_of(const Json& calibration) {
-  std::string text = fmt::format(kRow, "judged on", "prompts", "accepted %", "broken %");
+std::string calibration_table_of(const Json& calibration) {
+  std::string text = fmt::format(kVerdictRow, "judged on", "prompts", "accepted %", "broken %");
   text += row("prompts kept back", calibration.get("verified"));
   for (const Json& verdict : calibration.get("unseen_workloads").as_array())
     text += row(verdict.get("workload").as_string() + ", unseen", verdict);
@@ -124,7 +124,7 @@ int run_calibrate_command(const CalibrateCommand& command) {
   const CostModel costs = open_costs(model.model(), model.kv_type());
   write_file(command.out, policy_file_text(model.model(), model.kv_type(), command.contest.rule,
                                            model.origin(), costs, calibration));
-  if (command.out != "-") write_out(table_of(calibration));
+  if (command.out != "-") write_out(calibration_table_of(calibration));
   flush_out();
   const bool accepts = calibration.get("verified").get("accepted").as_int() > 0;
   if (!accepts) warn("no reuse keeps the promise: kvshare would decline all");

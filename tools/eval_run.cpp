@@ -88,7 +88,7 @@ class Runner {
       for (const std::string& isolation : isolations_) {
         done.push(replay(workload, isolation == "shared"));
         report_.set("workloads", done);
-        if (json != "-") write_out(table_of(done.as_array().back()));
+        if (json != "-") write_out(evaluation_table_of(done.as_array().back()));
         flush_out();
         if (json != "-") save();
       }

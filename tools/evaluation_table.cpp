@@ -4,15 +4,13 @@
 
 #include <string_view>
 
+#include "tools/table_number.h"
+
 namespace kvs {
 namespace {
 
 constexpr std::string_view kRow =
     "{:<10} {:>6}{:>6}{:>8}{:>7}{:>7}{:>8}{:>8}{:>8}{:>12}{:>8}{:>8}{:>6}{:>6}{:>8}\n";
-
-std::string number(const Json& value, int digits, double scale = 1) {
-  return value.is_number() ? fmt::format("{:.{}f}", value.as_number() * scale, digits) : "-";
-}
 
 std::string interval(const Json& value, int digits) {
   const Json::Array& ends = value.as_array();
@@ -42,7 +40,7 @@ std::string row(std::string_view name, const Json& budget, const Json& figures) 
 
 }  // namespace
 
-std::string table_of(const Json& workload) {
+std::string evaluation_table_of(const Json& workload) {
   const bool isolated = workload.get("isolation").as_string() == "private";
   std::string text =
       fmt::format("{}{}: {} requests, {} with a similar earlier one\n",

@@ -2,12 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "tools/table_number.h"
+
 namespace kvs {
 namespace {
-
-std::string number(const Json& value, int digits, double scale = 1) {
-  return value.is_number() ? fmt::format("{:.{}f}", value.as_number() * scale, digits) : "-";
-}
 
 std::string row(const char* name, const Json& times) {
   std::string text = fmt::format("{:<9}", name);

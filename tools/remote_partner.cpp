@@ -9,7 +9,7 @@
 namespace kvs {
 namespace {
 
-constexpr std::chrono::milliseconds kLook{20};
+constexpr std::chrono::milliseconds kLookForInterrupt{20};
 
 using Clock = std::chrono::steady_clock;
 
@@ -20,7 +20,8 @@ double ms_between(Clock::time_point from, Clock::time_point to) {
 // Ends what the client waits for when Ctrl-C is pressed, be it the first word.
 std::jthread stop_on_interrupt(ApiClient& client) {
   return std::jthread([&client](const std::stop_token& done) {
-    while (!done.stop_requested() && interrupted() == 0) std::this_thread::sleep_for(kLook);
+    while (!done.stop_requested() && interrupted() == 0)
+      std::this_thread::sleep_for(kLookForInterrupt);
     if (interrupted() != 0) client.stop();
   });
 }

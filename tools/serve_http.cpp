@@ -22,7 +22,7 @@
 namespace kvs {
 namespace {
 
-constexpr std::chrono::milliseconds kLook{50};
+constexpr std::chrono::milliseconds kLookForEnd{50};
 constexpr std::chrono::seconds kLastResort{1};
 
 // What clients call the model: the installed name, or the file's without its ending.
@@ -203,7 +203,7 @@ int serve_http(const ServeOptions& serve, HttpOptions options) {
   write_line(address(http, server->port()));
   while (interrupted() == 0 && server->failure().empty()) {
     if (take_hangup()) reload(*server);
-    std::this_thread::sleep_for(kLook);
+    std::this_thread::sleep_for(kLookForEnd);
   }
   const std::chrono::seconds time(serve.drain_timeout_s);
   last_resort = leave_after(time + kLastResort);

@@ -15,7 +15,6 @@ namespace {
 
 using namespace simd;
 
-constexpr float kLog2E = 1.44269504F;
 constexpr int kStripPairs = 24;  // whose scores stay in the first cache beside a tile's keys
 
 struct QuerySlot {

@@ -14,8 +14,6 @@ namespace {
 
 using namespace simd;
 
-constexpr float kLog2E = 1.44269504F;
-
 /// Some rows of a task, at most kMassRows, and the scratch.
 struct MassWork {
   const AttentionCall& call;

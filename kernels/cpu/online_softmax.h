@@ -10,6 +10,7 @@
 namespace kvs::cpu {
 namespace {
 
+inline constexpr float kLog2E = 1.44269504F;  // scores times this go to the base 2
 inline constexpr float kNoMaximum =
     -1e30F;  // below every score, yet finite: differences stay numbers
 

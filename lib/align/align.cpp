@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <limits>
 
-#include "align/common_ends.h"
 #include "align/myers.h"
 #include "align/patience.h"
 #include "align/run.h"
 #include "align/select_runs.h"
 #include "align/tiling.h"
+#include "base/common_ends.h"
 #include "kvs/error.h"
 
 namespace kvs {
@@ -16,7 +16,6 @@ namespace {
 
 using Tokens = std::span<const int32_t>;
 
-constexpr int32_t kMinAnchor = 4, kMaxAnchor = 16;
 // A gap is split at its own unique k-grams again and again; what is left then goes to Myers.
 constexpr int kMaxDepth = 16;
 constexpr int64_t kMoveCost = 4;  // as CoverOptions::span_cost

@@ -4,10 +4,10 @@
 #include <limits>
 #include <queue>
 
-#include "align/common_ends.h"
 #include "align/run.h"
 #include "align/select_runs.h"
 #include "align/tiling.h"
+#include "base/common_ends.h"
 #include "kvs/error.h"
 
 namespace kvs {
@@ -15,7 +15,6 @@ namespace {
 
 using Tokens = std::span<const int32_t>;
 
-constexpr int32_t kMinAnchor = 4, kMaxAnchor = 16;
 constexpr int64_t kMaxTokens = std::numeric_limits<int32_t>::max();
 
 // What a donor would save, as measured when `donors_chosen` others were in use. Savings only shrink

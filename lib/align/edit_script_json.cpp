@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kOpNames = {"keep",   "move",    "fuzzy",
                                                       "insert", "replace", "delete"};
-constexpr int64_t kMaxTokens = std::numeric_limits<int32_t>::max();
+constexpr int64_t kMaxPosition = std::numeric_limits<int32_t>::max();
 
 std::string_view name_of(EditKind kind) {
   return kOpNames[static_cast<size_t>(kind)];
@@ -109,7 +109,7 @@ void read_inserted(const FieldReader& fields, int64_t count, std::vector<int32_t
     fail(ErrorKind::format, "{}: {} tokens given, expected count {}", fields.subject(),
          tokens.size(), count);
   for (const Json& token : tokens) {
-    if (!token.is_int() || token.as_int() > kMaxTokens ||
+    if (!token.is_int() || token.as_int() > kMaxPosition ||
         token.as_int() < std::numeric_limits<int32_t>::min())
       fail(ErrorKind::format, "{}: tokens must be 32-bit integers", fields.subject());
     inserted.push_back(static_cast<int32_t>(token.as_int()));
@@ -124,7 +124,7 @@ void read_source(const FieldReader& fields, std::span<const ScriptDonor> donors,
     fail(ErrorKind::format, "{}: {} tokens named, donor '{}' has {}", fields.subject(), op.count,
          donors[op.source].id, donors[op.source].length);
   op.donor_first = fields.integer("donor", 0, last);
-  if (op.reuses() && fields.integer("shift", -kMaxTokens, kMaxTokens) != op.shift())
+  if (op.reuses() && fields.integer("shift", -kMaxPosition, kMaxPosition) != op.shift())
     fail(ErrorKind::format, "{}: shift is not target - donor = {}", fields.subject(), op.shift());
 }
 
@@ -132,11 +132,11 @@ EditOp read_op(const FieldReader& fields, const PromptScript& prompt, int64_t cu
                std::vector<int32_t>& inserted) {
   EditOp op;
   op.kind = read_kind(fields);
-  op.target_first = fields.integer("target", 0, kMaxTokens);
+  op.target_first = fields.integer("target", 0, kMaxPosition);
   if (op.target_first != cursor)
     fail(ErrorKind::format, "{}: starts at target token {}, expected {}", fields.subject(),
          op.target_first, cursor);
-  op.count = fields.integer("count", 1, kMaxTokens - cursor);
+  op.count = fields.integer("count", 1, kMaxPosition - cursor);
   if (op.kind != EditKind::insert) {
     if (prompt.donors.empty())
       fail(ErrorKind::format, "{}: needs a donor, the line has none", fields.subject());
@@ -147,7 +147,7 @@ EditOp read_op(const FieldReader& fields, const PromptScript& prompt, int64_t cu
 }
 
 void check_sum(const FieldReader& fields, std::string_view key, int64_t expected) {
-  const int64_t found = fields.integer(key, 0, kMaxTokens);
+  const int64_t found = fields.integer(key, 0, kMaxPosition);
   if (found != expected)
     fail(ErrorKind::format, "{}: '{}' is {}, the ops sum up to {}", fields.subject(), key, found,
          expected);
@@ -190,7 +190,7 @@ PromptScript script_from_json(const Json& line, std::string_view where) {
   for (const Json& donor : fields.array("donors")) {
     const FieldReader of_donor(donor, fmt::format("{}: donor {}", where, prompt.donors.size()));
     prompt.donors.push_back({of_donor.string("id"), of_donor.number("similarity"),
-                             of_donor.integer("length", 0, kMaxTokens)});
+                             of_donor.integer("length", 0, kMaxPosition)});
   }
   int64_t cursor = 0;
   EditScript& script = prompt.script;

@@ -12,9 +12,9 @@ using Tokens = std::span<const int32_t>;
 
 constexpr size_t kMaxGapPairs = 65'536;
 constexpr size_t kMaxPairs = 262'144;
-constexpr double kNever = -std::numeric_limits<double>::infinity();
+constexpr double kApart = -std::numeric_limits<double>::infinity();
 
-struct Pair {
+struct TokenPair {
   int64_t target;
   int64_t donor;
 };
@@ -23,14 +23,14 @@ struct Pair {
 // is a pair, and whose last step leaves a token out.
 class GapPairing {
  public:
-  // `worth`: of each pair, [targets, donors]; kNever where the two do not go together. `apart` is
+  // `worth`: of each pair, [targets, donors]; kApart where the two do not go together. `apart` is
   // what a run costs that touches neither end.
   GapPairing(std::vector<double> worth, size_t targets, size_t donors, double apart)
       : worth_(std::move(worth)),
         targets_(targets),
         donors_(donors),
         apart_(apart),
-        paired_((targets + 1) * (donors + 1), kNever),
+        paired_((targets + 1) * (donors + 1), kApart),
         skipped_(paired_) {
     paired_[0] = 0;  // the span before: a run that goes on from it costs nothing
     for (size_t t = 0; t <= targets; ++t)
@@ -38,8 +38,8 @@ class GapPairing {
   }
 
   // Ascending.
-  std::vector<Pair> pairs() const {
-    std::vector<Pair> pairs;
+  std::vector<TokenPair> pairs() const {
+    std::vector<TokenPair> pairs;
     size_t t = targets_, d = donors_;
     // A run that goes into the span behind gets its cost back.
     bool at_pair = paired_[cell(t, d)] + apart_ >= skipped_[cell(t, d)];
@@ -111,7 +111,7 @@ class FuzzyCover {
     pairs_left_ -= pairs;
     const GapPairing pairing(worth_of(target, donor), target.size(), donor.size(),
                              static_cast<double>(options_.min_span));
-    for (const Pair& pair : pairing.pairs())
+    for (const TokenPair& pair : pairing.pairs())
       append({.target_first = target_first + pair.target,
               .count = 1,
               .source = after.source,
@@ -124,7 +124,7 @@ class FuzzyCover {
     if (cosines.size() != target.size() * donor.size())
       fail(ErrorKind::argument, "fuzzy: {} cosines of {} x {} tokens", cosines.size(),
            target.size(), donor.size());
-    std::vector<double> worth(cosines.size(), kNever);
+    std::vector<double> worth(cosines.size(), kApart);
     for (size_t t = 0; t < target.size(); ++t)
       for (size_t d = 0; d < donor.size(); ++d) {
         const size_t pair = t * donor.size() + d;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "align/common_ends.h"
+#include "base/common_ends.h"
 #include "base/kgram_hashes.h"
 
 namespace kvs {
@@ -51,13 +51,13 @@ class OccurrenceTable {
   bool any_common_ = false;
 };
 
-struct Pair {
+struct AnchorPair {
   int32_t target;
   int32_t donor;
 };
 
 // The longest subsequence whose donor positions ascend (patience sorting).
-std::vector<Pair> longest_chain(std::span<const Pair> pairs) {
+std::vector<AnchorPair> longest_chain(std::span<const AnchorPair> pairs) {
   std::vector<int32_t> tails;  // per chain length, the pair that ends it earliest
   std::vector<int32_t> previous(pairs.size());
   for (size_t at = 0; at < pairs.size(); ++at) {
@@ -72,19 +72,19 @@ std::vector<Pair> longest_chain(std::span<const Pair> pairs) {
     else
       *tail = static_cast<int32_t>(at);
   }
-  std::vector<Pair> chain;
+  std::vector<AnchorPair> chain;
   for (int32_t at = tails.empty() ? -1 : tails.back(); at >= 0; at = previous[at])
     chain.push_back(pairs[at]);
   std::reverse(chain.begin(), chain.end());
   return chain;
 }
 
-std::vector<Pair> unique_pairs(std::span<const int32_t> target, std::span<const int32_t> donor,
-                               int k, bool& any_common) {
+std::vector<AnchorPair> unique_pairs(std::span<const int32_t> target,
+                                     std::span<const int32_t> donor, int k, bool& any_common) {
   const std::vector<uint64_t> target_hashes = kgram_hashes(target, k);
   OccurrenceTable table(target_hashes, kgram_hashes(donor, k));
   any_common = table.any_common();
-  std::vector<Pair> pairs;
+  std::vector<AnchorPair> pairs;
   for (size_t at = 0; any_common && at < target_hashes.size(); ++at) {
     const Occurrence& found = table.find(target_hashes[at]);
     if (found.target < 0 || found.donor < 0) continue;
@@ -98,7 +98,8 @@ std::vector<Pair> unique_pairs(std::span<const int32_t> target, std::span<const 
 
 Anchors patience_anchors(std::span<const int32_t> target, std::span<const int32_t> donor, int k) {
   Anchors anchors;
-  const std::vector<Pair> chain = longest_chain(unique_pairs(target, donor, k, anchors.any_common));
+  const std::vector<AnchorPair> chain =
+      longest_chain(unique_pairs(target, donor, k, anchors.any_common));
   int32_t target_end = 0, donor_end = 0;  // of the run before
   for (const auto [at, at_donor] : chain) {
     if (at < target_end || at_donor < donor_end) continue;

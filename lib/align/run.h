@@ -4,6 +4,9 @@
 
 namespace kvs {
 
+/// Of the k-grams that anchor what is common: k is the least span, but within these bounds.
+constexpr int32_t kMinAnchor = 4, kMaxAnchor = 16;
+
 /// Equal tokens: target [target_first, +count) and donor [donor_first, +count).
 struct Run {
   int32_t target_first = 0;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "align/common_ends.h"
+#include "base/common_ends.h"
 #include "base/kgram_hashes.h"
 
 namespace kvs {

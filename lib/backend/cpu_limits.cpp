@@ -15,7 +15,7 @@ constexpr int kRepeats = 5;
 constexpr int kLoops = 8;               // for each thread: one that comes late does not spoil it
 constexpr double kLoopSeconds = 0.002;  // of each
 constexpr int64_t kTrialRounds = 4096;
-constexpr size_t kReadBytes = size_t{1} << 30;
+constexpr size_t kTimedBytes = size_t{1} << 30;
 constexpr size_t kPartFloats = size_t{1} << 18;
 
 // The median of several measurements; `measure` returns a rate.
@@ -51,9 +51,9 @@ double multiply_add_gflops(const cpu::Kernels& kernels, ThreadPool& pool, Comput
 }
 
 double read_gigabytes_per_second(const cpu::Kernels& kernels, ThreadPool& pool) {
-  const CpuMemory memory = make_cpu_memory(kReadBytes);
+  const CpuMemory memory = make_cpu_memory(kTimedBytes);
   auto* data = reinterpret_cast<float*>(memory.get());
-  constexpr auto kParts = static_cast<int64_t>(kReadBytes / sizeof(float) / kPartFloats);
+  constexpr auto kParts = static_cast<int64_t>(kTimedBytes / sizeof(float) / kPartFloats);
   pool.parallel_for(kParts, [&](int64_t part) {
     std::fill_n(data + part * kPartFloats, kPartFloats, 1.0F);  // else all pages are one of zeros
   });
@@ -63,7 +63,7 @@ double read_gigabytes_per_second(const cpu::Kernels& kernels, ThreadPool& pool) 
     pool.parallel_for(kParts, [&](int64_t part) {
       total += kernels.add_up(data + part * kPartFloats, kPartFloats);
     });
-    return static_cast<double>(kReadBytes) / seconds_since(start) / 1e9;
+    return static_cast<double>(kTimedBytes) / seconds_since(start) / 1e9;
   });
 }
 

@@ -11,7 +11,7 @@ namespace kvs {
 namespace {
 
 // Rows that are read at a time: whole panels, about this much memory.
-constexpr int64_t kReadBytes = 1 << 20;
+constexpr int64_t kBytesAtATime = 1 << 20;
 
 }  // namespace
 
@@ -29,7 +29,7 @@ std::unique_ptr<Matrix> CpuBackend::make_matrix(int64_t rows, int64_t cols, cons
   check_make_matrix(rows, cols);
   auto matrix = std::make_unique<CpuMatrix>(rows, cols, compute);
   const int64_t panel_bytes = std::max<int64_t>(cols, 1) * cpu::kPanelWidth * 4;
-  const int64_t panels = std::max<int64_t>(1, kReadBytes / panel_bytes);
+  const int64_t panels = std::max<int64_t>(1, kBytesAtATime / panel_bytes);
 
   const int64_t parts = (matrix->panels() + panels - 1) / panels;
   std::vector<std::vector<float>> values(static_cast<size_t>(pool_.size()));

@@ -11,7 +11,7 @@
 namespace kvs {
 namespace {
 
-constexpr size_t kAlignment = 16;
+constexpr size_t kRecordAlignment = 16;
 
 // The parts of one layer, one behind the other.
 void gather_parts(std::byte* to, std::span<const std::byte* const> parts, const KvLayout& kv,
@@ -38,7 +38,8 @@ void CudaLoads::add(std::span<const KvRun> runs, std::span<const std::byte* cons
   const std::vector<cuda::KvPlace> places = cuda_places(runs);
   const auto rows = static_cast<int64_t>(places.size());
   const size_t place_bytes = places.size() * sizeof(cuda::KvPlace);
-  const size_t record_at = (place_bytes + kAlignment - 1) / kAlignment * kAlignment;
+  const size_t record_at =
+      (place_bytes + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
   const size_t layer_bytes = places.size() * layout.token_bytes() / layout.layers;
   const size_t bytes = record_at + layer_bytes * layout.layers;
   const size_t parts_per_layer = parts.size() / layout.layers;

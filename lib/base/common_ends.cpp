@@ -1,4 +1,4 @@
-#include "align/common_ends.h"
+#include "base/common_ends.h"
 
 #include <algorithm>
 

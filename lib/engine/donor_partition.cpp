@@ -3,16 +3,13 @@
 #include <iterator>
 #include <utility>
 
+#include "base/common_ends.h"
+
 namespace kvs {
 namespace {
 
 constexpr size_t kMaxCandidates = 16;
 constexpr size_t kMaxNear = 4;
-
-size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
-  const size_t size = std::min(a.size(), b.size());
-  return std::mismatch(a.begin(), a.begin() + size, b.begin()).first - a.begin();
-}
 
 // Whether `larger` can do what `donor` can. Its tokens begin with the donor's.
 bool serves(const ResidentDonor& larger, const ResidentDonor& donor) {
@@ -27,7 +24,7 @@ bool serves(const ResidentDonor& larger, const ResidentDonor& donor) {
 std::optional<DonorPartition::Key> DonorPartition::find_holder(const ResidentDonor& donor) const {
   const auto next = ordered_.lower_bound(donor.tokens);
   if (next == ordered_.end()) return std::nullopt;
-  const bool begins = common_prefix(donor.tokens, next->first) == donor.tokens.size();
+  const bool begins = common_prefix(donor.tokens, next->first) == std::ssize(donor.tokens);
   if (begins && serves(donors_.at(next->second), donor)) return next->second;
   return std::nullopt;
 }
@@ -37,7 +34,7 @@ std::optional<DonorPartition::Key> DonorPartition::find_needless(const ResidentD
   if (at == ordered_.begin()) return std::nullopt;
   --at;  // the same tokens, or what is in front of them
   const ResidentDonor& known = donors_.at(at->second);
-  const bool begins = common_prefix(donor.tokens, known.tokens) == known.tokens.size();
+  const bool begins = common_prefix(donor.tokens, known.tokens) == std::ssize(known.tokens);
   if (begins && serves(donor, known)) return at->second;
   return std::nullopt;
 }
@@ -73,12 +70,12 @@ std::vector<DonorPartition::Key> DonorPartition::keys() const {
 std::vector<DonorPartition::Candidate> DonorPartition::find(std::span<const int32_t> tokens) const {
   std::vector<Candidate> found;
   const auto next = ordered_.lower_bound(tokens);
-  size_t longest = 0;
+  int64_t longest = 0;
   const auto offer = [&](const auto& entry) {
-    const size_t shared = common_prefix(tokens, entry.first);
+    const int64_t shared = common_prefix(tokens, entry.first);
     if (shared <= longest) return;
     longest = shared;
-    found.assign(1, {.key = entry.second, .tokens = static_cast<int64_t>(shared)});
+    found.assign(1, {.key = entry.second, .tokens = shared});
   };
   if (next != ordered_.end()) offer(*next);
   if (next != ordered_.begin()) offer(*std::prev(next));

@@ -13,8 +13,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kMaxWaiting = int64_t{256} << 20;  // bytes of rows that wait to be written
-constexpr size_t kMaxCopies = 64;                    // donors that wait to be copied
+constexpr int64_t kMaxWaitingBytes = int64_t{256} << 20;  // bytes of rows that wait to be written
+constexpr size_t kMaxCopies = 64;                         // donors that wait to be copied
 constexpr size_t kMaxDonors = 100'000;
 constexpr int64_t kBlobOverhead = 4096;
 constexpr std::chrono::minutes kFull{1};
@@ -184,7 +184,7 @@ void DonorTier::release(const std::string& tenant, const Hash128& id, bool leave
 }
 
 bool DonorTier::copy_piece(const KvPool& pool) {
-  if (copies_.empty() || writer_.waiting_bytes() > kMaxWaiting) return false;
+  if (copies_.empty() || writer_.waiting_bytes() > kMaxWaitingBytes) return false;
   Copy& copy = copies_.front();
   const Entry& entry = entries_.at(copy.id);
   while (copy.piece < entry.pieces.size() && !renews() &&

@@ -14,8 +14,8 @@
 namespace kvs {
 namespace {
 
-constexpr size_t kMaxWaiting = 64;  // texts; the oldest is dropped
-constexpr int kRowsPerStep = 128;   // few, since a request that comes now waits for them
+constexpr size_t kMaxTexts = 64;   // texts; the oldest is dropped
+constexpr int kRowsPerStep = 128;  // few, since a request that comes now waits for them
 
 }  // namespace
 
@@ -30,7 +30,7 @@ void Exactifier::add(InexactText text) {
       return earlier.conversation == text.conversation && earlier.tenant == text.tenant;
     });
   waiting_.push_back(std::move(text));
-  if (waiting_.size() > kMaxWaiting) waiting_.pop_front();
+  if (waiting_.size() > kMaxTexts) waiting_.pop_front();
 }
 
 // Those that an alignment with exact rows leaves over, however many donors they lie in.

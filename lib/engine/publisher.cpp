@@ -8,7 +8,7 @@
 namespace kvs {
 namespace {
 
-constexpr size_t kMaxWaiting = 64;  // prompts; the oldest is dropped
+constexpr size_t kMaxPrompts = 64;  // prompts; the oldest is dropped
 
 // Names nothing but the tokens.
 std::string id_of(std::span<const int32_t> tokens) {
@@ -20,7 +20,7 @@ std::string id_of(std::span<const int32_t> tokens) {
 void Publisher::add(const Task& task) {
   if (!donors_.may_publish(task.tenant)) return;
   waiting_.push_back({task.id, task.tenant, task.owner, task.tokens});
-  if (waiting_.size() > kMaxWaiting) waiting_.pop_front();
+  if (waiting_.size() > kMaxPrompts) waiting_.pop_front();
 }
 
 void Publisher::forget(const DonorFilter& which) {

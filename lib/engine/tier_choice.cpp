@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/common_ends.h"
 #include "kvs/cover.h"
 
 namespace kvs {
@@ -12,11 +13,6 @@ namespace {
 
 constexpr int64_t kWorthBringing = 32;  // tokens
 constexpr size_t kMost = 2;
-
-int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
-  const size_t size = std::min(a.size(), b.size());
-  return std::mismatch(a.begin(), a.begin() + size, b.begin()).first - a.begin();
-}
 
 TierChoice longest_prefix(std::span<const int32_t> prompt, TokenSpans at_hand, TokenSpans offered) {
   int64_t at_hand_already = 0;

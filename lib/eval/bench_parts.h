@@ -1,6 +1,7 @@
 #pragma once
 
 #include "eval/bench_passes.h"
+#include "eval/rounded.h"
 #include "kvs/json.h"
 
 // What run_bench() measures beside single passes; null where the model's context is too short.

@@ -1,7 +1,6 @@
 #include "eval/bench_passes.h"
 
 #include <algorithm>
-#include <cmath>
 #include <random>
 
 namespace kvs {
@@ -10,10 +9,6 @@ namespace {
 constexpr int64_t kMostBlocks = 1 << 20;  // memory is taken as it is needed
 
 }  // namespace
-
-double rounded(double value, double digits) {
-  return std::round(value * digits) / digits;
-}
 
 BenchPasses::BenchPasses(Transformer& transformer, const BenchOptions& options)
     : transformer_(transformer),

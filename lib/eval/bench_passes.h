@@ -47,9 +47,6 @@ class BenchPasses {
   std::vector<float> logits_;
 };
 
-/// To so many digits: 100 keeps two behind the point.
-double rounded(double value, double digits);
-
 /// Median seconds of so many runs of work(prepare()), a first one apart; what is prepared is not
 /// timed.
 template <typename Prepare, typename Work>

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <map>
 #include <numeric>
 
 #include "eval/reuse_by_position.h"
+#include "eval/rounded.h"
 #include "kvs/bootstrap.h"
 #include "kvs/text_scores.h"
 
@@ -15,11 +15,6 @@ namespace {
 
 constexpr std::array kReuseLevels{10, 30, 50, 70, 90};  // percent
 constexpr int64_t kLongPrompt = 1000;                   // tokens
-
-// JSON keeps what the measurement is good for.
-Json rounded(double value) {
-  return std::round(value * 1e6) / 1e6;
-}
 
 template <typename Figure>
 std::vector<double> each(std::span<const Outcome> outcomes, Figure figure) {

@@ -1,9 +1,9 @@
 #include "kvs/trace.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "eval/block_store.h"
+#include "eval/rounded.h"
 #include "kvs/error.h"
 
 namespace kvs {
@@ -11,10 +11,6 @@ namespace {
 
 constexpr int64_t kMaxBlocks = int64_t{1} << 26;
 constexpr double kAttentionEqualsRest = 32768;  // position at which attention is half of the work
-
-Json rounded(double share) {
-  return std::round(share * 1e6) / 1e6;
-}
 
 // A store and what it spared.
 struct Measured {

@@ -9,7 +9,7 @@
 namespace kvs {
 namespace {
 
-TrapPolicyFigures read_policy(const Json& json) {
+TrapPolicyFigures read_trap_policy(const Json& json) {
   TrapPolicyFigures policy{.name = text_of(json, "name"),
                            .budget = optional_number(json, "budget"),
                            .agreement = json.get("agreement").as_number(),
@@ -60,10 +60,10 @@ TrapFigures read_trap_figures(const EvaluationFile& file) {
   });
   for (size_t at = 0; at < policies.size(); ++at)
     traps.policies.push_back(read_at(fmt::format("{}.policies[{}]", where, at),
-                                     [&] { return read_policy(policies[at]); }));
+                                     [&] { return read_trap_policy(policies[at]); }));
   const Json* noise = json.find("noise_floor");
   if (noise && noise->is_object())
-    traps.noise_floor = read_at(where + ".noise_floor", [&] { return read_policy(*noise); });
+    traps.noise_floor = read_at(where + ".noise_floor", [&] { return read_trap_policy(*noise); });
   return traps;
 }
 

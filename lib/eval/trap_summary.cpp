@@ -1,16 +1,12 @@
 #include "eval/trap_summary.h"
 
-#include <cmath>
 #include <map>
 
+#include "eval/rounded.h"
 #include "kvs/bootstrap.h"
 
 namespace kvs {
 namespace {
-
-Json rounded(double value) {
-  return std::round(value * 1e6) / 1e6;
-}
 
 Json number_or_null(const std::optional<double>& value) {
   return value ? Json(*value) : Json();

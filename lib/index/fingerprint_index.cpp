@@ -14,7 +14,7 @@
 namespace kvs {
 namespace {
 
-constexpr uint64_t kMagic = 0x0a3152504653564bu;  // "KVSFPR1\n"
+constexpr uint64_t kFingerprintMagic = 0x0a3152504653564bu;  // "KVSFPR1\n"
 
 struct DonorText {
   uint32_t tokens = 0;
@@ -171,7 +171,7 @@ uint64_t FingerprintIndex::donors_end() const {
 
 std::vector<std::byte> FingerprintIndex::to_bytes() const {
   ByteWriter out;
-  out.add(kMagic);
+  out.add(kFingerprintMagic);
   out.add(uint32_t{kWinnowGram});
   out.add(uint32_t{kWinnowWindow});
   state_->table.write(out);
@@ -189,7 +189,7 @@ std::vector<std::byte> FingerprintIndex::to_bytes() const {
 FingerprintIndex FingerprintIndex::from_bytes(std::span<const std::byte> bytes,
                                               std::string_view source) {
   ByteReader in(unsealed(bytes, source), source);
-  if (in.get<uint64_t>() != kMagic)
+  if (in.get<uint64_t>() != kFingerprintMagic)
     fail(ErrorKind::mismatch, "{}: not a fingerprint index of this version", source);
   if (in.get<uint32_t>() != kWinnowGram || in.get<uint32_t>() != kWinnowWindow)
     fail(ErrorKind::mismatch, "{}: made with another k-gram or window", source);

@@ -9,7 +9,7 @@
 namespace kvs {
 namespace {
 
-constexpr uint64_t kMagic = 0x0a3243455653564bu;  // "KVSVEC2\n"
+constexpr uint64_t kVectorMagic = 0x0a3243455653564bu;  // "KVSVEC2\n"
 constexpr int kMaxDims = 65'536;
 
 // libkvs_faiss.so, which lies beside libkvs.so.
@@ -46,7 +46,7 @@ VectorIndex::~VectorIndex() = default;
 
 std::vector<std::byte> StoredVectorIndex::to_bytes() const {
   ByteWriter out;
-  out.add(kMagic);
+  out.add(kVectorMagic);
   out.add_string(factory());
   out.add(int32_t{dims()});
   write_body(out);
@@ -63,7 +63,7 @@ std::unique_ptr<VectorIndex> make_vector_index(int dims, std::string_view factor
 std::unique_ptr<VectorIndex> read_vector_index(std::span<const std::byte> bytes,
                                                std::string_view source) {
   ByteReader in(unsealed(bytes, source), source);
-  if (in.get<uint64_t>() != kMagic)
+  if (in.get<uint64_t>() != kVectorMagic)
     fail(ErrorKind::mismatch, "{}: not a vector index of this version", source);
   const std::string factory = in.get_string();
   const auto dims = in.get<int32_t>();

@@ -13,8 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMaxLayers = 256;
-constexpr int kMaxWidth = 1 << 16;
+constexpr int kMaxBertLayers = 256;
+constexpr int kMaxBertWidth = 1 << 16;
 constexpr int kMaxVocab = 1 << 24;
 constexpr int kMaxPositions = 1 << 13;
 
@@ -37,10 +37,10 @@ BertConfig read_shape(const JsonFields& fields) {
   expect_word(fields, "hidden_act", "gelu", "gelu");
   expect_word(fields, "position_embedding_type", "absolute", "absolute");
   BertConfig config;
-  config.layers = bounded(fields, "num_hidden_layers", kMaxLayers);
-  config.hidden = bounded(fields, "hidden_size", kMaxWidth);
-  config.heads = bounded(fields, "num_attention_heads", kMaxWidth);
-  config.ffn = bounded(fields, "intermediate_size", kMaxWidth);
+  config.layers = bounded(fields, "num_hidden_layers", kMaxBertLayers);
+  config.hidden = bounded(fields, "hidden_size", kMaxBertWidth);
+  config.heads = bounded(fields, "num_attention_heads", kMaxBertWidth);
+  config.ffn = bounded(fields, "intermediate_size", kMaxBertWidth);
   config.vocab = bounded(fields, "vocab_size", kMaxVocab);
   config.types = fields.int_or("type_vocab_size", 2);
   config.positions = bounded(fields, "max_position_embeddings", kMaxPositions);

@@ -23,9 +23,9 @@ RowReader stacked(std::vector<const StoredTensor*> parts, int64_t rows, int64_t 
 }
 
 // Puts weights on a backend.
-class Loader {
+class BertLoader {
  public:
-  Loader(BertTensors& tensors, Backend& backend) : tensors_(tensors), backend_(backend) {}
+  BertLoader(BertTensors& tensors, Backend& backend) : tensors_(tensors), backend_(backend) {}
 
   /// Of the linear maps NAME.weight [rows, cols] and NAME.bias [rows], one under the other.
   Linear linear(const std::vector<std::string>& names, int64_t rows, int64_t cols) {
@@ -58,7 +58,7 @@ class Loader {
   Backend& backend_;
 };
 
-BertLayer load_layer(Loader& load, const BertConfig& config, int layer) {
+BertLayer load_layer(BertLoader& load, const BertConfig& config, int layer) {
   const std::string at = fmt::format("encoder.layer.{}.", layer);
   const std::string self = at + "attention.self.";
   return {.qkv = load.linear({self + "query", self + "key", self + "value"}, config.hidden,
@@ -101,8 +101,8 @@ BertWeights::BertWeights(const std::filesystem::path& directory, const BertConfi
       words_(&tensors_.get("embeddings.word_embeddings.weight", config.vocab, hidden_)),
       positions_(&tensors_.get("embeddings.position_embeddings.weight", config.positions, hidden_)),
       types_(&tensors_.get("embeddings.token_type_embeddings.weight", config.types, hidden_)),
-      embedding_norm_(Loader(tensors_, backend).norm("embeddings.LayerNorm", hidden_)) {
-  Loader load(tensors_, backend);
+      embedding_norm_(BertLoader(tensors_, backend).norm("embeddings.LayerNorm", hidden_)) {
+  BertLoader load(tensors_, backend);
   for (int layer = 0; layer < config.layers; ++layer)
     layers_.push_back(load_layer(load, config, layer));
 }

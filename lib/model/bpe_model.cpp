@@ -5,17 +5,16 @@
 #include <algorithm>
 
 #include "base/utf8.h"
+#include "model/metaspace.h"
 
 namespace kvs {
 namespace {
 
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581, SentencePiece's space
-
 // Where the word that begins at `begin` ends: before the next space that follows something else.
 size_t word_end(std::string_view text, size_t begin) {
   size_t at = begin;
-  while (text.substr(at, kSpace.size()) == kSpace) at += kSpace.size();
-  return std::min(text.find(kSpace, at), text.size());
+  while (text.substr(at, kMetaspace.size()) == kMetaspace) at += kMetaspace.size();
+  return std::min(text.find(kMetaspace, at), text.size());
 }
 
 }  // namespace
@@ -38,7 +37,7 @@ BpeModel::BpeModel(const Vocabulary& vocabulary, MergeTable merges, const BpeOpt
 
 // Then the words of a text can be encoded one by one, with the same result.
 bool BpeModel::never_merges_across_spaces() const {
-  if (vocabulary_.find(kSpace) == Vocabulary::kAbsent) return false;
+  if (vocabulary_.find(kMetaspace) == Vocabulary::kAbsent) return false;
   for (int32_t id = 0; id < vocabulary_.size(); ++id) {
     const std::string_view text = vocabulary_.text(id);
     if (word_end(text, 0) != text.size()) return false;

@@ -16,19 +16,19 @@ struct TypeEntry {
   size_t bytes;
 };
 
-constexpr std::array<TypeEntry, 13> kTypes{{{"uint8", 1},
-                                            {"int8", 1},
-                                            {"uint16", 2},
-                                            {"int16", 2},
-                                            {"uint32", 4},
-                                            {"int32", 4},
-                                            {"float32", 4},
-                                            {"bool", 1},
-                                            {"string", 8},
-                                            {"array", 0},
-                                            {"uint64", 8},
-                                            {"int64", 8},
-                                            {"float64", 8}}};
+constexpr std::array<TypeEntry, 13> kValueTypes{{{"uint8", 1},
+                                                 {"int8", 1},
+                                                 {"uint16", 2},
+                                                 {"int16", 2},
+                                                 {"uint32", 4},
+                                                 {"int32", 4},
+                                                 {"float32", 4},
+                                                 {"bool", 1},
+                                                 {"string", 8},
+                                                 {"array", 0},
+                                                 {"uint64", 8},
+                                                 {"int64", 8},
+                                                 {"float64", 8}}};
 
 template <typename T>
 T load(const std::byte* data, uint64_t at) {
@@ -47,11 +47,11 @@ std::string_view load_string(const std::byte*& data) {
 }  // namespace
 
 std::string_view gguf_type_name(GgufValueType type) {
-  return kTypes.at(static_cast<size_t>(type)).name;
+  return kValueTypes.at(static_cast<size_t>(type)).name;
 }
 
 size_t gguf_type_bytes(GgufValueType type) {
-  return kTypes.at(static_cast<size_t>(type)).bytes;
+  return kValueTypes.at(static_cast<size_t>(type)).bytes;
 }
 
 GgufMetadata::GgufMetadata(GgufReader& reader, uint64_t count, const std::string& path)
@@ -69,9 +69,9 @@ GgufMetadata::GgufMetadata(GgufReader& reader, uint64_t count, const std::string
 
 GgufValueType GgufMetadata::read_type(GgufReader& reader, std::string_view what) const {
   const auto type = reader.read<uint32_t>(what);
-  if (type >= kTypes.size())
+  if (type >= kValueTypes.size())
     fail(ErrorKind::format, "{}: {} has value type {}, expected 0 to {}", path_, what, type,
-         kTypes.size() - 1);
+         kValueTypes.size() - 1);
   return static_cast<GgufValueType>(type);
 }
 

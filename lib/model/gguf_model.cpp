@@ -12,7 +12,7 @@
 namespace kvs {
 namespace {
 
-std::string tensor_name(WeightKind kind, int layer) {
+std::string gguf_name(WeightKind kind, int layer) {
   // In the order of WeightKind; those of layers stand behind "blk.N.".
   static constexpr std::array<std::string_view, 18> kNames{
       "token_embd.weight",  "output.weight",    "output_norm.weight", "attn_norm.weight",
@@ -43,7 +43,7 @@ class GgufModel : public StoredModel {
 
  private:
   StoredWeight find(WeightKind kind, int layer) const {
-    const std::string name = tensor_name(kind, layer);
+    const std::string name = gguf_name(kind, layer);
     const StoredTensor* tensor = file_.find_tensor(name);
     if (tensor == nullptr) fail_missing_tensor(file_.path(), name);
     return {tensor, file_.path(), is_interleaved(config(), kind)};

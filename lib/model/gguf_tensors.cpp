@@ -9,24 +9,24 @@
 namespace kvs {
 namespace {
 
-constexpr uint32_t kMaxRank = 4;
+constexpr uint32_t kMaxGgufRank = 4;
 
 struct TypeName {
   uint32_t number;
   std::string_view name;
 };
 
-constexpr std::array<std::pair<uint32_t, TensorType>, 11> kTypes{{{0, TensorType::f32},
-                                                                  {1, TensorType::f16},
-                                                                  {30, TensorType::bf16},
-                                                                  {8, TensorType::q8_0},
-                                                                  {2, TensorType::q4_0},
-                                                                  {3, TensorType::q4_1},
-                                                                  {6, TensorType::q5_0},
-                                                                  {7, TensorType::q5_1},
-                                                                  {12, TensorType::q4_k},
-                                                                  {13, TensorType::q5_k},
-                                                                  {14, TensorType::q6_k}}};
+constexpr std::array<std::pair<uint32_t, TensorType>, 11> kTensorTypes{{{0, TensorType::f32},
+                                                                        {1, TensorType::f16},
+                                                                        {30, TensorType::bf16},
+                                                                        {8, TensorType::q8_0},
+                                                                        {2, TensorType::q4_0},
+                                                                        {3, TensorType::q4_1},
+                                                                        {6, TensorType::q5_0},
+                                                                        {7, TensorType::q5_1},
+                                                                        {12, TensorType::q4_k},
+                                                                        {13, TensorType::q5_k},
+                                                                        {14, TensorType::q6_k}}};
 
 // Types that files have but this program cannot read, so that the message names them.
 constexpr std::array<TypeName, 25> kUnreadable{
@@ -37,7 +37,7 @@ constexpr std::array<TypeName, 25> kUnreadable{
      {34, "tq1_0"},  {35, "tq2_0"},   {39, "mxfp4"},  {40, "nvfp4"},   {41, "q1_0"}}};
 
 TensorType tensor_type(uint32_t number, std::string_view what, const std::string& path) {
-  for (const auto& [known, type] : kTypes)
+  for (const auto& [known, type] : kTensorTypes)
     if (known == number) return type;
   std::string_view name = "unknown";
   for (const TypeName& type : kUnreadable)
@@ -51,9 +51,9 @@ TensorType tensor_type(uint32_t number, std::string_view what, const std::string
 std::vector<int64_t> read_shape(GgufReader& reader, const std::string& what,
                                 const std::string& path) {
   const auto rank = reader.read<uint32_t>(what);
-  if (rank == 0 || rank > kMaxRank)
+  if (rank == 0 || rank > kMaxGgufRank)
     fail(ErrorKind::format, "{}: {} has {} dimensions, expected 1 to {}", path, what, rank,
-         kMaxRank);
+         kMaxGgufRank);
   std::vector<int64_t> shape(rank);
   int64_t elements = 1;
   for (uint32_t axis = rank; axis-- > 0;) {  // innermost first in the file

@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string tensor_name(WeightKind kind, int layer) {
+std::string hf_name(WeightKind kind, int layer) {
   // In the order of WeightKind; those of layers stand behind "model.layers.N.".
   static constexpr std::array<std::string_view, 18> kNames{
       "model.embed_tokens.weight", "lm_head.weight",          "model.norm.weight",
@@ -97,7 +97,7 @@ class HfModel : public StoredModel {
   explicit HfModel(const fs::path& directory)
       : StoredModel(read_config(directory), directory.string()), shards_(directory) {
     place_weights([this](WeightKind kind, int layer) {
-      const auto [tensor, file] = shards_.get(tensor_name(kind, layer));
+      const auto [tensor, file] = shards_.get(hf_name(kind, layer));
       return StoredWeight{tensor, file->path(), false};
     });
     for (const SafetensorsFile& file : shards_.files())

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "model/replace_all.h"
+
 namespace kvs {
 namespace {
 
@@ -137,11 +139,6 @@ class Canonical {
   bool trim_newline_ = false;  // the last tag was a block or a comment
   std::string out_;
 };
-
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
-}
 
 }  // namespace
 

@@ -9,12 +9,15 @@
 
 namespace kvs {
 
+/// U+2581, the visible character that SentencePiece writes spaces as (Kudo & Richardson 2018).
+inline constexpr std::string_view kMetaspace = "\xE2\x96\x81";
+
 /// Where Metaspace puts its character in front.
 enum class PrependScheme { always, first, never };
 
-/// Writes spaces as one visible character, U+2581 as a rule. Source: Kudo & Richardson 2018.
+/// Writes spaces as one visible character.
 struct Metaspace {
-  std::string replacement = "\xE2\x96\x81";
+  std::string replacement{kMetaspace};
   PrependScheme scheme = PrependScheme::always;
   bool split = true;
 };

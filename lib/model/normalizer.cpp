@@ -105,7 +105,7 @@ class ReplaceStep : public NormalizerStep {
   std::string content_;
 };
 
-using Steps = std::vector<std::unique_ptr<NormalizerStep>>;
+using NormalizerSteps = std::vector<std::unique_ptr<NormalizerStep>>;
 
 std::unique_ptr<NormalizerStep> make_step(std::string_view type, const Json& json,
                                           const std::string& subject) {
@@ -126,7 +126,7 @@ std::unique_ptr<NormalizerStep> make_step(std::string_view type, const Json& jso
   fail(ErrorKind::format, "{}: type '{}' is not known", subject, printable(type));
 }
 
-void add_steps(Steps& steps, const Json& json, const std::string& subject) {
+void add_steps(NormalizerSteps& steps, const Json& json, const std::string& subject) {
   if (json.is_null()) return;
   const std::string& type = json.get("type").as_string();
   if (type != "Sequence") return steps.push_back(make_step(type, json, subject));

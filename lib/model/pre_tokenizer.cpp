@@ -63,7 +63,7 @@ class PrefixSpaceStep : public PreTokenizerStep {
   }
 };
 
-class ByteCharsStep : public PreTokenizerStep {
+class ToByteCharsStep : public PreTokenizerStep {
  public:
   void apply(TextPieces& text, RegexScratch&) const override {
     std::string out;
@@ -77,28 +77,29 @@ class ByteCharsStep : public PreTokenizerStep {
   }
 };
 
-using Steps = std::vector<std::unique_ptr<PreTokenizerStep>>;
+using PreTokenizerSteps = std::vector<std::unique_ptr<PreTokenizerStep>>;
 
-void add_split(Steps& steps, std::unique_ptr<TextPattern> pattern, SplitBehavior behavior,
-               bool invert = false) {
+void add_split(PreTokenizerSteps& steps, std::unique_ptr<TextPattern> pattern,
+               SplitBehavior behavior, bool invert = false) {
   steps.push_back(std::make_unique<SplitStep>(std::move(pattern), behavior, invert));
 }
 
-void add_byte_level(Steps& steps, const Json& json, const std::string& subject) {
+void add_byte_level(PreTokenizerSteps& steps, const Json& json, const std::string& subject) {
   if (JsonFields(json, subject).bool_or("add_prefix_space", true))
     steps.push_back(std::make_unique<PrefixSpaceStep>());
   if (JsonFields(json, subject).bool_or("use_regex", true))
     add_split(steps, regex_pattern(kGpt2, subject), SplitBehavior::isolated);
-  steps.push_back(std::make_unique<ByteCharsStep>());
+  steps.push_back(std::make_unique<ToByteCharsStep>());
 }
 
-void add_split_on_pattern(Steps& steps, const Json& json, const std::string& subject) {
+void add_split_on_pattern(PreTokenizerSteps& steps, const Json& json, const std::string& subject) {
   add_split(steps, pattern_from_json(json.get("pattern"), subject),
             split_behavior(json.get("behavior").as_string(), subject),
             JsonFields(json, subject).bool_or("invert", false));
 }
 
-void add_step(Steps& steps, std::string_view type, const Json& json, const std::string& subject) {
+void add_step(PreTokenizerSteps& steps, std::string_view type, const Json& json,
+              const std::string& subject) {
   if (type == "Split") {
     add_split_on_pattern(steps, json, subject);
   } else if (type == "ByteLevel") {
@@ -130,7 +131,7 @@ void add_step(Steps& steps, std::string_view type, const Json& json, const std::
   }
 }
 
-void add_steps(Steps& steps, const Json& json, const std::string& subject) {
+void add_steps(PreTokenizerSteps& steps, const Json& json, const std::string& subject) {
   if (json.is_null()) return;
   const std::string& type = json.get("type").as_string();
   if (type != "Sequence") return add_step(steps, type, json, subject);

@@ -11,7 +11,7 @@ namespace kvs {
 namespace {
 
 // PCRE2's own \s counts U+180E and its \w neither marks nor connectors.
-constexpr std::string_view kSpace = R"(\t-\r\x{85}\p{Z})";
+constexpr std::string_view kSpaceClass = R"(\t-\r\x{85}\p{Z})";
 constexpr std::string_view kWord = R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc})";
 constexpr std::string_view kHex = "0-9A-Fa-f";
 
@@ -111,7 +111,7 @@ class Translator {
   void escape(bool in_class) {
     switch (peek(1)) {
       case 's':
-        return put_class(kSpace, in_class, false);
+        return put_class(kSpaceClass, in_class, false);
       case 'w':
         return put_class(kWord, in_class, false);
       case 'h':
@@ -121,7 +121,7 @@ class Translator {
       case 'H':
         return put_class(kHex, in_class, true);
       case 'S':
-        return in_class ? copy(2) : put_class(kSpace, in_class, true);
+        return in_class ? copy(2) : put_class(kSpaceClass, in_class, true);
       case 'p':
       case 'P':
         return property();

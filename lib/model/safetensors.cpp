@@ -13,7 +13,7 @@ namespace {
 
 // The limit of the reference implementation.
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
-constexpr size_t kMaxRank = 8;
+constexpr size_t kMaxSafetensorsRank = 8;
 
 std::optional<TensorType> find_type(std::string_view name) {
   if (name == "F32") return TensorType::f32;
@@ -45,9 +45,9 @@ std::vector<int64_t> read_numbers(const Json& entry, std::string_view key,
 }
 
 int64_t read_elements(const std::vector<int64_t>& shape, const std::string& what) {
-  if (shape.size() > kMaxRank)
+  if (shape.size() > kMaxSafetensorsRank)
     fail(ErrorKind::format, "{}: 'shape' has {} extents, expected at most {}", what, shape.size(),
-         kMaxRank);
+         kMaxSafetensorsRank);
   int64_t elements = 1;
   for (const int64_t extent : shape) {
     const std::optional<int64_t> product = find_product(elements, extent);

@@ -13,15 +13,11 @@
 #include "model/error_subject.h"
 #include "model/json_fields.h"
 #include "model/metaspace.h"
+#include "model/replace_all.h"
 #include "model/text_pattern.h"
 
 namespace kvs {
 namespace {
-
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
-}
 
 class JoinStep : public DecoderStep {
  public:
@@ -31,7 +27,7 @@ class JoinStep : public DecoderStep {
   }
 };
 
-class ByteCharsStep : public DecoderStep {
+class FromByteCharsStep : public DecoderStep {
  public:
   void push(std::string& text, DecoderMemory&, RegexScratch&) const override {
     text = bytes_of_chars(text);
@@ -162,7 +158,7 @@ class StripStreamStep : public DecoderStep {
   StripOptions options_;
 };
 
-using Steps = std::vector<std::unique_ptr<DecoderStep>>;
+using DecoderSteps = std::vector<std::unique_ptr<DecoderStep>>;
 
 StripOptions strip_options(const Json& json, const std::string& subject) {
   constexpr int64_t kMost = 1 << 20;
@@ -174,7 +170,7 @@ StripOptions strip_options(const Json& json, const std::string& subject) {
   return options;
 }
 
-void add_steps(Steps& steps, const Json& json, bool& fused, const std::string& subject) {
+void add_steps(DecoderSteps& steps, const Json& json, bool& fused, const std::string& subject) {
   const std::string& type = json.get("type").as_string();
   if (type == "Sequence") {
     for (const Json& part : json.get("decoders").as_array()) add_steps(steps, part, fused, subject);
@@ -186,7 +182,7 @@ void add_steps(Steps& steps, const Json& json, bool& fused, const std::string& s
   if (type == "Fuse") {
     fused = true;
   } else if (type == "ByteLevel") {
-    steps.push_back(std::make_unique<ByteCharsStep>());
+    steps.push_back(std::make_unique<FromByteCharsStep>());
     fused = true;
   } else if (type == "ByteFallback") {
     steps.push_back(std::make_unique<ByteFallbackStep>());

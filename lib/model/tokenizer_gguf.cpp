@@ -10,14 +10,13 @@
 #include "model/bpe_model.h"
 #include "model/error_subject.h"
 #include "model/gguf_pre_tokenizer.h"
+#include "model/metaspace.h"
 #include "model/score_merges.h"
 #include "model/tokenizer_parts.h"
 #include "model/word_piece.h"
 
 namespace kvs {
 namespace {
-
-constexpr std::string_view kSpace = "\xE2\x96\x81";
 
 enum class TokenType : int64_t { normal = 1, unknown = 2, control = 3, user_defined = 4, byte = 6 };
 
@@ -153,7 +152,7 @@ void read_llama(TokenizerParts& parts, const GgufFile& file, const GgufVocabular
 // GGUF marks the tokens that begin a word with U+2581 where BERT marks those that continue one.
 std::string word_piece_text(const GgufVocabulary& tokens, int32_t id) {
   const std::string_view text = tokens.text(id);
-  if (text.starts_with(kSpace)) return std::string(text.substr(kSpace.size()));
+  if (text.starts_with(kMetaspace)) return std::string(text.substr(kMetaspace.size()));
   const bool whole = tokens.is_special(id) || tokens.is(id, TokenType::user_defined) ||
                      (text.size() > 2 && text.front() == '[' && text.back() == ']');
   return whole ? std::string(text) : "##" + std::string(text);

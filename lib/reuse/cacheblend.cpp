@@ -6,7 +6,6 @@
 namespace kvs {
 namespace {
 
-constexpr int kFullLayers = 2;       // computed in full: deviation is first seen in the second
 constexpr int kFilterSteps = 3;      // layers over which the share falls to the budget
 constexpr double kFirstShare = 1.5;  // of the budget, in the first filtered layer
 

@@ -6,8 +6,6 @@
 namespace kvs {
 namespace {
 
-constexpr int kFullLayers = 2;  // the score is taken in the second
-
 /// Dual-stage high deviation, first stage: at layer 1, the attention that the last row gives to a
 /// kept row times the sum of |V_new - V_old|; the highest are computed in all later layers. The
 /// second stage, repair while decoding, is the engine's (ReuseOptions::repair_rows).

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/common_ends.h"
 #include "kvs/cost_model.h"
 #include "kvs/cover.h"
 #include "kvs/error.h"
@@ -34,11 +35,6 @@ PlanSpan part(const PlanSpan& span, int64_t skip, int64_t count, Kind kind) {
           .count = count,
           .donor = span.donor,
           .donor_first = span.donor < 0 ? 0 : span.donor_first + skip};
-}
-
-int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
-  return std::mismatch(a.begin(), a.begin() + std::min(a.size(), b.size()), b.begin()).first -
-         a.begin();
 }
 
 // The leading span is exact as far as the donor's own rows are.

@@ -22,7 +22,7 @@ bool is_control(char c) {
   return (byte < 0x20 && c != '\t') || byte == 0x7f;
 }
 
-bool is_name(std::string_view text) {
+bool is_field_name(std::string_view text) {
   constexpr std::string_view kOthers = "!#$%&'*+-.^_`|~";
   return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || kOthers.find(c) != kOthers.npos;
@@ -69,7 +69,7 @@ Framing read_framing(std::string_view head) {
     if (line.empty()) break;
     const size_t colon = std::min(line.find(':'), line.size());
     const std::string_view name = line.substr(0, colon), rest = line.substr(colon);
-    if (!is_name(name) || rest.empty())
+    if (!is_field_name(name) || rest.empty())
       refuse("expected 'name: value', found '{}'", line.substr(0, 40));
     const std::string_view value = trimmed(rest.substr(1));
     if (same(name, "Content-Length")) {

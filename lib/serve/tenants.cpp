@@ -22,7 +22,7 @@ constexpr int kMaxRate = 1'000'000;     // requests a minute
 constexpr int kMaxMemory = 1 << 24;     // MiB
 constexpr int64_t kMebibyte = 1 << 20;  // bytes
 
-bool is_name(std::string_view text) {
+bool is_tenant_name(std::string_view text) {
   return !text.empty() && text.size() <= kMaxNameBytes &&
          std::all_of(text.begin(), text.end(), [](unsigned char c) {
            return std::isalnum(c) || c == '.' || c == '_' || c == '-';
@@ -61,7 +61,7 @@ void read_word(const std::string& word, const std::string& where, Line& line) {
     line.caller.may_read_metrics = true;
   else if (word == "operator")
     line.caller.may_read_metrics = line.caller.is_operator = true;
-  else if (word.starts_with("group=") && is_name(word.substr(6)))
+  else if (word.starts_with("group=") && is_tenant_name(word.substr(6)))
     line.caller.share_group = word.substr(6);
   else if (const int rate = find_number(word, "rate=", kMaxRate); rate > 0)
     line.caller.requests_per_minute = rate;
@@ -80,7 +80,7 @@ Line read_line(const std::string& text, const std::string& where) {
   words >> line.digest >> line.caller.tenant;
   if (!is_digest(line.digest))
     fail(ErrorKind::format, "{}: expected the SHA-256 of a key in 64 hexadecimal digits", where);
-  if (!is_name(line.caller.tenant))
+  if (!is_tenant_name(line.caller.tenant))
     fail(ErrorKind::format, "{}: expected a tenant's name behind the key's hash", where);
   std::set<std::string> names;
   while (words >> word) {

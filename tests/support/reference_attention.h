@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -7,6 +9,13 @@
 #include "support/attention_scene.h"
 
 namespace kvs::test {
+
+/// The greatest magnitude, 0 of none.
+inline double largest(const std::vector<double>& x) {
+  double found = 0;
+  for (const double element : x) found = std::max(found, std::abs(element));
+  return found;
+}
 
 /// x [D] rotated by `position` in double, half-split pairing.
 std::vector<double> rotated(const float* x, int64_t position,
