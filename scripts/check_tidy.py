@@ -21,19 +21,23 @@ NOT_FOR_CLANG = {"kernels/cpu/levels_x86.cpp"}
 
 
 def sources_of(entry: dict) -> list[str]:
-    """What an entry of compile_commands.json compiles, relative to the root; nothing outside it."""
+    """What an entry of compile_commands.json compiles, relative to the root; nothing outside it, nor generated."""
     file = Path(os.path.normpath(Path(entry["directory"]) / entry["file"]))
     files = [file]
     if file.name.startswith("unity_"):
         files = [Path(name) for name in re.findall(r'^#include "(.*)"$', file.read_text(), re.MULTILINE)]
-    return [file.relative_to(ROOT).as_posix() for file in files if file.is_relative_to(ROOT)]
+    return [file.relative_to(ROOT).as_posix() for file in files
+            if file.is_relative_to(ROOT) and not file.is_relative_to(entry["directory"])]
 
 
 def entries_of(build: Path, folder: str) -> list[dict]:
-    """Those whose first source is in the folder. Kernels are compiled once per instruction set: portable is taken."""
+    """Those whose first source is in the folder, as what is installed is built from it. Kernels are compiled once per
+    instruction set: portable is taken."""
     chosen: dict[str, dict] = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         sources = sources_of(entry)
+        if entry["file"].startswith(f"{build}/tests/"):
+            continue
         if not sources or not sources[0].startswith(folder + "/") or sources[0] in NOT_FOR_CLANG \
                 or sources[0].endswith(".cu"):
             continue
