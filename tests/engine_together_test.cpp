@@ -60,7 +60,8 @@ TEST_F(Together, OthersGoOnWhileAPromptIsMeasured) {
   while (!begun) shared.step();
 
   // One between any two chunks: no answer waits for more than that.
-  const double chunks = alone.reuse.computed_share * std::ssize(measured.tokens) / 16;
+  const double chunks =
+      alone.reuse.computed_share * static_cast<double>(measured.tokens.size()) / 16;
   EXPECT_GT(chunks, 4);
   EXPECT_GE(tokens, before + static_cast<int>(chunks) - 1);
   while (shared.step()) {
