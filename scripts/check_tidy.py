@@ -31,12 +31,12 @@ def sources_of(entry: dict) -> list[str]:
 
 
 def entries_of(build: Path, folder: str) -> list[dict]:
-    """Those whose first source is in the folder, as what is installed is built from it. Kernels are compiled once per
-    instruction set: portable is taken."""
+    """Those whose first source is in the folder, but for what the tests make of sources that they share with it.
+    Kernels are compiled once for each instruction set: the portable one is taken."""
     chosen: dict[str, dict] = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         sources = sources_of(entry)
-        if entry["file"].startswith(f"{build}/tests/"):
+        if Path(entry["file"]).is_relative_to(Path(entry["directory"]) / "tests"):
             continue
         if not sources or not sources[0].startswith(folder + "/") or sources[0] in NOT_FOR_CLANG \
                 or sources[0].endswith(".cu"):

@@ -60,6 +60,8 @@ def try_probe(server: Server, arm: str, together: bool, rng: random.Random) -> t
         victim = beside.submit(ask, server, "victim", probe if arm == "asked" else other)
         if together:
             time.sleep(HEAD_START)  # which of the two is begun first would else be left to chance
+            if victim.done():
+                raise Failure(f"the victim was answered within {1000 * HEAD_START:.0f} ms: nothing was under way")
         else:
             victim.result()
         seen = ask(server, "prober", probe)
