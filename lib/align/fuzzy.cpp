@@ -12,7 +12,7 @@ using Tokens = std::span<const int32_t>;
 
 constexpr size_t kMaxGapPairs = 65'536;
 constexpr size_t kMaxPairs = 262'144;
-constexpr double kApart = -std::numeric_limits<double>::infinity();
+constexpr double kNoPair = -std::numeric_limits<double>::infinity();
 
 struct TokenPair {
   int64_t target;
@@ -23,14 +23,14 @@ struct TokenPair {
 // is a pair, and whose last step leaves a token out.
 class GapPairing {
  public:
-  // `worth`: of each pair, [targets, donors]; kApart where the two do not go together. `apart` is
+  // `worth`: of each pair, [targets, donors]; kNoPair where the two do not go together. `apart` is
   // what a run costs that touches neither end.
   GapPairing(std::vector<double> worth, size_t targets, size_t donors, double apart)
       : worth_(std::move(worth)),
         targets_(targets),
         donors_(donors),
         apart_(apart),
-        paired_((targets + 1) * (donors + 1), kApart),
+        paired_((targets + 1) * (donors + 1), kNoPair),
         skipped_(paired_) {
     paired_[0] = 0;  // the span before: a run that goes on from it costs nothing
     for (size_t t = 0; t <= targets; ++t)
@@ -124,7 +124,7 @@ class FuzzyCover {
     if (cosines.size() != target.size() * donor.size())
       fail(ErrorKind::argument, "fuzzy: {} cosines of {} x {} tokens", cosines.size(),
            target.size(), donor.size());
-    std::vector<double> worth(cosines.size(), kApart);
+    std::vector<double> worth(cosines.size(), kNoPair);
     for (size_t t = 0; t < target.size(); ++t)
       for (size_t d = 0; d < donor.size(); ++d) {
         const size_t pair = t * donor.size() + d;

@@ -8,23 +8,23 @@
 namespace kvs {
 namespace {
 
-double to_four_digits(double value) {
+double to_four_places(double value) {
   return rounded(value, 1e4);
 }
 
 // null where there are no values.
 Json distribution(const std::vector<double>& values) {
   if (values.empty()) return {};
-  return Json::Object{{"mean", to_four_digits(mean(values))},
-                      {"p50", to_four_digits(median(values))},
-                      {"p90", to_four_digits(percentile(values, 0.9))},
-                      {"p99", to_four_digits(percentile(values, 0.99))},
-                      {"max", to_four_digits(*std::max_element(values.begin(), values.end()))}};
+  return Json::Object{{"mean", to_four_places(mean(values))},
+                      {"p50", to_four_places(median(values))},
+                      {"p90", to_four_places(percentile(values, 0.9))},
+                      {"p99", to_four_places(percentile(values, 0.99))},
+                      {"max", to_four_places(*std::max_element(values.begin(), values.end()))}};
 }
 
 Json share(int64_t part, int64_t whole) {
   if (whole == 0) return {};
-  return to_four_digits(static_cast<double>(part) / static_cast<double>(whole));
+  return to_four_places(static_cast<double>(part) / static_cast<double>(whole));
 }
 
 // Mean time per further token; nothing where there is none.
@@ -61,7 +61,7 @@ struct Totals {
 
   Json per_second(int64_t count) const {
     if (end_ms <= 0) return {};
-    return to_four_digits(static_cast<double>(count) / end_ms * 1000);
+    return to_four_places(static_cast<double>(count) / end_ms * 1000);
   }
 };
 
@@ -88,7 +88,7 @@ Json summarize_load(std::span<const LoadSample> samples, double ttft_limit_ms) {
   return Json::Object{{"requests", static_cast<int64_t>(samples.size())},
                       {"answered", totals.answered},
                       {"errors", errors},
-                      {"seconds", to_four_digits(totals.end_ms / 1000)},
+                      {"seconds", to_four_places(totals.end_ms / 1000)},
                       {"requests_per_s", totals.per_second(totals.answered)},
                       {"tokens_per_s", totals.per_second(totals.completion_tokens)},
                       {"prompt_tokens", totals.prompt_tokens},
@@ -110,10 +110,10 @@ Json load_sample_to_json(const LoadSample& sample) {
   const ApiUsage usage = reply.usage.value_or(ApiUsage{});
   return Json::Object{{"id", sample.id},
                       {"tenant", sample.tenant},
-                      {"due_ms", to_four_digits(sample.due_ms)},
-                      {"sent_ms", to_four_digits(sample.sent_ms)},
-                      {"ttft_ms", to_four_digits(sample.first_ms)},
-                      {"total_ms", to_four_digits(sample.total_ms)},
+                      {"due_ms", to_four_places(sample.due_ms)},
+                      {"sent_ms", to_four_places(sample.sent_ms)},
+                      {"ttft_ms", to_four_places(sample.first_ms)},
+                      {"total_ms", to_four_places(sample.total_ms)},
                       {"status", reply.status},
                       {"error", reply.error.empty() ? Json() : Json(reply.error)},
                       {"message", reply.error.empty() ? Json() : Json(reply.message)},
