@@ -209,6 +209,28 @@ TEST_F(Loop, LetsFollowersShareWhatStandsBehindAnotherBeginning) {
   EXPECT_GT(reuse[1].shifted, 32);
 }
 
+// The leader's own end is longer than all the rest.
+TEST_F(Loop, LetsFollowersGoWhereTheBeginningOfBothIsComputed) {
+  Engine slow(model.transformer, tokenizer.get(),
+              {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 16, .parallel = 2});
+  const std::string end = " Lily sat under a tree and ate three cakes with her mom.";
+  const int64_t shared = std::ssize(tokenizer->encode(body)) - 1;
+  auto channel = std::make_shared<AnswerChannel>(2);
+  std::atomic<bool> waited{false};
+  EngineLoop loop(slow, {.on_begin = [&](const Job& job) {
+                    if (job.choice == 1) waited = channel->first_at().has_value();
+                  }});
+  std::vector<Job> jobs;
+  jobs.push_back({.task = task(body + end + end + end + end), .channel = channel});
+  jobs.push_back({.task = task(body + " Ben."), .channel = channel, .choice = 1});
+  loop.submit(std::move(jobs));
+
+  const auto reuse = reuse_of(*channel, 2);
+  EXPECT_EQ(reuse[0].exact, 0);
+  EXPECT_GE(reuse[1].exact, shared);
+  EXPECT_FALSE(waited);
+}
+
 // What it takes of others serves nobody else, and its followers find it where it did.
 TEST_F(Loop, LetsNobodyWaitForALeaderThatGoesOverMovedRows) {
   const std::string text = body + " Lily sat under a tree and ate three cakes with her mom.";

@@ -91,6 +91,29 @@ TEST_F(Stories, EndsWithinAPromptThatNobodyWants) {
   EXPECT_EQ(slow.pool().blocks_in_use(), 0);
 }
 
+TEST_F(Stories, TellsHowMuchOfAPromptIsComputed) {
+  Engine slow(model.transformer, tokenizer.get(),
+              {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 16});
+  slow.run(task(body));
+  Task longer = task(body + body);
+  longer.reuse.mode = ReuseMode::exact;
+  const int64_t all = std::ssize(longer.tokens), kept = std::ssize(task(body).tokens);
+  std::vector<int64_t> computed;
+  longer.on_rows = [&](const LayeredView& view, int64_t rows) {
+    EXPECT_EQ(view.size(), all);
+    computed.push_back(rows);
+  };
+  longer.on_prompt = [&](const LayeredView&) { computed.push_back(all); };
+
+  const Response response = slow.run(longer);
+
+  ASSERT_GE(response.reuse.exact, kept - 1);
+  std::vector<int64_t> expected;
+  for (int64_t rows = response.reuse.exact + 16; rows < all; rows += 16) expected.push_back(rows);
+  expected.push_back(all);
+  EXPECT_EQ(computed, expected);
+}
+
 TEST_F(Stories, ShowsEachTokenOfTheAnswer) {
   std::vector<int32_t> shown;
   Task task = this->task("Once upon a time");

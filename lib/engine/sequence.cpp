@@ -144,7 +144,11 @@ std::vector<int64_t> Sequence::next_rows(int64_t room, KvPool& pool) {
 }
 
 void Sequence::rows_computed() {
-  if (prompt_done_ || !decoding()) return;
+  if (prompt_done_) return;
+  if (!decoding()) {
+    if (task.on_rows) task.on_rows(view, rows_[next_row_]);
+    return;
+  }
   prompt_done_ = true;
   if (task.on_prompt) task.on_prompt(view);
 }

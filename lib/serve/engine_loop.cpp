@@ -5,40 +5,23 @@
 #include <exception>
 #include <future>
 #include <iterator>
+#include <limits>
 #include <optional>
 #include <span>
 #include <utility>
 
 #include "kvs/error.h"
+#include "serve/followers.h"
 
 namespace kvs {
 namespace {
 
 constexpr std::chrono::milliseconds kCopyPause{1};
 constexpr std::chrono::milliseconds kIdlePause{500};
-constexpr int64_t kLikelyTokens = 256;                    // of an answer
-constexpr int kMaxLooks = 64;                             // each takes some hundredths of a ms
+constexpr int64_t kLikelyTokens = 256;  // of an answer
+constexpr int64_t kAllRows = std::numeric_limits<int64_t>::max();
+constexpr int kMaxLooks = 64;                             // see rows_to_wait_for()
 constexpr const char* kFailed = "the engine has failed";  // why is the operator's to know
-
-size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
-  const size_t size = std::min(a.size(), b.size());
-  return std::mismatch(a.begin(), a.begin() + size, b.begin()).first - a.begin();
-}
-
-bool may_wait_for(const Task& leader, const Task& follower) {
-  const ReuseOptions& reuse = follower.reuse;
-  return leader.tenant == follower.tenant && reuse.mode != ReuseMode::off &&
-         reuse.policy != Policy::full;
-}
-
-bool takes_moved_rows(const ReuseOptions& reuse) {
-  return reuse.mode == ReuseMode::approx && reuse.policy != Policy::prefix;
-}
-
-// Whether it pays to wait for so many of a prompt's tokens.
-bool worth_waiting(int64_t shared, const Task& follower) {
-  return shared >= 32 && 2 * shared >= std::ssize(follower.tokens);
-}
 
 int64_t blocks_for(int64_t tokens) {
   return (tokens + kBlockTokens - 1) / kBlockTokens + 1;
@@ -209,28 +192,28 @@ void EngineLoop::begin_jobs() {
   }
 }
 
-// A job waits for one leader only, lest there be ever another one. What the prompts have in common
-// behind their beginnings is estimated, `looks` times at most.
+// A job waits for one leader only, lest there be ever another one.
 void EngineLoop::follow(Ticket ticket, Waiting& waiting, const Active& leader, int& looks) {
-  const Task& task = waiting.job.task;
   if (!options_.followers || waiting.waited || !leader.in_prompt) return;
-  if (!may_wait_for(leader.job.task, task)) return;
-  bool waits = worth_waiting(common_prefix(leader.job.task.tokens, task.tokens), task);
-  if (!waits && takes_moved_rows(task.reuse) && looks-- > 0)
-    for (const FingerprintMatch& match : leader.text.search(task.tokens, 1))
-      waits = worth_waiting(match.tokens, task);
-  if (!waits) return;
+  waiting.needs = rows_to_wait_for({leader.job.task, leader.text}, waiting.job.task, looks);
+  if (waiting.needs == 0) return;
   waiting.waited = true;
   waiting.leader = leader.ticket;
   order_.hold(ticket, true);
 }
 
-void EngineLoop::let_followers_go(Ticket leader) {
+void EngineLoop::let_followers_go(Ticket leader, int64_t rows) {
   for (auto& [ticket, waiting] : waiting_) {
-    if (waiting.leader != leader) continue;
+    if (waiting.leader != leader || waiting.needs > rows) continue;
     waiting.leader = 0;
     order_.hold(ticket, false);
   }
+}
+
+bool EngineLoop::has_followers(Ticket leader, int64_t rows) const {
+  return std::ranges::any_of(waiting_, [&](const auto& entry) {
+    return entry.second.leader == leader && entry.second.needs <= rows;
+  });
 }
 
 void EngineLoop::note_new_donor(const std::string& partition) {
@@ -295,7 +278,7 @@ void EngineLoop::end(std::list<Active>::iterator active, Response response) {
   const int64_t work = reuse.recomputed + reuse.computed + 2 * std::ssize(response.tokens);
   order_.correct(active->job.tenant, work - active->work);
   if (active->job.task.store) note_new_donor(active->job.task.tenant);
-  let_followers_go(active->ticket);
+  let_followers_go(active->ticket, kAllRows);
   finish(active->job, std::move(response));
   reserved_ -= active->blocks;
   active_.erase(active);
@@ -326,19 +309,27 @@ Task EngineLoop::task_of(std::list<Active>::iterator active) {
   task.on_plan = [this, active](const ReusePlan& plan) {
     if (plan.kept() == 0) return;
     active->in_prompt = false;
-    let_followers_go(active->ticket);
+    let_followers_go(active->ticket, kAllRows);
+  };
+  task.on_rows = [this, active](const LayeredView& view, int64_t rows) {
+    if (has_followers(active->ticket, rows)) share_rows(*active, view, rows);
   };
   task.on_prompt = [this, active](const LayeredView& view) {
-    const Task& own = active->job.task;
     active->in_prompt = false;
-    if (own.store) {
-      engine_.donors().add(own.id, own.tenant, own.tokens, view.top(), DonorStore::kUnknownDepth,
-                           own.owner);
-      note_new_donor(own.tenant);
-    }
-    let_followers_go(active->ticket);
+    share_rows(*active, view, view.size());
   };
   return task;
+}
+
+void EngineLoop::share_rows(const Active& active, const LayeredView& view, int64_t rows) {
+  const Task& task = active.job.task;
+  if (task.store) {
+    std::vector<int32_t> tokens(task.tokens.begin(), task.tokens.begin() + rows);
+    engine_.donors().add(task.id, task.tenant, std::move(tokens), view.top(),
+                         DonorStore::kUnknownDepth, task.owner);
+    note_new_donor(task.tenant);
+  }
+  let_followers_go(active.ticket, rows);
 }
 
 void EngineLoop::step() {

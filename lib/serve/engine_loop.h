@@ -50,8 +50,9 @@ struct LoopState {
 
 /// Owns an engine's thread: takes jobs from any thread, works on as many together as there is
 /// memory for, in the order that TurnOrder describes, and sends what comes of them through their
-/// channels. A prompt of which at least half is in one that is being computed waits for its rows,
-/// once, and then shares them, if there may be followers.
+/// channels. A prompt of which at least half is in one that is being computed waits for these rows,
+/// once, and then shares them, if there may be followers; where they are the beginning of both, it
+/// does not wait for what stands behind them.
 class EngineLoop {
  public:
   struct Options {
@@ -96,6 +97,7 @@ class EngineLoop {
   struct Waiting {
     Job job;
     Ticket leader = 0;    // for whose rows it waits; 0: none's
+    int64_t needs = 0;    // of these rows, from the first one on
     bool waited = false;  // for a leader
     bool stale = true;    // its work is to be estimated, with the donors there are now
   };
@@ -115,7 +117,8 @@ class EngineLoop {
   void drop_unwanted();
   void begin_jobs();
   void follow(Ticket ticket, Waiting& waiting, const Active& leader, int& looks);
-  void let_followers_go(Ticket leader);
+  bool has_followers(Ticket leader, int64_t rows) const;
+  void let_followers_go(Ticket leader, int64_t rows);
   void note_new_donor(const std::string& partition);
   void estimate_some();
   int64_t rows_to_compute(const Task& task);
@@ -124,6 +127,7 @@ class EngineLoop {
   void end(std::list<Active>::iterator active, Response response);
   void finish(const Job& job, Response response);
   Task task_of(std::list<Active>::iterator active);
+  void share_rows(const Active& active, const LayeredView& view, int64_t rows);
   void step();
   void finish_tiers();
   std::chrono::milliseconds pause() const;

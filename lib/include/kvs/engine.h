@@ -47,6 +47,10 @@ struct Task {
   /// Called once, when it is decided what is reused, before anything is computed.
   std::function<void(const ReusePlan& plan)> on_plan;
 
+  /// Called behind each pass over the prompt but its last one, with a view that covers the prompt:
+  /// the first `rows` of it are computed or kept, the others are not to be read yet.
+  std::function<void(const LayeredView& view, int64_t rows)> on_rows;
+
   /// Called once, when all of the prompt's rows are computed: with a view that covers the prompt.
   std::function<void(const LayeredView& view)> on_prompt;
 
