@@ -351,6 +351,18 @@ TEST_F(BadClients, GetAPageThatAsksNobodyElse) {
   EXPECT_TRUE(page->has_header("Content-Security-Policy"));
   EXPECT_EQ(page->body.find("src="), std::string::npos);
   EXPECT_EQ(page->body.find("https:"), std::string::npos);
+  EXPECT_EQ(page->body.find("HTML"), std::string::npos);  // innerHTML: it shows all as text
+}
+
+TEST_F(BadClients, GetAPageThatKnowsEveryReason) {
+  const std::string page = client().Get("/")->body;
+
+  for (const ReuseReason reason :
+       {ReuseReason::off, ReuseReason::too_short, ReuseReason::no_donor,
+        ReuseReason::below_threshold, ReuseReason::unprofitable, ReuseReason::guard})
+    EXPECT_NE(page.find(std::string("\n  ") + reuse_reason_name(reason) + ": \""),
+              std::string::npos)
+        << reuse_reason_name(reason);
 }
 
 TEST_F(BadClients, AreToldThatThereIsNothing) {

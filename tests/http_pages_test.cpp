@@ -55,7 +55,8 @@ TEST_F(Browsers, GetTheHeadOfWhatTheyWouldGet) {
       EXPECT_EQ(head->get_header_value(name), whole->get_header_value(name)) << path;
   }
   EXPECT_EQ(client().Head("/v1/models/other")->status, 404);
-  EXPECT_EQ(client().Head("/metrics")->status, 200);
+  for (const char* path : {"/metrics", "/decisions"})
+    EXPECT_EQ(client().Head(path)->status, 200) << path;
 }
 
 // As a page does that posts a form to this machine: the browser asks nobody first.

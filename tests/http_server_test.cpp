@@ -239,6 +239,34 @@ TEST_F(Server, TakesTextToTokensAndBack) {
   EXPECT_NE(text.json.get("prompt").as_string().find("Lily saw a ball"), std::string::npos);
 }
 
+TEST_F(Server, ShowsItsLatestDecisions) {
+  EXPECT_EQ(get("/decisions").json.dump(), R"({"decisions":[]})");
+  post("/v1/completions", completion(""));
+  const Answer warm = post("/v1/completions", completion(""));
+
+  const Json::Array latest = get("/decisions").json.get("decisions").as_array();
+
+  ASSERT_EQ(latest.size(), 2u);
+  EXPECT_EQ(latest[1].get("reason").as_string(), "no_donor");
+  EXPECT_EQ(latest[0].get("request_id").as_string(), warm.headers.find("x-request-id")->second);
+  EXPECT_EQ(latest[0].get("finish_reason").as_string(), "length");
+  EXPECT_EQ(latest[0].get("tiers").dump(), R"(["memory"])");
+  for (const char* name : {"policy", "budget", "prompt_tokens", "exact", "shifted", "fuzzy",
+                           "recomputed", "computed", "reason", "ttft_ms"})
+    EXPECT_EQ(latest[0].get(name).dump(), warm.json.get("kvshare").get(name).dump()) << name;
+}
+
+// Whatever the client calls its request.
+TEST_F(Server, DecidesForEveryChoice) {
+  const std::string id(60, '<');
+
+  post("/v1/completions", completion(R"(,"n":3)"), {{"x-request-id", id}});
+  const Answer decisions = get("/decisions");
+
+  EXPECT_EQ(decisions.json.get("decisions").as_array().size(), 3u);
+  EXPECT_EQ(decisions.json.dump().find(id), std::string::npos);
+}
+
 TEST_F(Server, Answers32AtOnce) {
   const std::string expected = text_of("");
   std::vector<std::string> texts(32);
@@ -277,7 +305,7 @@ TEST_F(Server, SaysThatItLoadsUntilThereIsAModel) {
 
   EXPECT_EQ(get("/health").json.get("status").as_string(), "loading");
   EXPECT_EQ(client().Get("/")->status, 200);
-  for (const Answer& answer : {get("/ready"), get("/v1/models"), get("/metrics"),
+  for (const Answer& answer : {get("/ready"), get("/v1/models"), get("/metrics"), get("/decisions"),
                                post("/v1/completions", completion("")), post("/tokenize", "{")}) {
     EXPECT_EQ(answer.status, 503);
     EXPECT_EQ(answer.code(), "loading");

@@ -243,10 +243,25 @@ TEST_F(TenantsOfAServer, ReadMetricsByTheirOwnKeyOrFromThisMachine) {
   acme.emplace("Authorization", "Bearer acme-key");
   watch.emplace("Authorization", "Bearer watch-key");
 
-  EXPECT_EQ(get("/metrics").status, 200);
-  EXPECT_EQ(get("/metrics", proxied).status, 403);
-  EXPECT_EQ(get("/metrics", acme).status, 403);
-  EXPECT_EQ(get("/metrics", watch).status, 200);
+  for (const char* path : {"/metrics", "/decisions"}) {
+    EXPECT_EQ(get(path).status, 200) << path;
+    EXPECT_EQ(get(path, proxied).status, 403) << path;
+    EXPECT_EQ(get(path, acme).status, 403) << path;
+    EXPECT_EQ(get(path, watch).status, 200) << path;
+  }
+}
+
+TEST_F(TenantsOfAServer, AreNotNamedWhereDecisionsAreShown) {
+  const std::string id = ask("one-key").json.get("id").as_string();
+  EXPECT_GT(ask("two-key").cached(), 10);
+
+  const Answer decisions = get("/decisions", remote("watch-key"));
+
+  ASSERT_EQ(decisions.json.get("decisions").as_array().size(), 2u);
+  const std::string text = decisions.json.dump();
+  for (const std::string& secret :
+       {id, std::string("one"), std::string("two"), std::string("team"), std::string("Tim")})
+    EXPECT_EQ(text.find(secret), std::string::npos) << text;
 }
 
 TEST_F(TenantsOfAServer, CannotTellWhatOthersHold) {
@@ -262,13 +277,15 @@ TEST_F(TenantsOfAServer, CannotTellWhatOthersHold) {
   EXPECT_EQ(without_times(after.json), without_times(alone.json));
   EXPECT_EQ(client().Get("/", remote(""))->body, page);  // whose figures are of /metrics
   for (const char* key : {"", "wrong", "acme-key", "globex-key"})
-    EXPECT_EQ(get("/metrics", remote(key)).status, 403) << key;
+    for (const char* path : {"/metrics", "/decisions"})
+      EXPECT_EQ(get(path, remote(key)).status, 403) << path << " " << key;
 }
 
 TEST_F(TenantsOfAServer, AreNotThisMachineUnderAnotherName) {
   const httplib::Headers stranger{{"Host", "evil.example"}};
 
   EXPECT_EQ(get("/metrics", stranger).status, 403);
+  EXPECT_EQ(get("/decisions", stranger).status, 403);
   EXPECT_EQ(remove("/v1/kvshare/donors?tenant=acme", stranger).status, 401);
   EXPECT_EQ(get("/health", stranger).status, 200);
 }

@@ -31,6 +31,7 @@ struct Job {
   int choice = 0;
   int top_logprobs = -1;  ///< rivals of each token to report; below 0: no logprobs at all
   std::chrono::steady_clock::time_point arrived{};  ///< its request
+  std::string request_id{};                         ///< by which the log knows it
 };
 
 /// What the loop is doing, for whoever watches.

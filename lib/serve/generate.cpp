@@ -92,7 +92,8 @@ std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRe
                       .tenant = exchange.caller.tenant,
                       .choice = static_cast<int>(jobs.size()),
                       .top_logprobs = request.top_logprobs,
-                      .arrived = exchange.connection.arrived()});
+                      .arrived = exchange.connection.arrived(),
+                      .request_id = exchange.response.get_header_value(kRequestId)});
     }
   }
   return jobs;

@@ -14,7 +14,7 @@ bool leads_to(std::string_view path, const std::string& asked) {
 
 }  // namespace
 
-const std::array<Service::Route, 12> Service::kRoutes{{
+const std::array<Service::Route, 13> Service::kRoutes{{
     {"POST", "/v1/chat/completions", &Service::chat},
     {"POST", "/v1/completions", &Service::complete},
     {"POST", "/v1/embeddings", &Service::embed},
@@ -27,11 +27,12 @@ const std::array<Service::Route, 12> Service::kRoutes{{
     {"GET", "/health", &Service::health},
     {"GET", "/ready", &Service::ready},
     {"GET", "/metrics", &Service::metrics},
+    {"GET", "/decisions", &Service::decisions},
 }};
 
 bool Service::is_public(const std::string& path) {
   return path == "/" || path == "/health" || path == "/ready" || path == "/metrics" ||
-         path == kDonors;
+         path == "/decisions" || path == kDonors;
 }
 
 bool Service::is_watched(const std::string& path) {

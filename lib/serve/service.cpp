@@ -94,6 +94,7 @@ EngineLoop::Options Service::loop_options() {
                 const auto none = cancelled ? job.arrived : Clock::now();
                 const Clock::duration first = job.channel->first_at().value_or(none) - job.arrived;
                 metrics_.count_answer(response, std::chrono::duration<double>(first).count());
+                decisions_.add(now_text(), job.request_id, response);
               }};
 }
 

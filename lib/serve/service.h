@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kvs/http_server.h"
+#include "serve/decision_log.h"
 #include "serve/engine_loop.h"
 #include "serve/exchange.h"
 #include "serve/generation_request.h"
@@ -45,7 +46,7 @@ class Service : public HttpServer {
     std::string_view path;
     Handler handler;
   };
-  static const std::array<Route, 12> kRoutes;
+  static const std::array<Route, 13> kRoutes;
   static constexpr const char* kRequestId = "x-request-id";
 
   // service.cpp
@@ -113,6 +114,8 @@ class Service : public HttpServer {
   void ready(Exchange& exchange);
   void page(Exchange& exchange);
   void metrics(Exchange& exchange);
+  void decisions(Exchange& exchange);
+  void check_watcher(const httplib::Request& request) const;
 
   TurnQueue embedding_;  // embedders are not thread-safe
   HttpOptions options_;
@@ -124,6 +127,7 @@ class Service : public HttpServer {
   RateLimits rates_;
   Seats seats_;
   Metrics metrics_;
+  DecisionLog decisions_;
   std::atomic<bool> draining_ = false;
   std::atomic<bool> serving_ = false;  // the next ones are there
   Model* model_ = nullptr;
