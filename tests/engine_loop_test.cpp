@@ -157,6 +157,20 @@ TEST_F(Loop, LeavesEveryTenantItsShareOfAFullQueue) {
   EXPECT_TRUE(takes("greedy", 8));
 }
 
+// Within the pass over its prompt, which is its last one.
+TEST_F(Loop, CountsAJobAsActiveFromItsFirstPassOn) {
+  LoopState during;
+  EngineLoop* running = nullptr;
+  EngineLoop loop(engine,
+                  {.on_end = [&](const Job&, const Response&) { during = running->state(); }});
+  running = &loop;
+  wait(*submit(loop, task(body, 1)));
+  loop.stop({});
+
+  EXPECT_EQ(during.active, 1);
+  EXPECT_EQ(during.waiting, 0);
+}
+
 TEST_F(Loop, EndsWhatNobodyReads) {
   EngineLoop loop(engine, {});
   const auto channel = submit(loop, task(body, 1900));

@@ -130,6 +130,7 @@ void EngineLoop::run() {
     take_jobs();
     drop_unwanted();
     begin_jobs();
+    publish();  // a pass may take long
     step();
     publish();
   }
