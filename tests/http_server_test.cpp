@@ -194,6 +194,19 @@ TEST_F(Server, EmbedsTheSameInBothEncodings) {
             (bytes + 2) / 3 * 4);
 }
 
+TEST_F(Server, SaysWhichTextItCannotEmbed) {
+  const Answer none = post("/v1/embeddings", R"({"input":["Tim",""]})");
+  std::string text;
+  for (int i = 0; i < 2100; ++i) text += "5,";
+  const Answer longer = post("/v1/embeddings", R"({"input":[[)" + text + "5]]}");
+
+  EXPECT_EQ(post("/v1/embeddings", R"({"input":""})").status, 400);
+  EXPECT_EQ(none.code(), "invalid_value");
+  EXPECT_EQ(none.json.get("error").get("param").dump(), R"("input")");
+  EXPECT_EQ(longer.code(), "context_length_exceeded");
+  EXPECT_EQ(longer.json.get("error").get("param").dump(), R"("input")");
+}
+
 TEST_F(Server, OwnsUpToItsFaults) {
   class BrokenEmbedder : public Embedder {
    public:

@@ -55,12 +55,12 @@ GenerationDefaults Service::defaults() const {
   return {options_.max_tokens, options_.sampling, model_->prompts().tokenizer()->vocab_size()};
 }
 
-std::vector<int32_t> Service::encode(const Prompt& prompt) const {
+std::vector<int32_t> Service::encode(const Prompt& prompt, const char* field) const {
   std::vector<int32_t> tokens = model_->prompts().encode({.id = "prompt", .prompt = prompt});
+  if (tokens.empty()) refuse_field(field, "invalid_value", "'{}': expected some text", field);
   const int context = model_->transformer().config().context;
   if (static_cast<int64_t>(tokens.size()) >= context)
-    refuse_field(std::holds_alternative<std::vector<ChatMessage>>(prompt) ? "messages" : "prompt",
-                 "context_length_exceeded",
+    refuse_field(field, "context_length_exceeded",
                  "the prompt has {} tokens, which leaves no room in the model's context of {}",
                  tokens.size(), context);
   return tokens;
@@ -75,7 +75,7 @@ std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRe
   ReuseOptions reuse = options_.reuse;
   if (!request.cache_prompt) reuse.mode = ReuseMode::off;
   for (const Prompt& prompt : request.prompts) {
-    const std::vector<int32_t> tokens = encode(prompt);
+    const std::vector<int32_t> tokens = encode(prompt, request.chat ? "messages" : "prompt");
     for (int choice = 0; choice < request.n; ++choice) {
       Task task{.id = donor_id(exchange.caller, id),
                 .tokens = tokens,

@@ -10,15 +10,21 @@ namespace {
 constexpr size_t kMaxInputs = 2048;
 constexpr int64_t kMaxNumbers = 1 << 21;  // of all vectors, since they are held until the last one
 
+// A vector of no text would point nowhere.
+Prompt read_text(const Json& text) {
+  if (text.as_string().empty()) BodyFields::refuse("input", "some text", text);
+  return text.as_string();
+}
+
 std::vector<Prompt> read_inputs(const Json& input, int32_t vocab) {
-  if (input.is_string()) return {input.as_string()};
+  if (input.is_string()) return {read_text(input)};
   if (!input.is_array() || input.as_array().empty() || input.as_array().size() > kMaxInputs)
     BodyFields::refuse("input", fmt::format("a string or an array of 1 to {}", kMaxInputs), input);
   if (input.as_array()[0].is_int()) return {read_token_ids("input", input, vocab)};
   std::vector<Prompt> inputs;
   for (const Json& each : input.as_array()) {
     if (each.is_string())
-      inputs.emplace_back(each.as_string());
+      inputs.push_back(read_text(each));
     else
       inputs.emplace_back(read_token_ids("input", each, vocab));
   }
@@ -90,7 +96,7 @@ void Service::embed(Exchange& exchange) {
   std::vector<std::vector<float>> vectors;
   TurnQueue::Place place(embedding_, exchange.caller.tenant);
   for (const Prompt& prompt : inputs) {
-    const std::vector<int32_t> ids = encode(prompt);
+    const std::vector<int32_t> ids = encode(prompt, "input");
     tokens += std::ssize(ids);
     vectors.push_back(embed_in_turn(exchange, place, ids));
   }
