@@ -207,6 +207,20 @@ TEST_F(Server, SaysWhichTextItCannotEmbed) {
   EXPECT_EQ(longer.json.get("error").get("param").dump(), R"("input")");
 }
 
+TEST_F(Server, DoesNotTakeTokensForTexts) {
+  std::string tokens = "5", texts = R"("a")";
+  for (int i = 0; i < 2050; ++i) {
+    tokens += ",5";
+    texts += R"(,"a")";
+  }
+
+  const auto code = [&](const std::string& list) {
+    return post("/v1/embeddings", R"({"input":[)" + list + "]}").code();
+  };
+  EXPECT_EQ(code(tokens), "context_length_exceeded");  // of 2,048, like the limit for texts
+  EXPECT_EQ(code(texts), "invalid_value");
+}
+
 TEST_F(Server, OwnsUpToItsFaults) {
   class BrokenEmbedder : public Embedder {
    public:

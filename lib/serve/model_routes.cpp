@@ -18,9 +18,10 @@ Prompt read_text(const Json& text) {
 
 std::vector<Prompt> read_inputs(const Json& input, int32_t vocab) {
   if (input.is_string()) return {read_text(input)};
-  if (!input.is_array() || input.as_array().empty() || input.as_array().size() > kMaxInputs)
+  const bool is_list = input.is_array() && !input.as_array().empty();
+  if (is_list && input.as_array()[0].is_int()) return {read_token_ids("input", input, vocab)};
+  if (!is_list || input.as_array().size() > kMaxInputs)
     BodyFields::refuse("input", fmt::format("a string or an array of 1 to {}", kMaxInputs), input);
-  if (input.as_array()[0].is_int()) return {read_token_ids("input", input, vocab)};
   std::vector<Prompt> inputs;
   for (const Json& each : input.as_array()) {
     if (each.is_string())
