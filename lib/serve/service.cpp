@@ -38,6 +38,13 @@ std::vector<double> guard_budgets(const ReuseOptions& reuse) {
   return decides ? reuse.guard->budgets() : std::vector<double>();
 }
 
+// The library reads no further than a line that is too long for it.
+bool is_head_too_large(const Connection& connection) {
+  const std::string_view head = connection.head();
+  const size_t last_line = head.size() < 2 ? 0 : head.rfind('\n', head.size() - 2) + 1;
+  return connection.head_too_large() || head.size() - last_line > CPPHTTPLIB_HEADER_MAX_LENGTH;
+}
+
 Refusal refusal_of(const Error& error) {
   if (error.kind() == ErrorKind::argument || error.kind() == ErrorKind::format)
     return {.message = error.what(), .code = "invalid_request"};
@@ -210,7 +217,8 @@ void Service::explain_failure(const httplib::Request& request, httplib::Response
   if (!response.body.empty()) return;
   Connection& connection = Connection::current();
   if (connection.timed_out()) response.status = draining_ ? 503 : 408;
-  if (connection.too_large()) response.status = response.status == 414 ? 414 : 413;
+  if (connection.too_large() && response.status != 414) response.status = 413;
+  if (response.status != 414 && is_head_too_large(connection)) response.status = 431;
   if (!response.has_header(kRequestId)) response.set_header(kRequestId, "req-" + random_id());
   const std::string methods = response.status == 404 ? methods_of(request.path) : "";
   if (response.status != 404) end_connection(response, connection);
