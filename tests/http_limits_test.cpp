@@ -343,6 +343,16 @@ TEST_F(BadClients, AreToldThatTheirConnectionEndsWhereThereAreMany) {
   EXPECT_EQ(answer.find("Keep-Alive"), std::string::npos);
 }
 
+TEST_F(BadClients, AreNotToldThatAConnectionStaysWhichEnds) {
+  RawClient client(server->port());
+  client.send("GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+
+  const std::string answer = client.receive();
+
+  EXPECT_NE(answer.find("Connection: close"), std::string::npos);
+  EXPECT_EQ(answer.find("Keep-Alive"), std::string::npos) << answer;
+}
+
 TEST_F(BadClients, AreToldToComeAgainWhereTheQueueIsFull) {
   start({.max_waiting = 1}, /*parallel=*/1);
   RawClient first(server->port());

@@ -124,7 +124,7 @@ void Service::add_handlers() {
     return admit(request, response) ? Done::Unhandled : Done::Handled;
   });
   listener_.set_post_routing_handler(
-      [this](const auto&, httplib::Response& response) { free_connections(response); });
+      [this](const auto&, httplib::Response& response) { finish_head(response); });
   listener_.set_exception_handler(
       [](const auto&, httplib::Response& response, const auto&) { response.status = 500; });
   listener_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
@@ -205,12 +205,13 @@ void Service::run(Handler handler, const httplib::Request& request, httplib::Res
   }
 }
 
-// Where there are many, none is kept for a request that may never come.
-void Service::free_connections(httplib::Response& response) const {
+// Where there are many connections, none is kept for a request that may never come. What the
+// library has added may not be so: that the connection stays, and that answers come in parts.
+void Service::finish_head(httplib::Response& response) const {
   Connection& connection = Connection::current();
-  if (!connection.overloaded && !listener_.crowded()) return;
-  response.headers.erase("Keep-Alive");
-  end_connection(response, connection);
+  if (connection.overloaded || listener_.crowded()) end_connection(response, connection);
+  if (connection.closes()) response.headers.erase("Keep-Alive");
+  response.headers.erase("Accept-Ranges");
 }
 
 void Service::explain_failure(const httplib::Request& request, httplib::Response& response) {

@@ -59,7 +59,7 @@ class Service : public HttpServer {
   BodyFields take_fields(Exchange& exchange) const;
   void run(Handler handler, const httplib::Request& request, httplib::Response& response,
            std::string body);
-  void free_connections(httplib::Response& response) const;
+  void finish_head(httplib::Response& response) const;
   void explain_failure(const httplib::Request& request, httplib::Response& response);
   void note(const httplib::Request& request, const httplib::Response& response);
   void log(const Json& line);
