@@ -45,6 +45,17 @@ TEST_F(Server, AnswersAChat) {
   EXPECT_TRUE(answer.headers.find("x-request-id")->second.starts_with("req-"));
 }
 
+TEST_F(Server, CallsARequestAsItsClientDoes) {
+  const auto id_for = [&](const std::string& given) {
+    return get("/health", {{"x-request-id", given}}).headers.find("x-request-id")->second;
+  };
+
+  EXPECT_EQ(id_for("7f3a-1_b.C"), "7f3a-1_b.C");
+  EXPECT_EQ(id_for(std::string(128, 'x')), std::string(128, 'x'));
+  for (const std::string& given : {std::string(129, 'x'), std::string("a b"), std::string("\"")})
+    EXPECT_TRUE(id_for(given).starts_with("req-")) << given;
+}
+
 TEST_F(Server, CountsWhatWasNotComputed) {
   const Answer cold = post("/v1/completions", completion(""));
   const Answer warm = post("/v1/completions", completion(""));
