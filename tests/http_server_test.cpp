@@ -174,6 +174,24 @@ TEST_F(Server, SaysHowLikelyTokensWere) {
   EXPECT_EQ(text, " " + answer.choice().get("text").as_string());  // which begins with a word
 }
 
+TEST_F(Server, EndsAnAnswerWhereItsMemoryEnds) {
+  start({}, 8, /*blocks=*/4);
+  std::string ids = "5";
+  for (int i = 0; i < 150; ++i) ids += ",5";
+  const auto ask = [&](const std::string& prompt) {
+    return post("/v1/completions", R"({"prompt":[)" + prompt +
+                                       R"(],"max_tokens":200,"temperature":0,"ignore_eos":true})");
+  };
+
+  const Answer answer = ask(ids), longer = ask(ids + "," + ids);
+
+  EXPECT_EQ(answer.status, 200) << answer.json.dump();
+  EXPECT_EQ(answer.json.get("usage").get("total_tokens").as_int(), 3 * 64);
+  EXPECT_EQ(answer.choice().get("finish_reason").as_string(), "length");
+  EXPECT_EQ(longer.code(), "context_length_exceeded");
+  EXPECT_EQ(get("/v1/models/stories").json.get("max_model_len").as_int(), 3 * 64);
+}
+
 TEST_F(Server, AnswersSeveralPromptsWithSeveralChoices) {
   const Answer answer = post(
       "/v1/completions", R"({"prompt":["The dog","Lily"],"n":2,"max_tokens":4,"temperature":0})");

@@ -59,7 +59,7 @@ Json Service::model_entry(const std::string& id) const {
                       {"object", "model"},
                       {"created", started_},
                       {"owned_by", "kvshare"},
-                      {"max_model_len", model_->transformer().config().context}};
+                      {"max_model_len", context()}};
 }
 
 void Service::list_models(Exchange& exchange) {
@@ -93,11 +93,12 @@ void Service::embed(Exchange& exchange) {
                  "'input': {} vectors of {} numbers are {}: expected at most {}", inputs.size(),
                  embedder_->dim(), numbers, kMaxNumbers);
 
+  const int64_t most = model_->transformer().config().context;
   int64_t tokens = 0;
   std::vector<std::vector<float>> vectors;
   TurnQueue::Place place(embedding_, exchange.caller.tenant);
   for (const Prompt& prompt : inputs) {
-    const std::vector<int32_t> ids = encode(prompt, "input");
+    const std::vector<int32_t> ids = encode(prompt, "input", most);
     tokens += std::ssize(ids);
     vectors.push_back(embed_in_turn(exchange, place, ids));
   }
@@ -144,7 +145,7 @@ void Service::tokenize(Exchange& exchange) {
   Json ids{Json::Array{}};
   for (const int32_t token : tokens) ids.push(token);
   exchange.answer(Json::Object{{"count", static_cast<int64_t>(tokens.size())},
-                               {"max_model_len", model_->transformer().config().context},
+                               {"max_model_len", context()},
                                {"tokens", std::move(ids)}});
 }
 

@@ -90,7 +90,8 @@ class Service : public HttpServer {
   void generate(Exchange& exchange, const GenerationRequest& request);
   std::vector<Job> make_jobs(const Exchange& exchange, const GenerationRequest& request,
                              const std::string& id) const;
-  std::vector<int32_t> encode(const Prompt& prompt, const char* field) const;
+  int64_t context() const;
+  std::vector<int32_t> encode(const Prompt& prompt, const char* field, int64_t most) const;
   void log_prompts(Exchange& exchange, const std::vector<Job>& jobs) const;
 
   // model_routes.cpp
