@@ -192,6 +192,21 @@ TEST_F(Server, EndsAnAnswerWhereItsMemoryEnds) {
   EXPECT_EQ(get("/v1/models/stories").json.get("max_model_len").as_int(), 3 * 64);
 }
 
+TEST_F(Server, LeavesRoomForWhatIsPinned) {
+  make_engine(/*parallel=*/8, /*blocks=*/8);
+  engine->run({.id = "policy", .tokens = std::vector<int32_t>(100, 5), .tenant = "acme"});
+  ASSERT_TRUE(engine->donors().pin("acme", "policy"));
+  open({});
+
+  const Answer answer = post(
+      "/v1/completions", R"({"prompt":"Tim","max_tokens":500,"temperature":0,"ignore_eos":true})");
+
+  const int64_t room = get("/v1/models/stories").json.get("max_model_len").as_int();
+  EXPECT_EQ(answer.status, 200) << answer.json.dump();
+  EXPECT_EQ(answer.json.get("usage").get("total_tokens").as_int(), room);
+  EXPECT_LE(room, (8 - 2 - 1) * 64);
+}
+
 TEST_F(Server, AnswersSeveralPromptsWithSeveralChoices) {
   const Answer answer = post(
       "/v1/completions", R"({"prompt":["The dog","Lily"],"n":2,"max_tokens":4,"temperature":0})");

@@ -57,13 +57,6 @@ GenerationDefaults Service::defaults() const {
   return {options_.max_tokens, options_.sampling, model_->prompts().tokenizer()->vocab_size()};
 }
 
-// For a prompt and its answer: the model's, or what the pool has room for, lest an answer is lost
-// where it grows beyond that. The engine wants a block besides.
-int64_t Service::context() const {
-  const int64_t room = (engine_->options().max_blocks - 1) * kBlockTokens;
-  return std::min<int64_t>(model_->transformer().config().context, room);
-}
-
 std::vector<int32_t> Service::encode(const Prompt& prompt, const char* field, int64_t most) const {
   std::vector<int32_t> tokens = model_->prompts().encode({.id = "prompt", .prompt = prompt});
   if (tokens.empty()) refuse_field(field, "invalid_value", "'{}': expected some text", field);
@@ -77,7 +70,7 @@ std::vector<int32_t> Service::encode(const Prompt& prompt, const char* field, in
 std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRequest& request,
                                     const std::string& id) const {
   std::vector<Job> jobs;
-  const int64_t most = context();
+  const int64_t most = context_;
   SamplingOptions sampling = request.sampling;
   if (request.ignore_eos) bar_ends(*model_->prompts().tokenizer(), sampling);
   ReuseOptions reuse = options_.reuse;

@@ -59,7 +59,7 @@ Json Service::model_entry(const std::string& id) const {
                       {"object", "model"},
                       {"created", started_},
                       {"owned_by", "kvshare"},
-                      {"max_model_len", context()}};
+                      {"max_model_len", context_}};
 }
 
 void Service::list_models(Exchange& exchange) {
@@ -145,7 +145,7 @@ void Service::tokenize(Exchange& exchange) {
   Json ids{Json::Array{}};
   for (const int32_t token : tokens) ids.push(token);
   exchange.answer(Json::Object{{"count", static_cast<int64_t>(tokens.size())},
-                               {"max_model_len", context()},
+                               {"max_model_len", context_},
                                {"tokens", std::move(ids)}});
 }
 

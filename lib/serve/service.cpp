@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <ctime>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "kvs/error.h"
@@ -45,6 +47,21 @@ bool is_head_too_large(const Connection& connection) {
   return connection.head_too_large() || head.size() - last_line > CPPHTTPLIB_HEADER_MAX_LENGTH;
 }
 
+int64_t pinned_blocks(const DonorStore& donors) {
+  std::set<const void*> blocks;
+  donors.visit_pinned([&](const KvView& view) {
+    for (const Segment& segment : view.segments()) blocks.insert(segment.block.data());
+  });
+  return std::ssize(blocks);
+}
+
+// The model's, or what the pool has room for, lest an answer is lost where it grows beyond that.
+// The engine wants a block besides.
+int64_t context_of(Model& model, Engine& engine) {
+  const int64_t blocks = engine.options().max_blocks - pinned_blocks(engine.donors()) - 1;
+  return std::min<int64_t>(model.transformer().config().context, blocks * kBlockTokens);
+}
+
 Refusal refusal_of(const Error& error) {
   if (error.kind() == ErrorKind::argument || error.kind() == ErrorKind::format)
     return {.message = error.what(), .code = "invalid_request"};
@@ -78,6 +95,7 @@ void Service::serve(Model& model, Engine& engine, const Embedder* embedder,
   model_ = &model;
   engine_ = &engine;
   embedder_ = embedder;
+  context_ = context_of(model, engine);
   options_.reuse = reuse;
   metrics_.expect_guard(guard_budgets(reuse));
   loop_.emplace(engine, loop_options());

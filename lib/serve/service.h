@@ -90,7 +90,6 @@ class Service : public HttpServer {
   void generate(Exchange& exchange, const GenerationRequest& request);
   std::vector<Job> make_jobs(const Exchange& exchange, const GenerationRequest& request,
                              const std::string& id) const;
-  int64_t context() const;
   std::vector<int32_t> encode(const Prompt& prompt, const char* field, int64_t most) const;
   void log_prompts(Exchange& exchange, const std::vector<Job>& jobs) const;
 
@@ -130,6 +129,7 @@ class Service : public HttpServer {
   Model* model_ = nullptr;
   Engine* engine_ = nullptr;
   const Embedder* embedder_ = nullptr;
+  int64_t context_ = 0;  // of a prompt and its answer together
   std::optional<EngineLoop> loop_;
   Listener listener_;
 };

@@ -24,10 +24,18 @@ namespace kvs::test {
 class HttpScene : public testing::Test {
  protected:
   void start(HttpOptions options, int parallel = 8, int64_t blocks = 256) {
+    make_engine(parallel, blocks);
+    open(std::move(options));
+  }
+
+  void make_engine(int parallel, int64_t blocks) {
     server.reset();
     engine = std::make_unique<Engine>(
         model.transformer(), model.prompts().tokenizer(),
         EngineOptions{.max_blocks = blocks, .kv_type = DType::f32, .parallel = parallel});
+  }
+
+  void open(HttpOptions options) {
     options.port = 0;
     options.model = "stories";
     server = start_http_server(model, *engine, &embedder, options);
