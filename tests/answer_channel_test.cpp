@@ -25,6 +25,31 @@ TEST(AnswerChannel, GathersWhatIsNotTakenYet) {
   EXPECT_TRUE(channel.take(milliseconds(0)).empty());
 }
 
+TEST(AnswerChannel, GivesTokensWithTheirText) {
+  AnswerChannel channel(2);
+  channel.add_token(0, {});
+  channel.add_text(1, "other");
+  const std::vector<AnswerPiece> before = channel.take(milliseconds(60000));
+  channel.add_text(0, "a");
+
+  const std::vector<AnswerPiece> pieces = channel.take(milliseconds(60000));
+
+  ASSERT_EQ(before.size(), 1u);
+  EXPECT_EQ(before[0].choice, 1);
+  ASSERT_EQ(pieces.size(), 1u);
+  EXPECT_EQ(pieces[0].text, "a");
+  EXPECT_EQ(pieces[0].tokens.size(), 1u);
+}
+
+TEST(AnswerChannel, GivesTokensThatTakeTooMuchRoom) {
+  AnswerChannel channel(1, 10);
+  channel.add_token(0, {});
+  ASSERT_FALSE(channel.keeps_up());
+
+  EXPECT_EQ(channel.take(milliseconds(60000)).size(), 1u);
+  EXPECT_TRUE(channel.keeps_up());
+}
+
 TEST(AnswerChannel, IsFinishedWhenEachEndIsTaken) {
   AnswerChannel channel(1);
   channel.finish(0, {.finish_reason = "stop"});

@@ -88,6 +88,33 @@ TEST_F(Answers, SayHowLikelyTokensWere) {
             static_cast<int64_t>(2 * text.size()));
 }
 
+TEST_F(Answers, NameTheChosenTokenThoughOthersWereLikelier) {
+  const int32_t token = tokenizer->encode("Lily").back(), rival = tokenizer->encode("dog").back();
+  const std::vector<Logprobs> tokens{{.chosen = {token, -5}, .top = {{rival, -0.5}}}};
+
+  const Json json = writer(false).chunk(0, "x", tokens).get("choices").as_array()[0];
+
+  const Json& top = json.get("logprobs").get("top_logprobs").as_array()[0];
+  EXPECT_EQ(top.get(tokenizer->token_bytes(token)).as_number(), -5);
+  EXPECT_EQ(top.get(tokenizer->token_bytes(rival)).as_number(), -0.5);
+}
+
+TEST_F(Answers, CountCharactersWhichMayHaveSeveralTokens) {
+  std::vector<Logprobs> tokens;
+  std::string text;
+  for (const int32_t token : tokenizer->encode("\u20AC", {.add_special = false})) {
+    tokens.push_back({.chosen = {token, -1}});
+    text += tokenizer->token_bytes(token);
+  }
+  ASSERT_EQ(text, " \u20AC");
+
+  AnswerWriter completion = writer(false);
+  completion.chunk(0, text, tokens);
+  const Json next = completion.chunk(0, text, tokens).get("choices").as_array()[0];
+
+  EXPECT_EQ(next.get("logprobs").get("text_offset").as_array()[0].as_int(), 2);
+}
+
 TEST(Usage, NeverCountsRowsThatWereComputedAnew) {
   const Response reused = response_of(3, 5, 2, 1), computed = response_of(0, 0, 0, 4);
 

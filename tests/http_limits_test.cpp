@@ -226,6 +226,20 @@ TEST_F(BadClients, CannotSendEndlessHeaders) {
   expect_alive();
 }
 
+TEST_F(BadClients, AreToldThatTheirHeadIsTooLarge) {
+  start({});
+  RawClient many(server->port()), wide(server->port());
+  many.send("GET /health HTTP/1.1\r\n");
+  for (int i = 0; i < 20; ++i) many.send("X: " + std::string(4000, 'y') + "\r\n");
+  wide.send("GET /health HTTP/1.1\r\nX: " + std::string(9000, 'y') + "\r\n\r\n");
+
+  for (RawClient* client : {&many, &wide}) {
+    const std::string answer = client->receive();
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 431")) << answer;
+    EXPECT_NE(answer.find("head_too_large"), std::string::npos) << answer;
+  }
+}
+
 TEST_F(BadClients, CannotHoldAConnectionWithHalfARequest) {
   RawClient nothing(server->port()), line(server->port()), body(server->port());
   line.send("GET /health HT");
@@ -327,6 +341,16 @@ TEST_F(BadClients, AreToldThatTheirConnectionEndsWhereThereAreMany) {
 
   EXPECT_NE(answer.find("Connection: close"), std::string::npos);
   EXPECT_EQ(answer.find("Keep-Alive"), std::string::npos);
+}
+
+TEST_F(BadClients, AreNotToldThatAConnectionStaysWhichEnds) {
+  RawClient client(server->port());
+  client.send("GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+
+  const std::string answer = client.receive();
+
+  EXPECT_NE(answer.find("Connection: close"), std::string::npos);
+  EXPECT_EQ(answer.find("Keep-Alive"), std::string::npos) << answer;
 }
 
 TEST_F(BadClients, AreToldToComeAgainWhereTheQueueIsFull) {

@@ -51,6 +51,7 @@ TEST_F(Browsers, GetTheHeadOfWhatTheyWouldGet) {
     ASSERT_TRUE(head && whole) << path;
     EXPECT_EQ(head->status, 200) << path;
     EXPECT_EQ(head->body, "");
+    EXPECT_FALSE(head->has_header("Accept-Ranges")) << path;  // since there are none
     for (const char* name : {"Content-Type", "Content-Length"})
       EXPECT_EQ(head->get_header_value(name), whole->get_header_value(name)) << path;
   }

@@ -45,6 +45,17 @@ TEST_F(Server, AnswersAChat) {
   EXPECT_TRUE(answer.headers.find("x-request-id")->second.starts_with("req-"));
 }
 
+TEST_F(Server, CallsARequestAsItsClientDoes) {
+  const auto id_for = [&](const std::string& given) {
+    return get("/health", {{"x-request-id", given}}).headers.find("x-request-id")->second;
+  };
+
+  EXPECT_EQ(id_for("7f3a-1_b.C"), "7f3a-1_b.C");
+  EXPECT_EQ(id_for(std::string(128, 'x')), std::string(128, 'x'));
+  for (const std::string& given : {std::string(129, 'x'), std::string("a b"), std::string("\"")})
+    EXPECT_TRUE(id_for(given).starts_with("req-")) << given;
+}
+
 TEST_F(Server, CountsWhatWasNotComputed) {
   const Answer cold = post("/v1/completions", completion(""));
   const Answer warm = post("/v1/completions", completion(""));
@@ -163,6 +174,39 @@ TEST_F(Server, SaysHowLikelyTokensWere) {
   EXPECT_EQ(text, " " + answer.choice().get("text").as_string());  // which begins with a word
 }
 
+TEST_F(Server, EndsAnAnswerWhereItsMemoryEnds) {
+  start({}, 8, /*blocks=*/4);
+  std::string ids = "5";
+  for (int i = 0; i < 150; ++i) ids += ",5";
+  const auto ask = [&](const std::string& prompt) {
+    return post("/v1/completions", R"({"prompt":[)" + prompt +
+                                       R"(],"max_tokens":200,"temperature":0,"ignore_eos":true})");
+  };
+
+  const Answer answer = ask(ids), longer = ask(ids + "," + ids);
+
+  EXPECT_EQ(answer.status, 200) << answer.json.dump();
+  EXPECT_EQ(answer.json.get("usage").get("total_tokens").as_int(), 3 * 64);
+  EXPECT_EQ(answer.choice().get("finish_reason").as_string(), "length");
+  EXPECT_EQ(longer.code(), "context_length_exceeded");
+  EXPECT_EQ(get("/v1/models/stories").json.get("max_model_len").as_int(), 3 * 64);
+}
+
+TEST_F(Server, LeavesRoomForWhatIsPinned) {
+  make_engine(/*parallel=*/8, /*blocks=*/8);
+  engine->run({.id = "policy", .tokens = std::vector<int32_t>(100, 5), .tenant = "acme"});
+  ASSERT_TRUE(engine->donors().pin("acme", "policy"));
+  open({});
+
+  const Answer answer = post(
+      "/v1/completions", R"({"prompt":"Tim","max_tokens":500,"temperature":0,"ignore_eos":true})");
+
+  const int64_t room = get("/v1/models/stories").json.get("max_model_len").as_int();
+  EXPECT_EQ(answer.status, 200) << answer.json.dump();
+  EXPECT_EQ(answer.json.get("usage").get("total_tokens").as_int(), room);
+  EXPECT_LE(room, (8 - 2 - 1) * 64);
+}
+
 TEST_F(Server, AnswersSeveralPromptsWithSeveralChoices) {
   const Answer answer = post(
       "/v1/completions", R"({"prompt":["The dog","Lily"],"n":2,"max_tokens":4,"temperature":0})");
@@ -192,6 +236,33 @@ TEST_F(Server, EmbedsTheSameInBothEncodings) {
   const size_t bytes = vector.as_array().size() * 4;
   EXPECT_EQ(coded.json.get("data").as_array().at(0).get("embedding").as_string().size(),
             (bytes + 2) / 3 * 4);
+}
+
+TEST_F(Server, SaysWhichTextItCannotEmbed) {
+  const Answer none = post("/v1/embeddings", R"({"input":["Tim",""]})");
+  std::string text;
+  for (int i = 0; i < 2100; ++i) text += "5,";
+  const Answer longer = post("/v1/embeddings", R"({"input":[[)" + text + "5]]}");
+
+  EXPECT_EQ(post("/v1/embeddings", R"({"input":""})").status, 400);
+  EXPECT_EQ(none.code(), "invalid_value");
+  EXPECT_EQ(none.json.get("error").get("param").dump(), R"("input")");
+  EXPECT_EQ(longer.code(), "context_length_exceeded");
+  EXPECT_EQ(longer.json.get("error").get("param").dump(), R"("input")");
+}
+
+TEST_F(Server, DoesNotTakeTokensForTexts) {
+  std::string tokens = "5", texts = R"("a")";
+  for (int i = 0; i < 2050; ++i) {
+    tokens += ",5";
+    texts += R"(,"a")";
+  }
+
+  const auto code = [&](const std::string& list) {
+    return post("/v1/embeddings", R"({"input":[)" + list + "]}").code();
+  };
+  EXPECT_EQ(code(tokens), "context_length_exceeded");  // of 2,048, like the limit for texts
+  EXPECT_EQ(code(texts), "invalid_value");
 }
 
 TEST_F(Server, OwnsUpToItsFaults) {

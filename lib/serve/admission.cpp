@@ -1,4 +1,7 @@
 // Who is let in, before anything of a request's body is read.
+#include <algorithm>
+#include <cctype>
+
 #include "serve/framing.h"
 #include "serve/service.h"
 
@@ -6,6 +9,7 @@ namespace kvs {
 namespace {
 
 constexpr size_t kMaxPathBytes = 1024;
+constexpr size_t kMaxIdBytes = 128;
 
 Refusal unsupported(std::string message) {
   return {.status = 415, .message = std::move(message), .code = "unsupported"};
@@ -28,12 +32,25 @@ void check_body(const httplib::Request& request, httplib::Response& response,
   if (framing.chunked) end_connection(response, connection);
 }
 
+// Short, and the same in any log.
+bool is_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxIdBytes &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
+         });
+}
+
+// What the client, or a proxy in front, calls it, so that its log and this one name the same.
+std::string request_id(const std::string& given) {
+  return is_request_id(given) ? given : "req-" + random_id();
+}
+
 }  // namespace
 
 // Where this refuses, what follows on the connection is not known.
 bool Service::admit(const httplib::Request& request, httplib::Response& response) {
   Connection& connection = Connection::current();
-  response.set_header(kRequestId, "req-" + random_id());
+  response.set_header(kRequestId, request_id(request.get_header_value(kRequestId)));
   try {
     if (connection.overloaded && !is_watched(request.path)) throw overloaded();
     if (request.path.size() > kMaxPathBytes) throw refusal_with(414);

@@ -32,6 +32,7 @@ class AnswerChannel {
   explicit AnswerChannel(int choices, size_t max_bytes = size_t{1} << 16);
 
   void add_text(int choice, std::string_view text);
+  /// Before its text, with which it is taken; where that is long in coming, without it.
   void add_token(int choice, Logprobs logprobs);
   void finish(int choice, Response response);
 
@@ -52,6 +53,7 @@ class AnswerChannel {
 
  private:
   AnswerPiece& grow(int choice, size_t bytes);
+  void wake();
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -58,6 +58,7 @@ class Connection : public httplib::Stream {
   void close_after_response() { closes_ = true; }
   bool closes() const { return closes_; }
   bool too_large() const { return too_large_; }
+  bool head_too_large() const { return too_large_ && !in_body_; }
   bool timed_out() const { return timed_out_; }
   /// What has been read of the request's head, as it was sent.
   std::string_view head() const { return head_; }

@@ -17,7 +17,7 @@ class DecisionLog {
   static constexpr size_t kMost = 100;
 
   /// A choice that ended at `time`. One that ended before its prompt was planned is passed over.
-  /// `request_id`: the server's own, of its log.
+  /// `request_id`: by which the log knows the request.
   void add(const std::string& time, const std::string& request_id, const Response& response);
 
   /// {"decisions":[...]}, the newest first; the members are those of an answer's "kvshare".

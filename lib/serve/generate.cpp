@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <ctime>
+#include <iterator>
 
 #include "kvs/error.h"
 #include "serve/answer_json.h"
@@ -55,34 +57,32 @@ GenerationDefaults Service::defaults() const {
   return {options_.max_tokens, options_.sampling, model_->prompts().tokenizer()->vocab_size()};
 }
 
-std::vector<int32_t> Service::encode(const Prompt& prompt) const {
+std::vector<int32_t> Service::encode(const Prompt& prompt, const char* field, int64_t most) const {
   std::vector<int32_t> tokens = model_->prompts().encode({.id = "prompt", .prompt = prompt});
-  const int context = model_->transformer().config().context;
-  if (static_cast<int64_t>(tokens.size()) >= context)
-    refuse_field(std::holds_alternative<std::vector<ChatMessage>>(prompt) ? "messages" : "prompt",
-                 "context_length_exceeded",
-                 "the prompt has {} tokens, which leaves no room in the model's context of {}",
-                 tokens.size(), context);
+  if (tokens.empty()) refuse_field(field, "invalid_value", "'{}': expected some text", field);
+  if (std::ssize(tokens) >= most)
+    refuse_field(field, "context_length_exceeded",
+                 "the prompt has {} tokens, which leaves no room in the context of {}",
+                 tokens.size(), most);
   return tokens;
 }
 
 std::vector<Job> Service::make_jobs(const Exchange& exchange, const GenerationRequest& request,
                                     const std::string& id) const {
   std::vector<Job> jobs;
-  const int64_t context = model_->transformer().config().context;
+  const int64_t most = context_;
   SamplingOptions sampling = request.sampling;
   if (request.ignore_eos) bar_ends(*model_->prompts().tokenizer(), sampling);
   ReuseOptions reuse = options_.reuse;
   if (!request.cache_prompt) reuse.mode = ReuseMode::off;
   for (const Prompt& prompt : request.prompts) {
-    const std::vector<int32_t> tokens = encode(prompt);
+    const std::vector<int32_t> tokens = encode(prompt, request.chat ? "messages" : "prompt", most);
     for (int choice = 0; choice < request.n; ++choice) {
       Task task{.id = donor_id(exchange.caller, id),
                 .tokens = tokens,
                 .tenant = exchange.caller.partition(request.cache_salt),
                 .owner = exchange.caller.tenant,
-                .max_tokens = std::min<int64_t>(request.max_tokens,
-                                                context - static_cast<int64_t>(tokens.size())),
+                .max_tokens = std::min<int64_t>(request.max_tokens, most - std::ssize(tokens)),
                 .sampling = sampling,
                 .stop = request.stop,
                 .reuse = reuse};

@@ -1,13 +1,21 @@
 #include "serve/logprobs_json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
+#include <string_view>
 
 namespace kvs {
 namespace {
 
 double finite(double logprob) {
   return std::isfinite(logprob) ? logprob : -9999;
+}
+
+// Of UTF-8, each where it begins.
+int64_t count_characters(std::string_view text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
 }
 
 Json::Object entry(const TokenLogprob& token, const Tokenizer& tokenizer) {
@@ -41,9 +49,10 @@ Json completion_logprobs_json(const std::vector<Logprobs>& tokens, const Tokeniz
     Json top{Json::Object{}};
     for (const TokenLogprob& rival : token.top)
       top.set(tokenizer.token_bytes(rival.token), finite(rival.logprob));
+    top.set(text, finite(token.chosen.logprob));  // likely or not
     tops.push(std::move(top));
     offsets.push(offset);
-    offset += static_cast<int64_t>(text.size());
+    offset += count_characters(text);
   }
   return Json::Object{{"tokens", std::move(texts)},
                       {"token_logprobs", std::move(values)},

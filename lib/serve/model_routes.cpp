@@ -10,15 +10,22 @@ namespace {
 constexpr size_t kMaxInputs = 2048;
 constexpr int64_t kMaxNumbers = 1 << 21;  // of all vectors, since they are held until the last one
 
+// A vector of no text would point nowhere.
+Prompt read_text(const Json& text) {
+  if (text.as_string().empty()) BodyFields::refuse("input", "some text", text);
+  return text.as_string();
+}
+
 std::vector<Prompt> read_inputs(const Json& input, int32_t vocab) {
-  if (input.is_string()) return {input.as_string()};
-  if (!input.is_array() || input.as_array().empty() || input.as_array().size() > kMaxInputs)
+  if (input.is_string()) return {read_text(input)};
+  const bool is_list = input.is_array() && !input.as_array().empty();
+  if (is_list && input.as_array()[0].is_int()) return {read_token_ids("input", input, vocab)};
+  if (!is_list || input.as_array().size() > kMaxInputs)
     BodyFields::refuse("input", fmt::format("a string or an array of 1 to {}", kMaxInputs), input);
-  if (input.as_array()[0].is_int()) return {read_token_ids("input", input, vocab)};
   std::vector<Prompt> inputs;
   for (const Json& each : input.as_array()) {
     if (each.is_string())
-      inputs.emplace_back(each.as_string());
+      inputs.push_back(read_text(each));
     else
       inputs.emplace_back(read_token_ids("input", each, vocab));
   }
@@ -52,7 +59,7 @@ Json Service::model_entry(const std::string& id) const {
                       {"object", "model"},
                       {"created", started_},
                       {"owned_by", "kvshare"},
-                      {"max_model_len", model_->transformer().config().context}};
+                      {"max_model_len", context_}};
 }
 
 void Service::list_models(Exchange& exchange) {
@@ -86,11 +93,12 @@ void Service::embed(Exchange& exchange) {
                  "'input': {} vectors of {} numbers are {}: expected at most {}", inputs.size(),
                  embedder_->dim(), numbers, kMaxNumbers);
 
+  const int64_t most = model_->transformer().config().context;
   int64_t tokens = 0;
   std::vector<std::vector<float>> vectors;
   TurnQueue::Place place(embedding_, exchange.caller.tenant);
   for (const Prompt& prompt : inputs) {
-    const std::vector<int32_t> ids = encode(prompt);
+    const std::vector<int32_t> ids = encode(prompt, "input", most);
     tokens += std::ssize(ids);
     vectors.push_back(embed_in_turn(exchange, place, ids));
   }
@@ -137,7 +145,7 @@ void Service::tokenize(Exchange& exchange) {
   Json ids{Json::Array{}};
   for (const int32_t token : tokens) ids.push(token);
   exchange.answer(Json::Object{{"count", static_cast<int64_t>(tokens.size())},
-                               {"max_model_len", model_->transformer().config().context},
+                               {"max_model_len", context_},
                                {"tokens", std::move(ids)}});
 }
 

@@ -21,6 +21,7 @@ Refusal refusal_with(int status) {
   if (status == 411) return refusal("length_required", "the request says no Content-Length");
   if (status == 413) return refusal("body_too_large", "the body is larger than the server takes");
   if (status == 414) return refusal("path_too_long", "the path is longer than the server takes");
+  if (status == 431) return refusal("head_too_large", "the head is larger than the server takes");
   if (status >= 500)
     return {.status = status,
             .type = "server_error",

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <ctime>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "kvs/error.h"
@@ -36,6 +38,28 @@ std::vector<std::string> joined(std::vector<std::string> names, const std::strin
 std::vector<double> guard_budgets(const ReuseOptions& reuse) {
   const bool decides = reuse.guard && !reuse.budget && reuse.policy == Policy::kvshare;
   return decides ? reuse.guard->budgets() : std::vector<double>();
+}
+
+// The library reads no further than a line that is too long for it.
+bool is_head_too_large(const Connection& connection) {
+  const std::string_view head = connection.head();
+  const size_t last_line = head.size() < 2 ? 0 : head.rfind('\n', head.size() - 2) + 1;
+  return connection.head_too_large() || head.size() - last_line > CPPHTTPLIB_HEADER_MAX_LENGTH;
+}
+
+int64_t pinned_blocks(const DonorStore& donors) {
+  std::set<const void*> blocks;
+  donors.visit_pinned([&](const KvView& view) {
+    for (const Segment& segment : view.segments()) blocks.insert(segment.block.data());
+  });
+  return std::ssize(blocks);
+}
+
+// The model's, or what the pool has room for, lest an answer is lost where it grows beyond that.
+// The engine wants a block besides.
+int64_t context_of(Model& model, Engine& engine) {
+  const int64_t blocks = engine.options().max_blocks - pinned_blocks(engine.donors()) - 1;
+  return std::min<int64_t>(model.transformer().config().context, blocks * kBlockTokens);
 }
 
 Refusal refusal_of(const Error& error) {
@@ -71,6 +95,7 @@ void Service::serve(Model& model, Engine& engine, const Embedder* embedder,
   model_ = &model;
   engine_ = &engine;
   embedder_ = embedder;
+  context_ = context_of(model, engine);
   options_.reuse = reuse;
   metrics_.expect_guard(guard_budgets(reuse));
   loop_.emplace(engine, loop_options());
@@ -118,7 +143,7 @@ void Service::add_handlers() {
     return admit(request, response) ? Done::Unhandled : Done::Handled;
   });
   listener_.set_post_routing_handler(
-      [this](const auto&, httplib::Response& response) { free_connections(response); });
+      [this](const auto&, httplib::Response& response) { finish_head(response); });
   listener_.set_exception_handler(
       [](const auto&, httplib::Response& response, const auto&) { response.status = 500; });
   listener_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
@@ -199,19 +224,21 @@ void Service::run(Handler handler, const httplib::Request& request, httplib::Res
   }
 }
 
-// Where there are many, none is kept for a request that may never come.
-void Service::free_connections(httplib::Response& response) const {
+// Where there are many connections, none is kept for a request that may never come. What the
+// library has added may not be so: that the connection stays, and that answers come in parts.
+void Service::finish_head(httplib::Response& response) const {
   Connection& connection = Connection::current();
-  if (!connection.overloaded && !listener_.crowded()) return;
-  response.headers.erase("Keep-Alive");
-  end_connection(response, connection);
+  if (connection.overloaded || listener_.crowded()) end_connection(response, connection);
+  if (connection.closes()) response.headers.erase("Keep-Alive");
+  response.headers.erase("Accept-Ranges");
 }
 
 void Service::explain_failure(const httplib::Request& request, httplib::Response& response) {
   if (!response.body.empty()) return;
   Connection& connection = Connection::current();
   if (connection.timed_out()) response.status = draining_ ? 503 : 408;
-  if (connection.too_large()) response.status = response.status == 414 ? 414 : 413;
+  if (connection.too_large() && response.status != 414) response.status = 413;
+  if (response.status != 414 && is_head_too_large(connection)) response.status = 431;
   if (!response.has_header(kRequestId)) response.set_header(kRequestId, "req-" + random_id());
   const std::string methods = response.status == 404 ? methods_of(request.path) : "";
   if (response.status != 404) end_connection(response, connection);

@@ -60,7 +60,7 @@ class Service : public HttpServer {
   BodyFields take_fields(Exchange& exchange) const;
   void run(Handler handler, const httplib::Request& request, httplib::Response& response,
            std::string body);
-  void free_connections(httplib::Response& response) const;
+  void finish_head(httplib::Response& response) const;
   void explain_failure(const httplib::Request& request, httplib::Response& response);
   void note(const httplib::Request& request, const httplib::Response& response);
   void log(const Json& line);
@@ -91,7 +91,7 @@ class Service : public HttpServer {
   void generate(Exchange& exchange, const GenerationRequest& request);
   std::vector<Job> make_jobs(const Exchange& exchange, const GenerationRequest& request,
                              const std::string& id) const;
-  std::vector<int32_t> encode(const Prompt& prompt) const;
+  std::vector<int32_t> encode(const Prompt& prompt, const char* field, int64_t most) const;
   void log_prompts(Exchange& exchange, const std::vector<Job>& jobs) const;
 
   // model_routes.cpp
@@ -133,6 +133,7 @@ class Service : public HttpServer {
   Model* model_ = nullptr;
   Engine* engine_ = nullptr;
   const Embedder* embedder_ = nullptr;
+  int64_t context_ = 0;  // of a prompt and its answer together
   std::optional<EngineLoop> loop_;
   Listener listener_;
 };

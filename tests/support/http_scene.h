@@ -23,11 +23,19 @@ namespace kvs::test {
 /// A server over the model of the stories, in f32, and clients for it.
 class HttpScene : public testing::Test {
  protected:
-  void start(HttpOptions options, int parallel = 8) {
+  void start(HttpOptions options, int parallel = 8, int64_t blocks = 256) {
+    make_engine(parallel, blocks);
+    open(std::move(options));
+  }
+
+  void make_engine(int parallel, int64_t blocks) {
     server.reset();
     engine = std::make_unique<Engine>(
         model.transformer(), model.prompts().tokenizer(),
-        EngineOptions{.max_blocks = 256, .kv_type = DType::f32, .parallel = parallel});
+        EngineOptions{.max_blocks = blocks, .kv_type = DType::f32, .parallel = parallel});
+  }
+
+  void open(HttpOptions options) {
     options.port = 0;
     options.model = "stories";
     server = start_http_server(model, *engine, &embedder, options);
