@@ -103,6 +103,14 @@ TEST_F(KeyFile, TakesEachWordOnceALine) {
   EXPECT_EQ(Tenants(path).find("two")->share_group, "b");
 }
 
+// As one is that is being written anew: it would shut everybody out.
+TEST_F(KeyFile, RefusesAFileWithoutKeys) {
+  for (const char* text : {"", "\n", "# none yet\n"}) {
+    write(text);
+    EXPECT_EQ(fault(), path.string() + ": expected a key at least, found none");
+  }
+}
+
 TEST_F(KeyFile, RefusesMemoryThatMakesNoSense) {
   for (const char* memory : {"memory=", "memory=0", "memory=-1", "memory=1.5", "memory=16777217"}) {
     write(line("one", std::string("acme ") + memory));

@@ -144,6 +144,8 @@ Tenants::File Tenants::read(const std::filesystem::path& path) {
     add_line(file, line, fmt::format("{}:{}", path.string(), number));
   }
   if (stream.bad()) fail(ErrorKind::io, "{}: cannot be read", path.string());
+  if (file.callers.empty())
+    fail(ErrorKind::format, "{}: expected a key at least, found none", path.string());
   for (auto& [digest, caller] : file.callers)
     if (const auto rate = file.rates.find(caller.tenant); rate != file.rates.end())
       caller.requests_per_minute = rate->second;
