@@ -2,63 +2,19 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <future>
 #include <map>
 #include <thread>
 
-#include "kvs/gguf.h"
-#include "kvs/tokenizer.h"
 #include "serve/tenants.h"
-#include "support/tiny_model.h"
+#include "support/loop_scene.h"
 
 namespace kvs::test {
 namespace {
 
 using std::chrono::milliseconds;
 
-class Loop : public testing::Test {
- protected:
-  Task task(const std::string& text, int64_t max_tokens = 20) const {
-    return {.id = "a",
-            .tokens = tokenizer->encode(text),
-            .max_tokens = max_tokens,
-            .reuse = {.policy = Policy::epic}};
-  }
-
-  std::shared_ptr<AnswerChannel> submit(EngineLoop& loop, Task task) const {
-    auto channel = std::make_shared<AnswerChannel>(1);
-    std::vector<Job> jobs;
-    jobs.push_back({.task = std::move(task), .channel = channel});
-    EXPECT_TRUE(loop.submit(std::move(jobs)));
-    return channel;
-  }
-
-  static Response wait(AnswerChannel& channel, std::string* text = nullptr) {
-    for (;;)
-      for (AnswerPiece& piece : channel.take(milliseconds(1000))) {
-        if (text) *text += piece.text;
-        if (piece.end) return *std::move(piece.end);
-      }
-  }
-
-  // Of all choices, in their order.
-  static std::vector<ReuseReport> reuse_of(AnswerChannel& channel, size_t choices) {
-    std::vector<ReuseReport> reports(choices);
-    while (!channel.finished())
-      for (const AnswerPiece& piece : channel.take(milliseconds(1000)))
-        if (piece.end) reports[piece.choice] = piece.end->reuse;
-    return reports;
-  }
-
-  std::unique_ptr<Tokenizer> tokenizer =
-      Tokenizer::from_gguf(GgufFile(data_path("stories260K.gguf")));
-  TinyModel model{data_path("stories260K.gguf")};
-  Engine engine{
-      model.transformer, tokenizer.get(), {.max_blocks = 64, .kv_type = DType::f32, .parallel = 4}};
-  const std::string body =
-      "Once upon a time, Tim had a red car and a blue ball. One day Tim saw a big dog in the park.";
-};
+class Loop : public LoopScene {};
 
 TEST_F(Loop, StreamsWhatTheEngineAnswers) {
   const std::string expected = engine.run(task(body)).text;
@@ -182,89 +138,6 @@ TEST_F(Loop, EndsWhatNobodyReads) {
   EXPECT_LT(response.tokens.size(), 1900u);
 }
 
-TEST_F(Loop, LetsFollowersShareWhatALeaderComputes) {
-  EngineLoop loop(engine, {});
-  auto channel = std::make_shared<AnswerChannel>(3);
-  std::vector<Job> jobs;
-  for (int choice = 0; choice < 3; ++choice)
-    jobs.push_back({.task = task(body), .channel = channel, .choice = choice});
-  jobs[1].task.tenant = "another";
-  const auto prompt = static_cast<int64_t>(jobs[0].task.tokens.size());
-  loop.submit(std::move(jobs));
-
-  const auto reuse = reuse_of(*channel, 3);
-  EXPECT_EQ(reuse[0].exact, 0);
-  EXPECT_EQ(reuse[1].exact, 0);  // nothing crosses tenants
-  EXPECT_EQ(reuse[2].exact, prompt - 1);
-}
-
-TEST_F(Loop, LetsNobodyWaitWhereThereAreNoFollowers) {
-  EngineLoop loop(engine, {.followers = false});
-  auto channel = std::make_shared<AnswerChannel>(2);
-  std::vector<Job> jobs;
-  for (int choice = 0; choice < 2; ++choice)
-    jobs.push_back({.task = task(body), .channel = channel, .choice = choice});
-  loop.submit(std::move(jobs));
-
-  for (const ReuseReport& reuse : reuse_of(*channel, 2)) EXPECT_EQ(reuse.exact, 0);
-}
-
-TEST_F(Loop, LetsFollowersShareWhatStandsBehindAnotherBeginning) {
-  EngineLoop loop(engine, {});
-  auto channel = std::make_shared<AnswerChannel>(2);
-  std::vector<Job> jobs;
-  const std::string text = body + " Lily sat under a tree and ate three cakes with her mom.";
-  jobs.push_back({.task = task("Ben: " + text), .channel = channel});
-  jobs.push_back({.task = task("Sue and Ann: " + text), .channel = channel, .choice = 1});
-  loop.submit(std::move(jobs));
-
-  const auto reuse = reuse_of(*channel, 2);
-  EXPECT_EQ(reuse[0].shifted, 0);
-  EXPECT_GT(reuse[1].shifted, 32);
-}
-
-// The leader's own end is longer than all the rest.
-TEST_F(Loop, LetsFollowersGoWhereTheBeginningOfBothIsComputed) {
-  Engine slow(model.transformer, tokenizer.get(),
-              {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 16, .parallel = 2});
-  const std::string end = " Lily sat under a tree and ate three cakes with her mom.";
-  const int64_t shared = std::ssize(tokenizer->encode(body)) - 1;
-  auto channel = std::make_shared<AnswerChannel>(2);
-  std::atomic<bool> waited{false};
-  EngineLoop loop(slow, {.on_begin = [&](const Job& job) {
-                    if (job.choice == 1) waited = channel->first_at().has_value();
-                  }});
-  std::vector<Job> jobs;
-  jobs.push_back({.task = task(body + end + end + end + end), .channel = channel});
-  jobs.push_back({.task = task(body + " Ben."), .channel = channel, .choice = 1});
-  loop.submit(std::move(jobs));
-
-  const auto reuse = reuse_of(*channel, 2);
-  EXPECT_EQ(reuse[0].exact, 0);
-  EXPECT_GE(reuse[1].exact, shared);
-  EXPECT_FALSE(waited);
-}
-
-// What it takes of others serves nobody else, and its followers find it where it did.
-TEST_F(Loop, LetsNobodyWaitForALeaderThatGoesOverMovedRows) {
-  const std::string text = body + " Lily sat under a tree and ate three cakes with her mom.";
-  Engine slow(model.transformer, tokenizer.get(),
-              {.max_blocks = 64, .kv_type = DType::f32, .rows_per_step = 2, .parallel = 2});
-  slow.run(task("Ben: " + text));
-  auto channel = std::make_shared<AnswerChannel>(2);
-  std::atomic<bool> waited{false};
-  EngineLoop loop(slow, {.on_begin = [&](const Job& job) {
-                    if (job.choice == 1) waited = channel->first_at().has_value();
-                  }});
-  std::vector<Job> jobs;
-  jobs.push_back({.task = task("Sue and Ann and their mom: " + text), .channel = channel});
-  jobs.push_back({.task = task("Tim, who was old: " + text), .channel = channel, .choice = 1});
-  loop.submit(std::move(jobs));
-
-  for (const ReuseReport& reuse : reuse_of(*channel, 2)) EXPECT_GT(reuse.shifted, 30);
-  EXPECT_FALSE(waited);
-}
-
 // One at a time: the first prompt, which the last one repeats, and a long one between them.
 class Ordered : public Loop {
  protected:
@@ -296,24 +169,6 @@ TEST_F(Ordered, ByArrival) {
 
 TEST_F(Ordered, ByTurnsAndWhatIsLeftToCompute) {
   EXPECT_EQ(order_under(Schedule::work), (std::vector<std::string>{"0", "2", "3", "1"}));
-}
-
-// Each longer one begins as the one before it: the second waits for the first, but not for ever.
-TEST_F(Loop, WaitsForOneLeaderOnly) {
-  EngineLoop loop(engine, {});
-  auto channel = std::make_shared<AnswerChannel>(6);
-  std::vector<Job> jobs;
-  std::string text = body;
-  for (int job = 0; job < 6; ++job, text += body)
-    jobs.push_back({.task = task(text, 4), .channel = channel, .choice = job});
-  ASSERT_TRUE(loop.submit(std::move(jobs)));
-
-  int64_t exact = 0;
-  while (!channel->finished())
-    for (const AnswerPiece& piece : channel->take(milliseconds(1000)))
-      if (piece.end) exact += piece.end->reuse.exact;
-
-  EXPECT_GT(exact, std::ssize(tokenizer->encode(body)));
 }
 
 // Whoever asks, every row comes from a request of the same tenant and salt, or the same group.
