@@ -91,7 +91,7 @@ TEST_F(TenantsOfAServer, MayNotAskTooOften) {
 TEST_F(TenantsOfAServer, LeaveConnectionsToOthers) {
   start({.keys = keys, .connections = 6});  // two of them may be ending still
   const std::string body =
-      R"({"prompt":"x","max_tokens":2000,"n":3,"stream":true,"logit_bias":{"2":-100}})";
+      R"({"prompt":"x","max_tokens":2000,"n":2,"stream":true,"logit_bias":{"2":-100}})";
   RawClient first(server->port()), second(server->port()), third(server->port());
   for (RawClient* stream : {&first, &second, &third}) {
     stream->send(
