@@ -29,7 +29,7 @@ void Service::check_watcher(const httplib::Request& request) const {
   const bool by_key = tenants_.has_keys() && caller && caller->may_read_metrics;
   if (!by_key && !from_this_machine(request))
     throw Refusal{.status = 403,
-                  .message = "metrics are for this machine and for keys that may read them",
+                  .message = "this is for this machine and for keys that may read metrics",
                   .code = "not_allowed"};
 }
 
