@@ -117,6 +117,34 @@ TEST_P(CudaSteps, TakeOtherRowsInLaterLayers) {
   EXPECT_GE(replays, 3);
 }
 
+TEST_P(CudaSteps, LeaveNothingBehindWhereTheyLackMemory) {
+  add_sequence(30);
+  for (int step = 0; step < 3; ++step) expect_same(next_step());
+  ASSERT_EQ(replays, 2);
+  faults.graphs_refused = 1;
+  const Batch batch = next_step();
+  std::vector<float> logits;
+
+  const Error e = error_of([&] { model.transformer.forward(batch, kKv, logits); });
+
+  EXPECT_EQ(e.kind(), ErrorKind::memory);
+  expect_same(batch);
+  EXPECT_EQ(replays, 3);
+}
+
+TEST_P(CudaSteps, AreRecordedOnceThereIsMemory) {
+  add_sequence(30);
+  expect_same(next_step());
+  faults.graphs_refused = 1;
+  expect_same(next_step());
+  ASSERT_EQ(replays, 0);
+
+  expect_same(next_step());
+
+  EXPECT_EQ(replays, 1);
+  EXPECT_TRUE(notes.empty());
+}
+
 TEST_P(CudaSteps, AreQueuedOneByOneWhereNothingCanBeCaptured) {
   faults.captures = false;
   add_sequence(30);

@@ -31,11 +31,12 @@ CudaHandle<cublasLtHandle_t> make_handle() {
   return CudaHandle<cublasLtHandle_t>(handle);
 }
 
-/// The power of two that the three matrices' pointers are multiples of.
+/// The power of two that the pointers of the three matrices and the bias are multiples of.
 int common_alignment(const CudaProduct& product) {
   const auto bits = reinterpret_cast<uintptr_t>(product.out) |
                     reinterpret_cast<uintptr_t>(product.x) |
-                    reinterpret_cast<uintptr_t>(product.w) | kMostAlignment;
+                    reinterpret_cast<uintptr_t>(product.w) |
+                    reinterpret_cast<uintptr_t>(product.bias) | kMostAlignment;
   return static_cast<int>(bits & (~bits + 1));
 }
 

@@ -52,21 +52,26 @@ void CudaLoads::add(std::span<const KvRun> runs, std::span<const std::byte* cons
   // What may lack memory comes before what is queued: a load is known whole, or not at all.
   Load load{.number = last_ + 1, .layers = {}};
   for (int layer = 0; layer < layout.layers; ++layer) load.layers.push_back(make_event());
-  for (int layer = 0; layer < layout.layers; ++layer) {
-    const size_t at = record_at + layer * layer_bytes, first = layer == 0 ? 0 : at;
-    gather_parts(staged + at, parts.subspan(layer * parts_per_layer, parts_per_layer), layout,
-                 places.size() * layout.kv_heads);
-    staging_.send(base, first, at + layer_bytes - first);
-    const cuda::KvBlocks blocks{.planes = cuda_planes(layout, layer),
-                                .layer_bytes = layout.layer_bytes(),
-                                .layers = 1,
-                                .kv_heads = layout.kv_heads,
-                                .head_dim = layout.head_dim};
-    check(cuda::unpack_kv(base + at, reinterpret_cast<const cuda::KvPlace*>(base), blocks, rows,
-                          stream_.get()),
-          "unpack_kv");
-    check(cudaEventRecord(load.layers[static_cast<size_t>(layer)].get(), stream_.get()),
-          "unpack_kv");
+  try {
+    for (int layer = 0; layer < layout.layers; ++layer) {
+      const size_t at = record_at + layer * layer_bytes, first = layer == 0 ? 0 : at;
+      gather_parts(staged + at, parts.subspan(layer * parts_per_layer, parts_per_layer), layout,
+                   places.size() * layout.kv_heads);
+      staging_.send(base, first, at + layer_bytes - first);
+      const cuda::KvBlocks blocks{.planes = cuda_planes(layout, layer),
+                                  .layer_bytes = layout.layer_bytes(),
+                                  .layers = 1,
+                                  .kv_heads = layout.kv_heads,
+                                  .head_dim = layout.head_dim};
+      check(cuda::unpack_kv(base + at, reinterpret_cast<const cuda::KvPlace*>(base), blocks, rows,
+                            stream_.get()),
+            "unpack_kv");
+      check(cudaEventRecord(load.layers[static_cast<size_t>(layer)].get(), stream_.get()),
+            "unpack_kv");
+    }
+  } catch (const Error&) {
+    cudaStreamSynchronize(stream_.get());  // nobody will wait for the layers that are on their way
+    throw;
   }
   for (const KvRun& run : runs)
     blocks_[static_cast<const std::byte*>(run.block)] = {load.number, layout.block_bytes()};
@@ -98,8 +103,12 @@ const CudaLoads::Load* CudaLoads::find(Number number) const {
 }
 
 void CudaLoads::await(Number load, int layer, cudaStream_t computing) const noexcept {
-  if (const Load* awaited = find(load))
-    cudaStreamWaitEvent(computing, awaited->layers[static_cast<size_t>(layer)].get(), 0);
+  const Load* awaited = find(load);
+  if (!awaited) return;
+  // Its blocks may belong to a deeper cache by now.
+  const auto last = std::ssize(awaited->layers) - 1;
+  const CudaHandle<cudaEvent_t>& event = awaited->layers[std::min<ptrdiff_t>(layer, last)];
+  cudaStreamWaitEvent(computing, event.get(), 0);
 }
 
 void CudaLoads::await(Number load, cudaStream_t computing) const noexcept {

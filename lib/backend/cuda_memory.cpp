@@ -49,10 +49,12 @@ void* CudaMemory::allocate(size_t bytes) {
 
 void CudaMemory::release(void* memory) noexcept {
   if (!memory) return;
-  if (pool_)
+  if (pool_) {
     cudaFreeAsync(memory, stream_);
-  else
-    cudaFree(memory);
+    return;
+  }
+  cudaStreamSynchronize(stream_);
+  cudaFree(memory);
 }
 
 DeviceMemory CudaMemory::use() const {

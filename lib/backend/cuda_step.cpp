@@ -126,7 +126,8 @@ void CudaBackend::record(CudaStep& step, const std::function<void()>& queue_laun
     queue_launches();
     step.set_recorded(capture.finish());
   } catch (const Error& e) {
-    cudaGetLastError();  // what is wrong with the device itself shows again
+    cudaGetLastError();                         // what is wrong with the device itself shows again
+    if (e.kind() == ErrorKind::memory) return;  // there may be some next time
     records_ = false;
     if (note_) note_(fmt::format("steps of decoding are not recorded: {}", e.what()));
   }

@@ -15,6 +15,7 @@ struct Faults {
   size_t memory_bytes = size_t{1} << 40;
   int64_t launches_left = -1;  ///< until a kernel faults; below 0: none does
   bool captures = true;        ///< whether launches can be captured
+  int graphs_refused = 0;      ///< the next that are made or launched, for want of memory
   bool all_late = false;       ///< streams made from here on: the first is as late as the others
 };
 extern Faults faults;

@@ -76,6 +76,14 @@ bool is_pinned(const void* memory) {
   return memory < static_cast<const std::byte*>(first) + bytes;
 }
 
+/// Where it does, the next operation may ask for that error too.
+bool lacks_memory_for_graph() {
+  if (faults.graphs_refused == 0) return false;
+  --faults.graphs_refused;
+  refused = cudaErrorMemoryAllocation;
+  return true;
+}
+
 /// What the calls return that a capture does not allow.
 cudaError_t outside_capture() {
   if (!captured) return surfaced();
@@ -252,11 +260,13 @@ cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
   return broken ? cudaErrorStreamCaptureInvalidated : cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* launches, cudaGraph_t graph, unsigned long long) {
+  if (lacks_memory_for_graph()) return cudaErrorMemoryAllocation;
   *launches = reinterpret_cast<cudaGraphExec_t>(new Graph(*reinterpret_cast<Graph*>(graph)));
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t launches, cudaStream_t stream) {
   if (const cudaError_t status = outside_capture(); status != cudaSuccess) return status;
+  if (lacks_memory_for_graph()) return cudaErrorMemoryAllocation;
   ++replays;
   for (const auto& work : *reinterpret_cast<Graph*>(launches)) submit(stream, work);
   return cudaSuccess;
