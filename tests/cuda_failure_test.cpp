@@ -269,6 +269,29 @@ TEST_F(CudaEngineFailure, ExactifiesFewerRowsAtATimeWhereMemoryIsShort) {
   EXPECT_GT(fewer, 0);
 }
 
+// What a tier is given is packed on the device, which takes memory there.
+TEST_F(CudaEngineFailure, WritesNothingToATierWhereMemoryIsShort) {
+  Engine engine = engine_of(8);
+  engine.donors().open_tiers({.host_bytes = 1 << 20},
+                             {.model = "m", .fingerprint = "f", .layout = engine.pool().layout()});
+  engine.pool().reserve(4);
+  engine.submit(task(1), [&](const Response&) {
+    faults.memory_bytes = emulated::bytes_in_use();
+    emulated::refusals = 0;
+  });
+  while (engine.step()) {
+  }
+
+  EXPECT_TRUE(engine.donors().finish_tiers(std::chrono::minutes(1)));
+  EXPECT_GT(emulated::refusals, 0);
+  EXPECT_EQ(engine.donors().tiers().at(0).failed_writes, 1);
+  EXPECT_EQ(engine.donors().tiers().at(0).donors, 0);
+  faults.memory_bytes = size_t{1} << 40;
+  engine.run(task(2));
+  EXPECT_TRUE(engine.donors().finish_tiers(std::chrono::minutes(1)));
+  EXPECT_EQ(engine.donors().tiers().at(0).donors, 1);
+}
+
 TEST_F(CudaEngineFailure, EndsWhereAKernelFaults) {
   Engine engine = engine_of(8);
   engine.submit(task(1), [](const Response&) { FAIL() << "nothing was computed"; });

@@ -271,6 +271,19 @@ TEST_F(Donors, AreFoundByEmbeddingWhereTokensPromiseLittle) {
   EXPECT_EQ(embedded, 4);
 }
 
+TEST_F(Donors, AreFoundByTheirTokensWhereNothingCanBeEmbedded) {
+  DonorStore store(pool);
+  auto kind = ErrorKind::memory;
+  store.embed_with([&](std::span<const int32_t>) -> std::vector<float> { fail(kind, "no"); });
+  const Tokens first = text(1), other = text(2);
+  add(store, "first", "a", first);
+
+  EXPECT_EQ(ids(store, first), Ids{"first"});
+  EXPECT_EQ(ids(store, other), Ids{});
+  kind = ErrorKind::device;
+  EXPECT_THROW(store.find({.tokens = other, .tenant = "a"}), Error);
+}
+
 TEST_F(Donors, ConversationsOfOtherTenantsAreOutOfReach) {
   DonorStore store(pool);
   const Tokens tokens = text(1);

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "engine/donor_store_impl.h"
+#include "kvs/error.h"
 #include "kvs/kv_archive.h"
 
 namespace kvs {
@@ -109,12 +110,19 @@ std::vector<DonorPartition*> DonorStore::Impl::visible(std::string_view tenant) 
   return partitions;
 }
 
-// The same text is asked for several times in a row.
+// The same text is asked for several times in a row. Without an embedding, which a device's memory
+// may lack room for, donors are found by their tokens.
 std::vector<float> DonorStore::Impl::embedding_of(std::string_view tenant,
                                                   std::span<const int32_t> tokens) {
   if (!embed) return {};
-  if (embedded.tenant != tenant || !std::ranges::equal(embedded.tokens, tokens))
+  if (embedded.tenant == tenant && std::ranges::equal(embedded.tokens, tokens))
+    return embedded.vector;
+  try {
     embedded = {std::string(tenant), {tokens.begin(), tokens.end()}, embed(tokens)};
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::memory) throw;
+    return {};
+  }
   return embedded.vector;
 }
 

@@ -7,6 +7,7 @@
 #include "engine/blob_codec.h"
 #include "engine/record_rows.h"
 #include "engine/residency.h"
+#include "kvs/error.h"
 
 namespace kvs {
 namespace {
@@ -191,9 +192,16 @@ bool DonorTier::copy_piece(const KvPool& pool) {
          pieces_.at(entry.pieces[copy.piece]).written)
     ++copy.piece;
   if (copy.piece < entry.pieces.size()) {
+    KvRecord rows;
+    try {
+      rows = piece_of(copy, pool);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::memory) throw;
+      drop_copies();  // prompts need it more
+      return false;
+    }
     pieces_.at(entry.pieces[copy.piece]).put = true;
-    writer_.put(copy.write, rows_name(entry.tenant, entry.pieces[copy.piece]),
-                piece_of(copy, pool));
+    writer_.put(copy.write, rows_name(entry.tenant, entry.pieces[copy.piece]), std::move(rows));
     ++copy.piece;
   }
   if (copy.piece < entry.pieces.size()) return true;

@@ -102,7 +102,13 @@ void Engine::Impl::compute(Step& step) {
   try {
     run(step.batch.finish(), repair_observer(step));
     for (Sequence* sequence : step.working) sequence->rows_computed();
-    consume_logits(step.owners);
+    try {
+      consume_logits(step.owners);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::memory) throw;
+      release_memory();
+      consume_logits(step.owners);
+    }
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::memory) throw;
     for (Sequence* sequence : step.working) sequence->fail(e.what());

@@ -133,7 +133,7 @@ class KVS_API DonorStore {
                   Embed embed = {});
 
   /// Donors added from here on are found by embedding too. `embed` gives unit length, always the
-  /// same number of dimensions.
+  /// same number of dimensions; where it throws Error(memory), by their tokens alone.
   void embed_with(Embed embed);
 
   /// From here on donors are kept beyond memory too. Throws Error(io) where a folder cannot be
