@@ -18,12 +18,13 @@ __device__ inline float element(const std::byte* row, int i) {
 }
 
 /// The same, of a head's row in a block, with its scale. plane, scales: from the block to the head.
+/// Rounded as such: fused with what is subtracted from it, a row would differ from itself.
 template <KvType type>
 __device__ inline float cached_element(const std::byte* block, size_t plane, size_t scales,
                                        const KvPlanes& planes, size_t slot, int i) {
   const float x = element<type>(block + plane + slot * planes.row_bytes, i);
   if constexpr (type != KvType::q8) return x;
-  return x * *reinterpret_cast<const float*>(block + scales + slot * sizeof(float));
+  return __fmul_rn(x, *reinterpret_cast<const float*>(block + scales + slot * sizeof(float)));
 }
 
 }  // namespace kvs::cuda

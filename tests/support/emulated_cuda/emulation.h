@@ -96,6 +96,9 @@ T __shfl_xor_sync(unsigned, T value, int mask) {
 inline unsigned __float_as_uint(float x) {
   return std::bit_cast<unsigned>(x);
 }
+inline float __fmul_rn(float x, float y) {
+  return x * y;
+}
 inline int __float2int_rn(float x) {
   return static_cast<int>(std::nearbyint(x));
 }
