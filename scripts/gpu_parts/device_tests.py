@@ -33,7 +33,8 @@ SMALL = {
 }
 PROGRAMS = {"backend": "backend_test", "matmul": "backend_test", "attention": "attention_test"}
 # Only shared memory can race, and cuBLAS's is not ours to judge.
-TOOLS = {"memcheck": ("backend", "matmul", "attention"), "racecheck": ("backend", "attention")}
+TOOLS = {"memcheck": ("backend", "matmul", "attention"), "racecheck": ("backend", "attention"),
+         "synccheck": ("backend", "attention")}
 # Libraries try calls that may fail; what two streams do with one piece of memory is ours to judge.
 MORE = {"memcheck": ("--report-api-errors", "no", "--track-stream-ordered-races", "all")}
 SANITIZE_LIMIT = 400
