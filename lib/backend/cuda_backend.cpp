@@ -53,8 +53,10 @@ cudaStream_t CudaBackend::use() {
 
 // What fails here may be an earlier kernel; that one was the last queued, or came before it.
 void CudaBackend::queued(cudaError_t status, std::string_view operation) {
-  if (status == cudaErrorMemoryAllocation) {  // a kernel's code comes with its first launch
-    cudaGetLastError();                       // or the next one fails for it, too
+  if (status == cudaErrorMemoryAllocation) {
+    // A kernel's code comes with its first launch.
+    cudaGetLastError();  // or the next one fails for it, too
+    memory_.trim();      // what was released may be enough when this is tried again
     fail(ErrorKind::memory, "cuda: out of memory for {}", operation);
   }
   if (status != cudaSuccess)

@@ -32,9 +32,7 @@ void* CudaMemory::allocate(size_t bytes) {
     status = ask();
   }
   if (status == cudaErrorMemoryAllocation && pool_) {  // freed pieces may be of other sizes
-    cudaGetLastError();
-    check(cudaStreamSynchronize(stream_), "allocate");
-    check(cudaMemPoolTrimTo(pool_, 0), "allocate");
+    trim();
     status = ask();
   }
   if (status == cudaErrorMemoryAllocation) {
@@ -55,6 +53,14 @@ void CudaMemory::release(void* memory) noexcept {
   }
   cudaStreamSynchronize(stream_);
   cudaFree(memory);
+}
+
+// What fails here fails again in the operation that lacked memory.
+void CudaMemory::trim() noexcept {
+  if (!pool_) return;
+  cudaStreamSynchronize(stream_);
+  cudaMemPoolTrimTo(pool_, 0);
+  cudaGetLastError();
 }
 
 DeviceMemory CudaMemory::use() const {

@@ -18,6 +18,8 @@ class CudaMemory {
   /// 256-byte aligned. Throws Error(memory) that names what was asked and what is free.
   void* allocate(size_t bytes);
   void release(void* memory) noexcept;
+  /// Gives what was released back to the device, for whatever else takes memory there.
+  void trim() noexcept;
   DeviceMemory use() const;
   cudaStream_t stream() const { return stream_; }
 
