@@ -269,6 +269,31 @@ TEST_F(CudaEngineFailure, ExactifiesFewerRowsAtATimeWhereMemoryIsShort) {
   EXPECT_GT(fewer, 0);
 }
 
+// Under a penalty an answer's tokens are looked up apart: more from step to step, in more memory.
+TEST_F(CudaEngineFailure, FindsTheBestLogitsWithoutDonorsWhereMemoryIsShort) {
+  Engine engine = engine_of(8);
+  engine.run(task(1));
+  Task alone = task(2, 12);
+  alone.reuse.mode = ReuseMode::off;
+  alone.store = false;
+  alone.sampling.presence_penalty = 0.5;
+  int asked = 0;
+  alone.wanted = [&] {
+    if (++asked != 8) return true;  // steps have been recorded by then
+    faults.memory_bytes = emulated::bytes_in_use();
+    emulated::refusals = 0;
+    return true;
+  };
+
+  const Response got = engine.run(alone);
+
+  EXPECT_EQ(got.finish_reason, "length") << got.error;
+  EXPECT_EQ(emulated::refusals, 2);  // once, and once more behind a trim
+  EXPECT_EQ(engine.donors().evictions().room, 1);
+  faults.memory_bytes = size_t{1} << 40;
+  EXPECT_EQ(got.tokens, engine.run(alone).tokens);
+}
+
 // What a tier is given is packed on the device, which takes memory there.
 TEST_F(CudaEngineFailure, WritesNothingToATierWhereMemoryIsShort) {
   Engine engine = engine_of(8);

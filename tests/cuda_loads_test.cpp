@@ -3,12 +3,15 @@
 #include "engine/record_rows.h"
 #include "support/emulated_cuda/capture.h"
 #include "support/emulated_cuda/faults.h"
+#include "support/errors.h"
 #include "support/tiny_model.h"
 
 // Rows that are loaded beside what is computed, on a device that copies as late as it may; in half
 // of the tests it computes as late, too.
 namespace kvs::test {
 namespace {
+
+using emulated::faults;
 
 class CudaLoads : public testing::TestWithParam<std::tuple<DType, bool>> {
  protected:
@@ -90,6 +93,21 @@ TEST_P(CudaLoads, AreAwaitedByWhatReadsThem) {
   EXPECT_EQ(last_logits(loaded(record), tokens, false), want);
   for (int turn = 0; turn < 4; ++turn)  // the third one is a replay
     EXPECT_EQ(last_logits(loaded(record), tokens, true), want) << turn;
+}
+
+TEST_P(CudaLoads, LeaveNothingOnItsWayWhereTheyLackMemory) {
+  const std::vector<int32_t> tokens = text(150);
+  const KvRecord record = this->record(tokens);
+  const std::vector<float> want = last_logits(loaded(record), tokens, false);
+  faults.launches_loaded = 2;  // layers
+  KvView view;
+
+  const Error e = error_of([&] { append_rows(view, pool, record); });
+
+  EXPECT_EQ(e.kind(), ErrorKind::memory);
+  model.backend->synchronize();  // what is computed, that is
+  EXPECT_EQ(emulated::waiting(), 0);
+  EXPECT_EQ(last_logits(loaded(record), tokens, false), want);
 }
 
 TEST_P(CudaLoads, HoldUpNothingElse) {

@@ -122,10 +122,12 @@ TEST(Load, AClosedLoopHasSoManyAtATime) {
 TEST(Load, AClosedLoopEndsAfterTheDuration) {
   FakeServer server;
 
-  const auto samples =
-      run_load(requests(100'000), {.concurrency = 1, .duration_s = 0.05}, server.open());
+  std::vector<LoadSample> samples;
+  for (double seconds = 0.05; samples.empty() && seconds < 60; seconds *= 2)  // on a busy machine
+    samples = run_load(requests(100'000), {.concurrency = 1, .duration_s = seconds}, server.open());
 
-  EXPECT_LT(samples.size(), 100'000u);  // none, where the machine is that busy
+  EXPECT_GT(samples.size(), 0u);
+  EXPECT_LT(samples.size(), 100'000u);
 }
 
 // All come at once and one connection serves them: each waits for all before it, and that counts.

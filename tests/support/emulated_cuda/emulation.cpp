@@ -151,8 +151,10 @@ bool accepts(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes) {
   else if (shared_bytes >
            (asked == allowed_shared.end() ? cuda::kUnaskedSharedBytes : asked->second))
     refuse(cudaErrorInvalidValue);
-  else
+  else if (faults.launches_loaded < 0 || faults.launches_loaded-- > 0)
     return true;
+  else
+    refuse(cudaErrorMemoryAllocation);
   return false;
 }
 
