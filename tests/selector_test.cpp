@@ -86,13 +86,66 @@ TEST(Selector, LeavesMostOfABudgetToWindows) {
 TEST(Selector, ServesTheLastTokensBehindTheHalo) {
   const auto with_budget = [](double budget) {
     return make_selector(Policy::kvshare)
-        ->select({{}, kLongSpans, {.budget = budget, .structure = 1, .halo = 10, .last = 30}});
+        ->select({{},
+                  kLongSpans,
+                  {.budget = budget, .structure = 1, .halo = 10, .wide_halo = 0, .last = 30}});
   };
   const Positions halos = joined(between(10, 20), between(610, 620));
   EXPECT_EQ(with_budget(0), Positions{});
   EXPECT_EQ(with_budget(0.01), joined(halos, between(990, 1010)));  // 40 of them at least
   EXPECT_EQ(with_budget(0.045), joined(halos, between(985, 1010)));
   EXPECT_EQ(with_budget(0.5), joined(halos, between(980, 1010)));
+}
+
+// A prompt of 1,000 tokens: so many without a source, a span behind them, and one that moved.
+std::vector<PlanSpan> spans_behind(int64_t sourceless) {
+  return {{.kind = Kind::computed, .first = 0, .count = sourceless},
+          {.kind = Kind::shifted,
+           .first = sourceless,
+           .count = 600 - sourceless,
+           .donor = 0,
+           .donor_first = sourceless},
+          {.kind = Kind::shifted, .first = 600, .count = 400, .donor = 1, .donor_first = 90}};
+}
+
+// The rows of both halos where each is so wide.
+Positions halos_behind(int64_t sourceless, int64_t width, int64_t width_of_moved) {
+  return joined(between(sourceless, sourceless + width), between(600, 600 + width_of_moved));
+}
+
+TEST(Selector, WidensHalosByAnEighthOfWhatHasNoSource) {
+  ReuseOptions options{.budget = 0.01, .structure = 0.01, .halo = 4, .wide_halo = 16, .last = 0};
+  const auto behind = [&](int64_t sourceless) {
+    return make_selector(Policy::kvshare)->select({{}, spans_behind(sourceless), options});
+  };
+  EXPECT_EQ(behind(7), halos_behind(7, 4, 4));
+  EXPECT_EQ(behind(40), halos_behind(40, 7, 6));
+  EXPECT_EQ(behind(160), halos_behind(160, 14, 14));
+  EXPECT_EQ(behind(400), halos_behind(400, 16, 16));  // no wider than that
+
+  EXPECT_EQ(behind(88), halos_behind(88, 5, 5));  // 99 rows are computed then, with the last one
+  EXPECT_EQ(behind(93), halos_behind(93, 4, 4));
+  EXPECT_EQ(behind(94), halos_behind(94, 9, 4 + 5));  // above a tenth already
+
+  options.budget = 0.02;  // windows follow
+  EXPECT_EQ(behind(160), halos_behind(160, 4, 4));
+  options.budget = 0;
+  EXPECT_EQ(behind(160), Positions{});
+}
+
+TEST(Selector, WideHalosTakeNothingOfALargerBudget) {
+  std::vector<PlanSpan> spans = spans_behind(160);
+  ReuseOptions options{.budget = 0.1, .structure = 0.01, .halo = 4, .last = 4};
+  const auto measured = [&] {
+    return make_selector(Policy::kvshare)->measured_rows({{}, spans, options});
+  };
+  // 840 rows with a source, 9 of them by structure.
+  spans[1].kind = Kind::recomputed, spans[1].count = 9;
+  spans.insert(spans.begin() + 2,
+               {.kind = Kind::shifted, .first = 169, .count = 431, .donor = 0, .donor_first = 169});
+  EXPECT_EQ(measured(), 84 - 9);
+  spans[1].count = 30, spans[2].first = 190, spans[2].count = 410;
+  EXPECT_EQ(measured(), 84 - 9);
 }
 
 TEST(Selector, AFuzzyRowIsAnEditToo) {

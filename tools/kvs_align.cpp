@@ -163,6 +163,7 @@ void add_explain_options(CLI::App& app, Options& options) {
         ->capture_default_str();
   };
   add("--halo", options.rule.halo, "Of that policy: first tokens of spans behind edits to compute");
+  add("--wide-halo", options.rule.wide_halo, "Of that policy: how wide these may grow");
   add("--sinks", options.rule.sinks, "Of that policy: first tokens of each span to compute");
   add("--last", options.rule.last, "Of that policy: last tokens of the prompt to compute");
   app.add_option("--structure", options.rule.structure,

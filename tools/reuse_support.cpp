@@ -188,6 +188,7 @@ Json rule_to_json(ReuseOptions rule, DType kv_type) {
   Json json;
   json.set("structure", rule.structure);
   json.set("halo", rule.halo);
+  json.set("wide-halo", rule.wide_halo);
   json.set("last", rule.last);
   json.set("window", rule.window);
   json.set("min-span", rule.least_span());

@@ -17,6 +17,8 @@ void add_rule_options(CLI::App& app, ReuseOptions& rule) {
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
   add("--halo", rule.halo, 0, "First tokens of spans behind edits, or moved, to compute (kvshare)");
+  add("--wide-halo", rule.wide_halo, 0,
+      "How wide these may grow where no more tokens are measured (kvshare)");
   add("--sinks", rule.sinks, 0, "First tokens of each span to compute (epic)");
   add("--last", rule.last, 0, "Last tokens of the prompt to compute (kvshare)");
   add("--window", rule.window, 1, "Neighbours that are chosen together (probe, kvshare)");

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <limits>
 
 #include "kvs/guard.h"
 #include "reuse/choice.h"
@@ -11,6 +10,10 @@ namespace {
 // Measured on every so many-th layer: the others tell much the same.
 constexpr int kLayerStep = 8;
 
+// Where nothing is measured, halos get one more row for so many without a source; of a prompt of
+// which less than a kMostComputed-th is computed, no more than leaves it so.
+constexpr int64_t kRowsPerWideRow = 8, kMostComputed = 10;
+
 // How far off a row is expected to be falls with its distance from the seam in front of it: to half
 // in so many rows, and towards a rest.
 constexpr double kHalfway = 32, kRest = 0.1;
@@ -20,20 +23,16 @@ constexpr double kHalfway = 32, kRest = 0.1;
 /// it did (its first tokens were attention sinks there), all of them from their edges inwards, in
 /// step; then the prompt's end, which asks about the rest. What is left of it goes to windows of
 /// the rows that are attended to most, as `probe` finds them, times how far off they are expected
-/// to be; behind them only the rows that ask are computed again. Sources: Hu et al. 2025 (EPIC) for
-/// the sinks, ProphetKV for the probe; the numbers were measured (kvs-policies(7)).
+/// to be; behind them only the rows that ask are computed again. Where nothing is left, the halos
+/// grow at little more than the price of what is computed anyway. Sources: Hu et al. 2025 (EPIC)
+/// for the sinks, ProphetKV for the probe; the numbers were measured (kvs-policies(7)).
 class KvshareSelector final : public Selector {
  public:
   std::vector<int64_t> select(const SelectionContext& context) const override {
-    std::vector<Candidate> candidates = structural(context);
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
-    const double budget = std::min(context.options.structure, budget_of(context));
-    const int64_t share = rows_of(budget, context);
-    std::vector<int64_t> positions;
-    for (const Candidate& candidate : candidates)
-      if (std::ssize(positions) < share) positions.push_back(candidate.position);
-    std::sort(positions.begin(), positions.end());
+    const double budget = budget_of(context);
+    std::vector<int64_t> positions =
+        first_of(structural(context), rows_of(std::min(context.options.structure, budget), context));
+    if (budget > 0 && !leaves_windows(context, budget)) widen_halos(context, positions);
     return positions;
   }
 
@@ -58,8 +57,6 @@ class KvshareSelector final : public Selector {
   }
 
  private:
-  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-
   // A kept row, and how soon its turn comes.
   struct Candidate {
     int64_t rank, position;
@@ -68,23 +65,70 @@ class KvshareSelector final : public Selector {
   static double budget_of(const SelectionContext& context) {
     return context.options.budget.value_or(ReuseOptions::kDefaultBudget);
   }
+  static bool leaves_windows(const SelectionContext& context, double budget) {
+    return budget >= 1 || budget > context.options.structure;
+  }
 
-  // In order of position.
-  static std::vector<Candidate> structural(const SelectionContext& context) {
-    const ReuseOptions& options = context.options;
-    if (context.spans.empty()) return {};
-    const int64_t end = context.spans.back().first + context.spans.back().count;
+  // The positions, ascending, of the `count` whose turns come first.
+  static std::vector<int64_t> first_of(std::vector<Candidate> candidates, int64_t count) {
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
+    candidates.resize(std::min<size_t>(candidates.size(), count));
+    std::vector<int64_t> positions;
+    for (const Candidate& candidate : candidates) positions.push_back(candidate.position);
+    std::sort(positions.begin(), positions.end());
+    return positions;
+  }
+
+  // Adds rows of halos of `wide_halo` to those chosen, all of them from their edges inwards.
+  static void widen_halos(const SelectionContext& context, std::vector<int64_t>& chosen) {
+    std::vector<Candidate> candidates = halos(context, context.options.wide_halo);
+    std::erase_if(candidates, [&](const Candidate& candidate) {
+      return std::binary_search(chosen.begin(), chosen.end(), candidate.position);
+    });
+    const int64_t count = wide_rows(context.spans, std::ssize(chosen));
+    const std::vector<int64_t> more = first_of(std::move(candidates), count);
+    const auto middle = chosen.insert(chosen.end(), more.begin(), more.end());
+    std::inplace_merge(chosen.begin(), middle, chosen.end());
+  }
+
+  // How many rows halos may grow by where `chosen` kept ones are computed.
+  static int64_t wide_rows(std::span<const PlanSpan> spans, int64_t chosen) {
+    int64_t size = 0, sourceless = 0;
+    for (const PlanSpan& span : spans) {
+      size += span.count;
+      if (span.kind == PlanSpan::Kind::computed) sourceless += span.count;
+    }
+    const int64_t last = 1;  // the prompt's last row is computed, chosen or not
+    const int64_t room = (size - 1) / kMostComputed - sourceless - chosen - last;
+    const int64_t share = sourceless / kRowsPerWideRow;
+    return room >= 0 ? std::min(share, room) : share;
+  }
+
+  // The first `width` kept rows of every span with an edge, in order of position.
+  static std::vector<Candidate> halos(const SelectionContext& context, int64_t width) {
     std::vector<Candidate> candidates;
     const PlanSpan* before = nullptr;
     for (const PlanSpan& span : context.spans) {
-      const int64_t edge = edge_of(span, before, options);
-      for (int64_t row = 0; span.kept() && row < span.count; ++row) {
-        const int64_t from_end = end - 1 - (span.first + row);
-        int64_t rank = from_end < options.last ? options.halo + from_end : kNever;
-        if (row < edge) rank = row;
-        if (rank < kNever) candidates.push_back({.rank = rank, .position = span.first + row});
-      }
+      const int64_t rows = span.kept() && has_edge(span, before) ? std::min(width, span.count) : 0;
+      for (int64_t row = 0; row < rows; ++row)
+        candidates.push_back({.rank = row, .position = span.first + row});
       before = &span;
+    }
+    return candidates;
+  }
+
+  // Halos, and the prompt's end behind them.
+  static std::vector<Candidate> structural(const SelectionContext& context) {
+    const ReuseOptions& options = context.options;
+    std::vector<Candidate> candidates = halos(context, options.halo);
+    const std::vector<int64_t> last = last_kept(context.spans, options.last);
+    for (auto position = last.rbegin(); position != last.rend(); ++position) {
+      const bool in_halo =
+          std::any_of(candidates.begin(), candidates.end(), [&](const Candidate& candidate) {
+            return candidate.position == *position;
+          });
+      if (!in_halo) candidates.push_back({.rank = options.halo, .position = *position});
     }
     return candidates;
   }
@@ -104,19 +148,20 @@ class KvshareSelector final : public Selector {
     return scores;
   }
 
-  // Rows at a span's start that what stands in front of it, or another place, put off.
-  static int64_t edge_of(const PlanSpan& span, const PlanSpan* before,
-                         const ReuseOptions& options) {
+  // Whether what stands in front of a span, or another place, put its first rows off.
+  static bool has_edge(const PlanSpan& span, const PlanSpan* before) {
     const bool edit = !before || !before->shared() || before->kind == PlanSpan::Kind::fuzzy;
-    return edit || span.first != span.donor_first ? options.halo : 0;
+    return edit || span.first != span.donor_first;
   }
 
   // What the budget leaves behind structure; a second pass for what structure did not need would
-  // not pay.
+  // not pay. Wide halos take nothing of it.
   static int64_t rows_to_measure(const SelectionContext& context, double budget) {
-    if (budget < 1 && budget <= context.options.structure) return 0;
+    if (!leaves_windows(context, budget)) return 0;
     const auto left = static_cast<int64_t>(kept_positions(context.spans).size());
-    return std::max<int64_t>(0, rows_of(budget, context) - (kept_or_recomputed(context) - left));
+    const int64_t structure =
+        std::min(kept_or_recomputed(context) - left, rows_of(context.options.structure, context));
+    return std::clamp<int64_t>(rows_of(budget, context) - structure, 0, left);
   }
 
   // At least a halo and the prompt's end: fewer would hardly save time, and are too few for a short

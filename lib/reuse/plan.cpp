@@ -8,6 +8,7 @@
 #include "kvs/guard.h"
 #include "kvs/reuse.h"
 #include "kvs/selector.h"
+#include "reuse/choice.h"
 
 namespace kvs {
 namespace {
@@ -206,7 +207,7 @@ ReusePlan plan_sources(std::span<const int32_t> tokens, std::span<const ReuseDon
 }
 
 // Turns what the policy wants to be computed into such rows, and the last one, whose logits are
-// needed. Returns how many more it will want behind a first pass.
+// needed. Returns how many rows a second pass will run: what is measured, and what asks.
 int64_t select_rows(ReusePlan& plan, std::span<const int32_t> tokens, const ReuseOptions& options) {
   ReuseOptions with_budget = options;
   with_budget.budget = plan.budget;
@@ -215,7 +216,8 @@ int64_t select_rows(ReusePlan& plan, std::span<const int32_t> tokens, const Reus
   const auto size = static_cast<int64_t>(tokens.size());
   if (size > 0 && (chosen.empty() || chosen.back() != size - 1)) chosen.push_back(size - 1);
   plan.spans = recompute(plan.spans, chosen);
-  return selector->measured_rows({tokens, plan.spans, with_budget});
+  const int64_t measured = selector->measured_rows({tokens, plan.spans, with_budget});
+  return measured > 0 ? measured + std::ssize(query_positions(plan.spans, kQueryRows)) : 0;
 }
 
 ReusePlan plan_lossless(std::span<const int32_t> tokens, std::span<const ReuseDonor> donors,
@@ -258,9 +260,9 @@ ReusePlan plan_reuse(std::span<const int32_t> tokens, std::span<const ReuseDonor
   const bool doubtful = options.policy == Policy::kvshare && plan.kept() > 0;
   if (doubtful && guard_decides(options) && (!plan.budget || plan.count(Kind::fuzzy) > 0))
     return plan_lossless(tokens, donors, options, ReuseReason::guard);
-  const int64_t more_rows = select_rows(plan, tokens, options);
+  const int64_t second_pass = select_rows(plan, tokens, options);
   if (doubtful && options.costs && plan.kept() > 0 &&
-      !pays(*options.costs, plan, donors, more_rows))
+      !pays(*options.costs, plan, donors, second_pass))
     return plan_lossless(tokens, donors, options, ReuseReason::unprofitable);
   return plan;
 }

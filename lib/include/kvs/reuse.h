@@ -52,6 +52,7 @@ struct ReuseOptions {
   double structure = 0.01;
   int64_t sinks = 16;       ///< first tokens of each span that `epic` computes
   int64_t halo = 4;         ///< tokens right of each edit, and of moved spans, of `kvshare`
+  int64_t wide_halo = 16;   ///< how wide halos may grow where `kvshare` measures nothing
   int64_t last = 16;        ///< last tokens of the prompt that `kvshare` computes
   int64_t window = 1;       ///< neighbours that `probe` and `kvshare` choose together
   bool evidence = false;    ///< `kvshare` measures also where nothing hangs on it: to calibrate
