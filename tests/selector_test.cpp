@@ -23,7 +23,8 @@ Positions selected(Policy policy, const ReuseOptions& options) {
   return make_selector(policy)->select({{}, kSpans, options});
 }
 
-// 1,000 rows with a source: a span behind an edit, and one that moved.
+// 1,000 rows with a source: a span behind an edit, and one that moved. The last one is always
+// computed.
 const std::vector<PlanSpan> kLongSpans{
     {.kind = Kind::computed, .first = 0, .count = 10},
     {.kind = Kind::shifted, .first = 10, .count = 600, .donor = 0, .donor_first = 10},
@@ -56,23 +57,23 @@ TEST(Selector, SpendsASmallBudgetFromTheEdgesInwards) {
         ->select({{}, kLongSpans, {.budget = budget, .structure = 1, .halo = 30, .last = 0}});
   };
   EXPECT_EQ(with_budget(0), Positions{});
-  EXPECT_EQ(with_budget(0.035), joined(between(10, 28), between(610, 627)));
-  EXPECT_EQ(with_budget(0.05), joined(between(10, 35), between(610, 635)));
-  EXPECT_EQ(with_budget(1), joined(between(10, 40), between(610, 640)));
+  EXPECT_EQ(with_budget(0.036), joined(joined(between(10, 28), between(610, 627)), {1009}));
+  EXPECT_EQ(with_budget(0.051), joined(joined(between(10, 35), between(610, 635)), {1009}));
+  EXPECT_EQ(with_budget(1), joined(joined(between(10, 40), between(610, 640)), {1009}));
 }
 
 TEST(Selector, ComputesNotTooFewRows) {
-  const ReuseOptions options{.budget = 0.01, .structure = 0.01, .halo = 20, .last = 12};
+  ReuseOptions options{.budget = 0.01, .structure = 0.01, .halo = 20, .wide_halo = 0, .last = 12};
   EXPECT_EQ(make_selector(Policy::kvshare)->select({{}, kLongSpans, options}),
-            joined(between(10, 26), between(610, 626)));  // 20 and 12 of them
+            joined(joined(between(10, 26), between(610, 625)), {1009}));  // 20 and 12 of them
 }
 
 TEST(Selector, LeavesMostOfABudgetToWindows) {
-  ReuseOptions options{.budget = 0.5, .structure = 0.04, .halo = 40, .last = 0};
+  ReuseOptions options{.budget = 0.5, .structure = 0.041, .halo = 40, .last = 0};
   const SelectionContext context{{}, kLongSpans, options};
   const auto selector = make_selector(Policy::kvshare);
 
-  EXPECT_EQ(selector->select(context), joined(between(10, 30), between(610, 630)));
+  EXPECT_EQ(selector->select(context), joined(joined(between(10, 30), between(610, 630)), {1009}));
 
   EXPECT_EQ(selector->measured_rows(context), 500);  // spans without recomputed rows
   EXPECT_TRUE(selector->measures(context));
@@ -108,9 +109,10 @@ std::vector<PlanSpan> spans_behind(int64_t sourceless) {
           {.kind = Kind::shifted, .first = 600, .count = 400, .donor = 1, .donor_first = 90}};
 }
 
-// The rows of both halos where each is so wide.
+// The rows of both halos where each is so wide, and the last one.
 Positions halos_behind(int64_t sourceless, int64_t width, int64_t width_of_moved) {
-  return joined(between(sourceless, sourceless + width), between(600, 600 + width_of_moved));
+  const Positions first = between(sourceless, sourceless + width);
+  return joined(joined(first, between(600, 600 + width_of_moved)), {999});
 }
 
 TEST(Selector, WidensHalosByAnEighthOfWhatHasNoSource) {
@@ -124,13 +126,26 @@ TEST(Selector, WidensHalosByAnEighthOfWhatHasNoSource) {
   EXPECT_EQ(behind(400), halos_behind(400, 16, 16));  // no wider than that
 
   EXPECT_EQ(behind(88), halos_behind(88, 5, 5));  // 99 rows are computed then, with the last one
-  EXPECT_EQ(behind(93), halos_behind(93, 4, 4));
-  EXPECT_EQ(behind(94), halos_behind(94, 9, 4 + 5));  // above a tenth already
+  EXPECT_EQ(behind(90), halos_behind(90, 4, 4));
+  EXPECT_EQ(behind(91), halos_behind(91, 10, 9));  // a tenth without them
 
   options.budget = 0.02;  // windows follow
   EXPECT_EQ(behind(160), halos_behind(160, 4, 4));
   options.budget = 0;
   EXPECT_EQ(behind(160), Positions{});
+}
+
+TEST(Selector, ComputesFewerRowsWhereAPromptStaysMostlyKept) {
+  const ReuseOptions options{
+      .budget = 0.005, .structure = 0.005, .halo = 4, .wide_halo = 0, .last = 16};
+  const auto behind = [&](int64_t sourceless) {
+    return make_selector(Policy::kvshare)->select({{}, spans_behind(sourceless), options});
+  };
+  EXPECT_EQ(behind(50).size(), 20u);
+  EXPECT_EQ(behind(79).size(), 20u);
+  EXPECT_EQ(behind(85), joined(joined(between(85, 89), between(600, 604)), between(994, 1000)));
+  EXPECT_EQ(behind(91).size(), 8u);
+  EXPECT_EQ(behind(92).size(), 20u);
 }
 
 TEST(Selector, WideHalosTakeNothingOfALargerBudget) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "kvs/guard.h"
 #include "reuse/choice.h"
@@ -10,9 +11,11 @@ namespace {
 // Measured on every so many-th layer: the others tell much the same.
 constexpr int kLayerStep = 8;
 
-// Where nothing is measured, halos get one more row for so many without a source; of a prompt of
-// which less than a kMostComputed-th is computed, no more than leaves it so.
-constexpr int64_t kRowsPerWideRow = 8, kMostComputed = 10;
+// Where nothing is measured, halos get one more row for so many without a source.
+constexpr int64_t kRowsPerWideRow = 8;
+
+// A prompt of which less than such a part has to be computed is left so.
+constexpr int64_t kMostComputed = 10;
 
 // How far off a row is expected to be falls with its distance from the seam in front of it: to half
 // in so many rows, and towards a rest.
@@ -30,8 +33,8 @@ class KvshareSelector final : public Selector {
  public:
   std::vector<int64_t> select(const SelectionContext& context) const override {
     const double budget = budget_of(context);
-    std::vector<int64_t> positions =
-        first_of(structural(context), rows_of(std::min(context.options.structure, budget), context));
+    const int64_t share = rows_of(std::min(context.options.structure, budget), context);
+    std::vector<int64_t> positions = first_of(structural(context), share);
     if (budget > 0 && !leaves_windows(context, budget)) widen_halos(context, positions);
     return positions;
   }
@@ -57,11 +60,6 @@ class KvshareSelector final : public Selector {
   }
 
  private:
-  // A kept row, and how soon its turn comes.
-  struct Candidate {
-    int64_t rank, position;
-  };
-
   static double budget_of(const SelectionContext& context) {
     return context.options.budget.value_or(ReuseOptions::kDefaultBudget);
   }
@@ -69,68 +67,53 @@ class KvshareSelector final : public Selector {
     return budget >= 1 || budget > context.options.structure;
   }
 
-  // The positions, ascending, of the `count` whose turns come first.
-  static std::vector<int64_t> first_of(std::vector<Candidate> candidates, int64_t count) {
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
-    candidates.resize(std::min<size_t>(candidates.size(), count));
-    std::vector<int64_t> positions;
-    for (const Candidate& candidate : candidates) positions.push_back(candidate.position);
-    std::sort(positions.begin(), positions.end());
-    return positions;
+  // The first `count` positions, ascending; those that come twice count once.
+  static std::vector<int64_t> first_of(std::span<const int64_t> positions, int64_t count) {
+    std::set<int64_t> first;
+    for (const int64_t position : positions)
+      if (std::ssize(first) < count) first.insert(position);
+    return {first.begin(), first.end()};
   }
 
-  // Adds rows of halos of `wide_halo` to those chosen, all of them from their edges inwards.
+  // Adds rows of halos of `wide_halo` to those chosen.
   static void widen_halos(const SelectionContext& context, std::vector<int64_t>& chosen) {
-    std::vector<Candidate> candidates = halos(context, context.options.wide_halo);
-    std::erase_if(candidates, [&](const Candidate& candidate) {
-      return std::binary_search(chosen.begin(), chosen.end(), candidate.position);
-    });
-    const int64_t count = wide_rows(context.spans, std::ssize(chosen));
-    const std::vector<int64_t> more = first_of(std::move(candidates), count);
-    const auto middle = chosen.insert(chosen.end(), more.begin(), more.end());
-    std::inplace_merge(chosen.begin(), middle, chosen.end());
+    const int64_t count = std::ssize(chosen) + wide_rows(context.spans, std::ssize(chosen));
+    const std::vector<int64_t> wide = halos(context, context.options.wide_halo);
+    chosen.insert(chosen.end(), wide.begin(), wide.end());
+    chosen = first_of(chosen, count);
   }
 
   // How many rows halos may grow by where `chosen` kept ones are computed.
   static int64_t wide_rows(std::span<const PlanSpan> spans, int64_t chosen) {
-    int64_t size = 0, sourceless = 0;
-    for (const PlanSpan& span : spans) {
-      size += span.count;
-      if (span.kind == PlanSpan::Kind::computed) sourceless += span.count;
-    }
-    const int64_t last = 1;  // the prompt's last row is computed, chosen or not
-    const int64_t room = (size - 1) / kMostComputed - sourceless - chosen - last;
-    const int64_t share = sourceless / kRowsPerWideRow;
+    const int64_t share = rows_without_source(spans) / kRowsPerWideRow;
+    const int64_t room = room_of(spans) - chosen;
     return room >= 0 ? std::min(share, room) : share;
   }
 
-  // The first `width` kept rows of every span with an edge, in order of position.
-  static std::vector<Candidate> halos(const SelectionContext& context, int64_t width) {
-    std::vector<Candidate> candidates;
+  // The first `width` kept rows of every span with an edge, from their edges inwards, in step.
+  static std::vector<int64_t> halos(const SelectionContext& context, int64_t width) {
+    std::vector<PlanSpan> edges;
     const PlanSpan* before = nullptr;
     for (const PlanSpan& span : context.spans) {
-      const int64_t rows = span.kept() && has_edge(span, before) ? std::min(width, span.count) : 0;
-      for (int64_t row = 0; row < rows; ++row)
-        candidates.push_back({.rank = row, .position = span.first + row});
+      if (span.kept() && has_edge(span, before)) edges.push_back(span);
       before = &span;
     }
-    return candidates;
+    std::vector<int64_t> positions;
+    for (int64_t row = 0; row < width; ++row)
+      for (const PlanSpan& span : edges)
+        if (row < span.count) positions.push_back(span.first + row);
+    return positions;
   }
 
-  // Halos, and the prompt's end behind them.
-  static std::vector<Candidate> structural(const SelectionContext& context) {
-    const ReuseOptions& options = context.options;
-    std::vector<Candidate> candidates = halos(context, options.halo);
-    const std::vector<int64_t> last = last_kept(context.spans, options.last);
-    for (auto position = last.rbegin(); position != last.rend(); ++position) {
-      const bool in_halo =
-          std::any_of(candidates.begin(), candidates.end(), [&](const Candidate& candidate) {
-            return candidate.position == *position;
-          });
-      if (!in_halo) candidates.push_back({.rank = options.halo, .position = *position});
-    }
-    return candidates;
+  // Kept rows in the order of their turns: the last one, which is computed whatever is chosen;
+  // halos; the prompt's end backwards. Some come twice.
+  static std::vector<int64_t> structural(const SelectionContext& context) {
+    std::vector<int64_t> turns = last_kept(context.spans, 1);
+    const std::vector<int64_t> halo = halos(context, context.options.halo);
+    turns.insert(turns.end(), halo.begin(), halo.end());
+    const std::vector<int64_t> last = last_kept(context.spans, context.options.last);
+    turns.insert(turns.end(), last.rbegin(), last.rend());
+    return turns;
   }
 
   // Of the kept rows, in order.
@@ -164,13 +147,31 @@ class KvshareSelector final : public Selector {
     return std::clamp<int64_t>(rows_of(budget, context) - structure, 0, left);
   }
 
-  // At least a halo and the prompt's end: fewer would hardly save time, and are too few for a short
-  // prompt.
+  // Not too few: they would hardly save time, and be too few for a short prompt.
   static int64_t rows_of(double share, const SelectionContext& context) {
     if (share == 0) return 0;
-    const int64_t fewest = context.options.halo + context.options.last;
     const int64_t count = kept_or_recomputed(context);
-    return std::min(std::max(share_of(share, count), fewest), count);
+    return std::min(std::max(share_of(share, count), fewest(context)), count);
+  }
+
+  // A halo and the prompt's end, or as much of it, down to a quarter, as leaves little computed.
+  static int64_t fewest(const SelectionContext& context) {
+    const ReuseOptions& options = context.options;
+    const int64_t rows = options.halo + options.last, room = room_of(context.spans);
+    return room >= options.halo + options.last / 4 ? std::min(rows, room) : rows;
+  }
+
+  // How many rows with a source can be computed so that most of the prompt is not.
+  static int64_t room_of(std::span<const PlanSpan> spans) {
+    const int64_t size = spans.empty() ? 0 : spans.back().first + spans.back().count;
+    return (size - 1) / kMostComputed - rows_without_source(spans);
+  }
+
+  static int64_t rows_without_source(std::span<const PlanSpan> spans) {
+    int64_t rows = 0;
+    for (const PlanSpan& span : spans)
+      if (span.kind == PlanSpan::Kind::computed) rows += span.count;
+    return rows;
   }
 
   static int64_t kept_or_recomputed(const SelectionContext& context) {
