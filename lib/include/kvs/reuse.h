@@ -47,12 +47,13 @@ struct ReuseOptions {
   /// says under `kvshare`, where there is one; else kDefaultBudget.
   std::optional<double> budget;
   /// Share of the kept rows, at most, that `kvshare` computes by structure, before it measures; of
-  /// that share and of a budget, 0 apart, it makes halo + last rows at least. The rest of a budget
-  /// goes to windows.
+  /// that share and of a budget, 0 apart, it makes halo + last rows at least, or as many, down to
+  /// halo + last / 4, as leave less than a tenth of the prompt computed. The rest of a budget goes
+  /// to windows.
   double structure = 0.01;
   int64_t sinks = 16;       ///< first tokens of each span that `epic` computes
   int64_t halo = 4;         ///< tokens right of each edit, and of moved spans, of `kvshare`
-  int64_t wide_halo = 16;   ///< how wide halos may grow where `kvshare` measures nothing
+  int64_t wide_halo = 16;   ///< how wide these may grow where `kvshare` measures nothing more
   int64_t last = 16;        ///< last tokens of the prompt that `kvshare` computes
   int64_t window = 1;       ///< neighbours that `probe` and `kvshare` choose together
   bool evidence = false;    ///< `kvshare` measures also where nothing hangs on it: to calibrate
