@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <memory>
+#include <span>
+
 #include "support/archive_sample.h"
 #include "support/errors.h"
 #include "support/temporary_folder.h"
@@ -30,6 +34,23 @@ TEST_F(Archive, ReadsBackEveryRecordInOrder) {
   EXPECT_EQ(back.records[5].substr(0, 8), "end 2 2 ");
 }
 
+TEST_F(Archive, IsReadFromMemoryToo) {
+  write_sample(path);
+  const std::string bytes = read_bytes(path);
+  const auto memory = std::as_bytes(std::span(bytes));
+
+  ArchiveReader reader(memory, "x");
+  EXPECT_EQ(read_all(reader).records, read_all(path).records);
+
+  ArchiveReader cut(memory.first(memory.size() - 1), "x");
+  const ReadResult result = read_all(cut);
+  ASSERT_TRUE(result.error);
+  EXPECT_NE(std::string(result.error->what()).find("x: damaged at byte"), std::string::npos);
+
+  ArchiveReader nothing(std::span<const std::byte>(), "x");
+  EXPECT_TRUE(read_all(nothing).error);
+}
+
 struct Stored {
   DType type;
   KvCodec codec;
@@ -50,6 +71,34 @@ TEST_P(ArchiveKv, ComesBackBitForBit) {
   reader.next();
   const auto item = reader.next();
 
+  EXPECT_EQ(describe(item->record), describe(ArchiveRecord(sample_kv(header, 7, count, codec))));
+}
+
+// The memory may be such that a device copies from: it has all that the record shows.
+TEST_P(ArchiveKv, IsReadIntoMemoryThatIsGiven) {
+  const auto [type, codec, count] = GetParam();
+  header = sample_header(type);
+  ArchiveWriter writer(path, header);
+  writer.add(sample_kv(header, 7, count, codec));
+  writer.finish();
+  std::map<const std::byte*, size_t> given;
+  const HostAllocator memory = [&](size_t size) {
+    auto bytes = std::make_shared<std::byte[]>(size);
+    given[bytes.get()] = size;
+    return bytes;
+  };
+
+  ArchiveReader reader(path, {.memory = memory});
+  reader.next();
+  const auto item = reader.next();
+  const auto& record = std::get<KvRecord>(item->record);
+
+  if (record.layers.size() * record.layers[0].k.size() < 4096) return;  // the heap is as good
+  ASSERT_TRUE(given.contains(record.storage.get()));
+  const std::byte *first = record.storage.get(), *end = first + given[first];
+  for (const KvLayer& layer : record.layers)
+    for (const auto& part : {layer.k, layer.v, layer.k_scales, layer.v_scales})
+      EXPECT_TRUE(part.empty() || (part.data() >= first && part.data() + part.size() <= end));
   EXPECT_EQ(describe(item->record), describe(ArchiveRecord(sample_kv(header, 7, count, codec))));
 }
 

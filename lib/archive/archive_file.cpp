@@ -107,7 +107,7 @@ std::optional<KvPlace> ArchiveFile::find_kv(size_t member, const Hash128& id) co
                  .exact = summary.exact};
 }
 
-KvRecord ArchiveFile::read_kv(size_t member, const Hash128& id) const {
+KvRecord ArchiveFile::read_kv(size_t member, const Hash128& id, const HostAllocator& memory) const {
   const auto place = find_kv(member, id);
   if (!place)
     fail(ErrorKind::argument, "{}: no kv {} in member {}", state_->file.name(), to_hex(id), member);
@@ -120,7 +120,7 @@ KvRecord ArchiveFile::read_kv(size_t member, const Hash128& id) const {
   };
   return state_->scratch.lend([&](FrameScratch& scratch) {
     return read_frame_at<KvRecord>(state_->file, {place->offset, place->bytes}, &header, scratch,
-                                   find_kv_fault);
+                                   find_kv_fault, memory);
   });
 }
 

@@ -7,11 +7,12 @@
 namespace kvs {
 
 struct ArchiveReader::State {
-  State(std::istream& input, std::string name, const ArchiveReadOptions& options)
-      : stream(ByteSource(input, std::move(name)), {.decode_kv = options.decode_kv}) {}
+  State(ByteSource source, const ArchiveReadOptions& options)
+      : stream(std::move(source), {.decode_kv = options.decode_kv, .memory = options.memory}) {}
   State(std::unique_ptr<InputFile> input, const ArchiveReadOptions& options)
       : file(std::move(input)),
-        stream(ByteSource(file->descriptor(), file->name()), {.decode_kv = options.decode_kv}) {}
+        stream(ByteSource(file->descriptor(), file->name()),
+               {.decode_kv = options.decode_kv, .memory = options.memory}) {}
 
   std::unique_ptr<InputFile> file;
   RecordStream stream;
@@ -26,7 +27,11 @@ ArchiveReader::ArchiveReader(int descriptor, std::string name, const ArchiveRead
 
 ArchiveReader::ArchiveReader(std::istream& stream, std::string name,
                              const ArchiveReadOptions& options)
-    : state_(std::make_unique<State>(stream, std::move(name), options)) {}
+    : state_(std::make_unique<State>(ByteSource(stream, std::move(name)), options)) {}
+
+ArchiveReader::ArchiveReader(std::span<const std::byte> bytes, std::string name,
+                             const ArchiveReadOptions& options)
+    : state_(std::make_unique<State>(ByteSource(bytes, std::move(name)), options)) {}
 
 ArchiveReader::~ArchiveReader() = default;
 ArchiveReader::ArchiveReader(ArchiveReader&&) noexcept = default;

@@ -24,6 +24,9 @@ ByteSource::ByteSource(int descriptor, std::string name)
 ByteSource::ByteSource(std::istream& stream, std::string name)
     : name_(std::move(name)), stream_(&stream) {}
 
+ByteSource::ByteSource(std::span<const std::byte> bytes, std::string name)
+    : name_(std::move(name)), memory_(bytes), end_(bytes.size()), at_end_(true) {}
+
 ByteSource::ByteSource(int descriptor, std::string name, int64_t first, int64_t last,
                        ByteBuffer buffer)
     : name_(std::move(name)),
@@ -35,7 +38,8 @@ ByteSource::ByteSource(int descriptor, std::string name, int64_t first, int64_t 
 
 std::span<const std::byte> ByteSource::peek(size_t bytes) {
   while (end_ - begin_ < bytes && !at_end_) fill(bytes);
-  return {buffer_.data.get() + begin_, end_ - begin_};
+  const std::byte* first = memory_.empty() ? buffer_.data.get() : memory_.data();
+  return {first + begin_, end_ - begin_};
 }
 
 void ByteSource::consume(size_t bytes) {

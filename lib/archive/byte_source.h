@@ -13,13 +13,13 @@ namespace kvs {
 
 /// Uninitialised memory that is used again and again.
 struct ByteBuffer {
-  std::unique_ptr<std::byte[]> data{};
+  std::shared_ptr<std::byte[]> data{};
   size_t capacity = 0;
 
   /// Forgets the content where more capacity is needed.
   void reserve(size_t bytes) {
     if (bytes <= capacity) return;
-    data = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    data = std::make_shared_for_overwrite<std::byte[]>(bytes);
     capacity = bytes;
   }
 };
@@ -31,6 +31,8 @@ class ByteSource {
   ByteSource(int descriptor, std::string name);
   /// The same of a stream, which must outlive the source; what its buffer throws goes through.
   ByteSource(std::istream& stream, std::string name);
+  /// The same of bytes in memory, which are not copied.
+  ByteSource(std::span<const std::byte> bytes, std::string name);
   /// Bytes [first, last) of a regular file; does not move the descriptor. `buffer` may be one that
   /// another source released.
   ByteSource(int descriptor, std::string name, int64_t first, int64_t last, ByteBuffer buffer = {});
@@ -54,7 +56,8 @@ class ByteSource {
 
   std::string name_;
   int descriptor_ = -1;
-  std::istream* stream_ = nullptr;  // instead of the descriptor
+  std::istream* stream_ = nullptr;     // instead of the descriptor
+  std::span<const std::byte> memory_;  // in place of the buffer
   bool positioned_ = false;
   int64_t last_ = std::numeric_limits<int64_t>::max();
   int64_t position_ = 0;

@@ -66,7 +66,7 @@ void decode_raw(KvRecord& record, const KvLayout& layout, std::span<const Bytes>
 }
 
 void decode_shuffled(KvRecord& record, const KvLayout& layout, std::span<const Bytes> data,
-                     std::span<const Bytes> scales) {
+                     std::span<const Bytes> scales, const Content& content) {
   const size_t width = element_bytes(layout.type);
   const size_t part = plane_bytes(layout, record.tokens.size());
   const size_t total = 2 * record.layers.size() * part;
@@ -77,7 +77,7 @@ void decode_shuffled(KvRecord& record, const KvLayout& layout, std::span<const B
     planes[plane] = data[plane].data();
   }
   const size_t scale = scale_bytes(layout, record.tokens.size());
-  record.storage = std::make_unique_for_overwrite<std::byte[]>(total + scales.size() * scale);
+  record.storage = content.allocate(total + scales.size() * scale);
   std::byte* out = record.storage.get();
   join_planes(planes.data(), width, {out, total});
   for (KvLayer& layer : record.layers) {
@@ -112,9 +112,9 @@ void decode_kv(KvRecord& record, const KvLayout& layout, std::span<const Bytes> 
   check_count("scales", scales.size(), scale == 0 ? 0 : 2 * record.layers.size());
   for (const Bytes binary : scales) check_size("scales", binary.size(), scale);
   if (is_lossy(record.codec))
-    decode_lossy(record, layout, data);
+    decode_lossy(record, layout, data, content);
   else if (record.codec == KvCodec::shuffle)
-    decode_shuffled(record, layout, data, scales);
+    decode_shuffled(record, layout, data, scales, content);
   else
     decode_raw(record, layout, data, scales, content);
 }

@@ -142,7 +142,7 @@ struct Cursors {
 void measure_error(const KvRecord& record, const KvLayout& layout, EncodedKv& encoded) {
   KvRecord decoded{.tokens = record.tokens, .codec = record.codec};
   decoded.layers.resize(record.layers.size());
-  decode_lossy(decoded, layout, encoded.data);
+  decode_lossy(decoded, layout, encoded.data, {});
   const size_t elements = plane_bytes(layout, record.tokens.size()) / element_bytes(layout.type);
   std::vector<float> original(elements);
   std::vector<float> approximate(elements);
@@ -220,7 +220,8 @@ EncodedKv encode_lossy(const KvRecord& record, const KvLayout& layout) {
   return encoded;
 }
 
-void decode_lossy(KvRecord& record, const KvLayout& layout, std::span<const Bytes> data) {
+void decode_lossy(KvRecord& record, const KvLayout& layout, std::span<const Bytes> data,
+                  const Content& content) {
   const Extent extent(record, layout);
   check_sizes(extent, data);
   const size_t parameters = extent.parameters();
@@ -233,7 +234,7 @@ void decode_lossy(KvRecord& record, const KvLayout& layout, std::span<const Byte
   const size_t part = plane_bytes(layout, record.tokens.size());
   const size_t elements = part / element_bytes(layout.type);
   const size_t head_elements = elements / static_cast<size_t>(layout.kv_heads);
-  record.storage = std::make_unique_for_overwrite<std::byte[]>(2 * record.layers.size() * part);
+  record.storage = content.allocate(2 * record.layers.size() * part);
   std::byte* out = record.storage.get();
   std::vector<float> plane(elements);
   const auto decode = [&](const Vectors& of, Cursor& cursor) {

@@ -13,9 +13,9 @@ namespace kvs {
 /// Throws Error(argument) where an element is not finite.
 EncodedKv encode_lossy(const KvRecord& record, const KvLayout& layout);
 
-/// Fills record.layers, which are there but empty. Throws Error(format) where sizes do not fit or a
-/// scale is not finite.
+/// Fills record.layers, which are there but empty, in memory of `content`. Throws Error(format)
+/// where sizes do not fit or a scale is not finite.
 void decode_lossy(KvRecord& record, const KvLayout& layout,
-                  std::span<const std::span<const std::byte>> data);
+                  std::span<const std::span<const std::byte>> data, const Content& content);
 
 }  // namespace kvs

@@ -100,7 +100,8 @@ const KvSummary* MemberIndex::find_summary(const Hash128& id) const {
 }
 
 ArchiveRecord read_frame(const InputFile& file, const FramePlace& place,
-                         const ArchiveHeader* header, FrameScratch& scratch) {
+                         const ArchiveHeader* header, FrameScratch& scratch,
+                         const HostAllocator& memory) {
   ByteSource source(file.descriptor(), file.name(), place.offset, place.offset + place.bytes,
                     std::move(scratch.packed));
   source.peek(static_cast<size_t>(place.bytes));
@@ -110,7 +111,10 @@ ArchiveRecord read_frame(const InputFile& file, const FramePlace& place,
     fail(ErrorKind::format, "the frame ends elsewhere than the table says");
   decompress(frame, scratch.content);
   scratch.packed = source.release();
-  return read_record(scratch.content, header, true);
+  scratch.content.memory = memory;
+  ArchiveRecord record = read_record(scratch.content, header, true);
+  scratch.content.memory = {};
+  return record;
 }
 
 std::vector<IndexedMember> index_archive(const InputFile& file) {

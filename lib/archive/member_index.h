@@ -49,17 +49,19 @@ struct FrameScratch {
 };
 
 /// The record in one frame of a file, verified by the frame's checksum only. `header` is null
-/// for a header. Throws Error(format) without a location.
+/// for a header; `memory` is for what is decoded from the frame, not for the frame itself. Throws
+/// Error(format) without a location.
 ArchiveRecord read_frame(const InputFile& file, const FramePlace& place,
-                         const ArchiveHeader* header, FrameScratch& scratch);
+                         const ArchiveHeader* header, FrameScratch& scratch,
+                         const HostAllocator& memory);
 
 /// The same where a record of type T is expected that `find_fault` finds no fault with; errors say
 /// where.
 template <typename T, typename FindFault>
 T read_frame_at(const InputFile& file, const FramePlace& place, const ArchiveHeader* header,
-                FrameScratch& scratch, FindFault find_fault) {
+                FrameScratch& scratch, FindFault find_fault, const HostAllocator& memory = {}) {
   try {
-    ArchiveRecord record = read_frame(file, place, header, scratch);
+    ArchiveRecord record = read_frame(file, place, header, scratch, memory);
     T* wanted = std::get_if<T>(&record);
     if (wanted == nullptr) fail(ErrorKind::format, "another kind of record than the table says");
     const std::optional<std::string> fault = find_fault(*wanted);

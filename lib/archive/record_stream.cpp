@@ -28,7 +28,9 @@ void rethrow_located(const Error& error, const std::string& name, int64_t offset
 }
 
 RecordStream::RecordStream(ByteSource source, const Options& options)
-    : source_(std::move(source)), options_(options), member_start_(source_.position()) {}
+    : source_(std::move(source)), options_(options), member_start_(source_.position()) {
+  content_.memory = options_.memory;
+}
 
 std::optional<ArchiveItem> RecordStream::next() {
   if (ended_) return std::nullopt;

@@ -21,6 +21,7 @@ class RecordStream {
   struct Options {
     bool decode_kv = true;
     bool require_tables = true;  ///< false: a table that is damaged or cut off is passed over
+    HostAllocator memory{};
   };
   RecordStream(ByteSource source, const Options& options);
 

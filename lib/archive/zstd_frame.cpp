@@ -104,7 +104,8 @@ ZstdFrame peek_frame(ByteSource& source, size_t max_content) {
 void decompress(const ZstdFrame& frame, Content& content) {
   const std::unique_ptr<ZSTD_DCtx, FreeZstd> context(ZSTD_createDCtx());
   if (!context) throw std::bad_alloc();
-  content.buffer.reserve(frame.content_bytes);
+  if (content.buffer.capacity < frame.content_bytes)
+    content.buffer = {content.allocate(frame.content_bytes), frame.content_bytes};
   content.bytes = frame.content_bytes;
   const size_t got = ZSTD_decompressDCtx(context.get(), content.buffer.data.get(), content.bytes,
                                          frame.packed.data(), frame.packed.size());

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "archive/byte_source.h"
+#include "kvs/archive.h"
 
 namespace kvs {
 
@@ -27,7 +28,14 @@ ZstdFrame peek_frame(ByteSource& source, size_t max_content);
 struct Content {
   ByteBuffer buffer{};
   size_t bytes = 0;
+  HostAllocator memory{};  ///< see ArchiveReadOptions
 
+  /// Memory for what is made from it. What is small goes to the heap in any case.
+  std::shared_ptr<std::byte[]> allocate(size_t size) const {
+    constexpr size_t kSmall = 4096;
+    const bool own = memory && size > kSmall;
+    return own ? memory(size) : std::make_shared_for_overwrite<std::byte[]>(size);
+  }
   std::span<const std::byte> view() const { return {buffer.data.get(), bytes}; }
 };
 

@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <istream>
-#include <streambuf>
 #include <string>
 #include <system_error>
 
@@ -48,14 +46,6 @@ class MemoryFile {
   int descriptor_;
 };
 
-class BytesBuffer : public std::streambuf {
- public:
-  explicit BytesBuffer(std::span<const std::byte> bytes) {
-    auto* first = reinterpret_cast<char*>(const_cast<std::byte*>(bytes.data()));
-    setg(first, first, first + bytes.size());
-  }
-};
-
 template <typename Record>
 Bytes encode(const ArchiveHeader& header, const Record& record) {
   const MemoryFile file;
@@ -67,10 +57,8 @@ Bytes encode(const ArchiveHeader& header, const Record& record) {
 
 template <typename Record>
 Record decode(std::span<const std::byte> bytes, const ArchiveHeader& expected,
-              std::string_view source) {
-  BytesBuffer buffer(bytes);
-  std::istream stream(&buffer);
-  ArchiveReader reader(stream, std::string(source));
+              std::string_view source, const HostAllocator& memory = {}) {
+  ArchiveReader reader(bytes, std::string(source), {.memory = memory});
   const auto next = [&]<typename Wanted>(Wanted& wanted) {
     std::optional<ArchiveItem> item = reader.next();
     auto* found = item ? std::get_if<Wanted>(&item->record) : nullptr;
@@ -123,8 +111,8 @@ Bytes encode_blob(const ArchiveHeader& header, const PromptRecord& prompt) {
 }
 
 KvRecord decode_rows(std::span<const std::byte> bytes, const ArchiveHeader& expected,
-                     std::string_view source) {
-  return decode<KvRecord>(bytes, expected, source);
+                     std::string_view source, const HostAllocator& memory) {
+  return decode<KvRecord>(bytes, expected, source, memory);
 }
 
 PromptRecord decode_prompt(std::span<const std::byte> bytes, const ArchiveHeader& expected,

@@ -25,9 +25,9 @@ Bytes encode_blob(const ArchiveHeader& header, const KvRecord& rows);
 Bytes encode_blob(const ArchiveHeader& header, const PromptRecord& prompt);
 
 /// Throw Error(format) where the bytes are damaged or hold something else, Error(mismatch) where
-/// they are of another model. `source` names them.
+/// they are of another model. `source` names them; `memory` is for the rows.
 KvRecord decode_rows(std::span<const std::byte> bytes, const ArchiveHeader& expected,
-                     std::string_view source);
+                     std::string_view source, const HostAllocator& memory = {});
 PromptRecord decode_prompt(std::span<const std::byte> bytes, const ArchiveHeader& expected,
                            std::string_view source);
 

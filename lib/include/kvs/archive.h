@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -65,6 +66,9 @@ struct ArchiveHeader {
 KVS_API void require_same_model(const ArchiveHeader& header, const ArchiveHeader& expected,
                                 std::string_view source);
 
+/// Gives memory on the host, uninitialised; see Backend::host_memory().
+using HostAllocator = std::function<std::shared_ptr<std::byte[]>(size_t bytes)>;
+
 /// Keys and values of one layer of a record, row-major; kept as bytes because they are not aligned.
 struct KvLayer {
   std::span<const std::byte> k{};         ///< [kv_heads, count, head_dim], rotated for their home
@@ -86,7 +90,7 @@ struct KvRecord {
   double error = 0;
   double max_error = 0;
   std::vector<KvLayer> layers{};           ///< [layers of the header]
-  std::unique_ptr<std::byte[]> storage{};  ///< of a record that was read
+  std::shared_ptr<std::byte[]> storage{};  ///< of a record that was read; holds all of `layers`
 };
 
 /// What an id is made from, besides the record's tokens.

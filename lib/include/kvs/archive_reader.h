@@ -24,6 +24,7 @@ struct ArchiveItem {
 struct ArchiveReadOptions {
   bool decode_kv =
       true;  ///< false: KvRecords come without layers (frames are verified all the same)
+  HostAllocator memory{};  ///< for rows, and while they are read; none: the heap
 };
 
 /// Reads an archive from front to back, a pipe as well as a file. Verifies every frame, every rule
@@ -40,6 +41,9 @@ class KVS_API ArchiveReader {
   ArchiveReader(int descriptor, std::string name, const ArchiveReadOptions& options = {});
   /// From a binary stream, which must outlive the reader; what its buffer throws goes through.
   ArchiveReader(std::istream& stream, std::string name, const ArchiveReadOptions& options = {});
+  /// From an archive in memory, which must outlive the reader.
+  ArchiveReader(std::span<const std::byte> bytes, std::string name,
+                const ArchiveReadOptions& options = {});
   ~ArchiveReader();
   ArchiveReader(ArchiveReader&&) noexcept;
 
@@ -89,8 +93,8 @@ class KVS_API ArchiveFile {
   /// Ids of a member's kv records, in the order of the file.
   std::vector<Hash128> kv_ids(size_t member) const;
   std::optional<KvPlace> find_kv(size_t member, const Hash128& id) const;
-  /// Throws Error(argument) where the member has no such record.
-  KvRecord read_kv(size_t member, const Hash128& id) const;
+  /// Throws Error(argument) where the member has no such record. `memory`: for its rows.
+  KvRecord read_kv(size_t member, const Hash128& id, const HostAllocator& memory = {}) const;
 
  private:
   struct State;
