@@ -46,6 +46,18 @@ class CudaLoads : public testing::TestWithParam<std::tuple<DType, bool>> {
     return record;
   }
 
+  /// The same on the heap.
+  KvRecord on_the_heap(const KvRecord& record) const {
+    KvRecord copy{.tokens = record.tokens,
+                  .storage = std::make_shared<std::byte[]>(bytes_of(record))};
+    std::byte* to = copy.storage.get();
+    copy.layers = layers_of(pool.layout(), std::ssize(record.tokens), to);
+    for (const KvLayer& layer : record.layers)
+      for (const auto& part : {layer.k, layer.v, layer.k_scales, layer.v_scales})
+        to = std::ranges::copy(part, to).out;
+    return copy;
+  }
+
   KvView loaded(const KvRecord& record) {
     KvView view;
     append_rows(view, pool, record);
@@ -151,6 +163,59 @@ TEST_P(CudaLoads, AreThereForWhoCopiesThem) {
     EXPECT_TRUE(std::ranges::equal(again.layers[layer].k, record.layers[layer].k)) << layer;
     EXPECT_TRUE(std::ranges::equal(again.layers[layer].v, record.layers[layer].v)) << layer;
   }
+}
+
+TEST_P(CudaLoads, MayLoseWhatIsOnTheHeapAtOnce) {
+  const std::vector<int32_t> tokens = text(150);
+  const KvRecord record = this->record(tokens);
+  const std::vector<float> want = last_logits(loaded(record), tokens, false);
+  const KvRecord copy = on_the_heap(record);
+
+  const KvView view = loaded(copy);
+  std::fill_n(copy.storage.get(), bytes_of(copy), std::byte{0x7F});
+
+  EXPECT_EQ(last_logits(view, tokens, false), want);
+}
+
+TEST_P(CudaLoads, KeepARecordUntilItIsCopied) {
+  const std::vector<int32_t> tokens = text(150), other = text(149);
+  KvRecord record = this->record(tokens);
+  const KvRecord another = on_the_heap(record);
+  const std::vector<float> want = last_logits(loaded(another), tokens, false);
+  const std::byte* memory = record.storage.get();
+  const int64_t bytes = bytes_of(record);
+
+  const KvView view = loaded(record);
+  record = {};  // as a tier that needs its room
+  const HostMemory next = model.backend->host_memory(bytes);
+  EXPECT_NE(next.get(), memory);
+  std::fill_n(next.get(), bytes, std::byte{0x7F});
+
+  EXPECT_EQ(last_logits(view, tokens, false), want);
+  loaded(another);  // looks for what has arrived
+  EXPECT_EQ(model.backend->host_memory(bytes).get(), memory);
+}
+
+TEST_P(CudaLoads, DoWithoutPageLockedMemory) {
+  const std::vector<int32_t> tokens = text(150);
+  const KvRecord record = this->record(tokens);
+  const KvRecord copy = on_the_heap(record);
+  const std::vector<float> want = last_logits(loaded(copy), tokens, false);
+  for (int slot = 1; slot < 4; ++slot) last_logits(loaded(copy), tokens, false);
+  faults.pinned_bytes = 0;  // from here on, the staging area has what it needs
+
+  const KvRecord same = this->record(tokens);
+  EXPECT_EQ(last_logits(loaded(same), tokens, false), want);
+  EXPECT_EQ(last_logits(loaded(record), tokens, false), want);  // which has some
+}
+
+TEST(CudaHostMemory, OutlivesItsBackend) {
+  HostMemory memory;
+  {
+    const std::unique_ptr<Backend> backend = make_backend({.device = "cuda"});
+    memory = backend->host_memory(1000);
+  }
+  std::fill_n(memory.get(), 1000, std::byte{1});
 }
 
 // More than the staging has room for at once.

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "engine/blob_store.h"
 #include "support/tier_scene.h"
 
 namespace kvs::test {
@@ -29,6 +30,19 @@ TEST_F(HostTier, BringsBackWhatThePoolGaveUp) {
   EXPECT_EQ(state(*first).written, texts);
   EXPECT_GT(state(*first).hits, texts);
   EXPECT_EQ(state(*first).lost, 0);
+}
+
+TEST_F(HostTier, KeepsRowsAsTheyAre) {
+  const std::unique_ptr<BlobStore> store = make_memory_blobs();
+  const BlobName name{.id = Hasher().add("x").digest()};
+  const auto rows = std::make_shared<const KvRecord>(KvRecord{.tokens = {1, 2, 3}});
+
+  store->shelf()->put(name, rows);
+
+  EXPECT_EQ(store->shelf()->get(name), rows);
+  store->remove(name);
+  EXPECT_EQ(store->shelf()->get(name), nullptr);
+  EXPECT_EQ(rows.use_count(), 1);
 }
 
 TEST_F(HostTier, ShowsTenantsOnlyTheirOwn) {

@@ -122,7 +122,7 @@ TEST_P(PackKv, BringsARecordBackAndTouchesNothingElse) {
     for (Bytes& block : got.blocks) std::fill(block.begin(), block.end(), std::byte{0x5A});
     const std::vector<Buffer> blocks = upload(got, got.blocks);
 
-    backend->unpack_kv(runs_in(rows, blocks), pointers, rows.kv);
+    backend->unpack_kv(runs_in(rows, blocks), pointers, rows.kv, nullptr);
 
     int64_t untouched = 0;
     for (size_t i = 0; i < got.blocks.size(); ++i) {
@@ -144,7 +144,7 @@ TEST_P(PackKv, SaysWhatDoesNotFit) {
 
   EXPECT_STREQ(error_of([&] { backend->pack_kv(record.data(), beyond, kv); }).what(),
                "pack_kv: rows [64, 64 + 1) of a block of 64");
-  EXPECT_STREQ(error_of([&] { backend->unpack_kv(fits, two, kv); }).what(),
+  EXPECT_STREQ(error_of([&] { backend->unpack_kv(fits, two, kv, nullptr); }).what(),
                "unpack_kv: expected 4 parts, found 2");
   backend->pack_kv(nullptr, {}, kv);
 }

@@ -54,7 +54,7 @@ class CpuBackend final : public Backend {
   void move_kv(std::span<const KvMove> moves, const AttentionConfig& config) override;
   void pack_kv(void* record, std::span<const KvRun> runs, const KvLayout& layout) override;
   void unpack_kv(std::span<const KvRun> runs, std::span<const std::byte* const> parts,
-                 const KvLayout& layout) override;
+                 const KvLayout& layout, const HostMemory& memory) override;
   void top_logits(std::span<TopLogit> top, Tensor logits, std::span<const LogitPlace> apart,
                   std::span<float> values) override;
 

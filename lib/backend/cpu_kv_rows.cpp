@@ -72,7 +72,7 @@ void CpuBackend::pack_kv(void* record, std::span<const KvRun> runs, const KvLayo
 }
 
 void CpuBackend::unpack_kv(std::span<const KvRun> runs, std::span<const std::byte* const> parts,
-                           const KvLayout& layout) {
+                           const KvLayout& layout, const HostMemory& /*memory*/) {
   check_kv_rows("unpack_kv", runs, layout);
   check_kv_parts(parts, layout);
   const std::vector<Part> places = parts_of(layout);

@@ -31,6 +31,7 @@ CudaBackend::CudaBackend(int device, Note note)
       stream_(make_stream()),
       memory_(device, stream_.get()),
       staging_(stream_.get()),
+      host_memory_(device),
       loads_(device),
       gemm_(memory_),
       pool_(usable_cpus()),

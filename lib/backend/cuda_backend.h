@@ -6,6 +6,7 @@
 
 #include "backend/cuda_batch_plan.h"
 #include "backend/cuda_gemm.h"
+#include "backend/cuda_host_memory.h"
 #include "backend/cuda_loads.h"
 #include "backend/cuda_matrix.h"
 #include "backend/cuda_memory.h"
@@ -71,7 +72,8 @@ class CudaBackend final : public Backend, public HasDeviceMemory {
   void move_kv(std::span<const KvMove> moves, const AttentionConfig& config) override;
   void pack_kv(void* record, std::span<const KvRun> runs, const KvLayout& layout) override;
   void unpack_kv(std::span<const KvRun> runs, std::span<const std::byte* const> parts,
-                 const KvLayout& layout) override;
+                 const KvLayout& layout, const HostMemory& memory) override;
+  HostMemory host_memory(size_t bytes) override { return host_memory_.allocate(bytes); }
   void top_logits(std::span<TopLogit> top, Tensor logits, std::span<const LogitPlace> apart,
                   std::span<float> values) override;
 
@@ -136,6 +138,7 @@ class CudaBackend final : public Backend, public HasDeviceMemory {
   CudaHandle<cudaStream_t> stream_;
   CudaMemory memory_;
   CudaStaging staging_;
+  CudaHostMemory host_memory_;
   CudaLoads loads_;
   CudaGemm gemm_;
   ThreadPool pool_;  ///< for reading weights

@@ -74,11 +74,12 @@ void CudaBackend::pack_kv(void* record, std::span<const KvRun> runs, const KvLay
 }
 
 void CudaBackend::unpack_kv(std::span<const KvRun> runs, std::span<const std::byte* const> parts,
-                            const KvLayout& layout) {
+                            const KvLayout& layout, const HostMemory& memory) {
   const int64_t rows = check_kv_rows("unpack_kv", runs, layout);
   check_kv_parts(parts, layout);
   if (rows == 0) return;
-  loads_.add(runs, parts, layout, use());
+  const bool kept = memory && host_memory_.size_of(memory.get()) > 0;
+  loads_.add(runs, parts, layout, kept ? memory : nullptr, use());
 }
 
 }  // namespace kvs

@@ -13,12 +13,17 @@ namespace {
 
 constexpr size_t kRecordAlignment = 16;
 
+// Of the parts of one layer: keys, values and the scales of either.
+size_t part_bytes(size_t part, const KvLayout& kv, size_t vectors) {
+  const bool scales = part >= 2;
+  return vectors * (scales ? sizeof(float) : kv.row_bytes());
+}
+
 // The parts of one layer, one behind the other.
 void gather_parts(std::byte* to, std::span<const std::byte* const> parts, const KvLayout& kv,
                   size_t vectors) {
   for (size_t part = 0; part < parts.size(); ++part) {
-    const bool scales = part >= 2;
-    const size_t bytes = vectors * (scales ? sizeof(float) : kv.row_bytes());
+    const size_t bytes = part_bytes(part, kv, vectors);
     std::memcpy(to, parts[part], bytes);
     to += bytes;
   }
@@ -32,8 +37,12 @@ CudaLoads::CudaLoads(int device)
       staging_(stream_.get()),
       computed_(make_event()) {}
 
+CudaLoads::~CudaLoads() {
+  cudaStreamSynchronize(stream_.get());  // what is copied may come from memory of the loads
+}
+
 void CudaLoads::add(std::span<const KvRun> runs, std::span<const std::byte* const> parts,
-                    const KvLayout& layout, cudaStream_t computing) {
+                    const KvLayout& layout, const HostMemory& memory, cudaStream_t computing) {
   forget_arrived();
   const std::vector<cuda::KvPlace> places = cuda_places(runs);
   const auto rows = static_cast<int64_t>(places.size());
@@ -47,17 +56,23 @@ void CudaLoads::add(std::span<const KvRun> runs, std::span<const std::byte* cons
   check(cudaEventRecord(computed_.get(), computing), "unpack_kv");
   check(cudaStreamWaitEvent(stream_.get(), computed_.get(), 0), "unpack_kv");
   auto* base = grown<std::byte>(record_, memory_, static_cast<int64_t>(bytes));
-  auto* staged = static_cast<std::byte*>(staging_.take(bytes));
+  auto* staged = static_cast<std::byte*>(staging_.take(memory ? place_bytes : bytes));
   std::memcpy(staged, places.data(), place_bytes);
   // What may lack memory comes before what is queued: a load is known whole, or not at all.
-  Load load{.number = last_ + 1, .layers = {}};
+  Load load{.number = last_ + 1, .layers = {}, .memory = memory};
   for (int layer = 0; layer < layout.layers; ++layer) load.layers.push_back(make_event());
+  const size_t vectors = places.size() * layout.kv_heads;
   try {
+    if (memory) staging_.send(base, 0, place_bytes);
     for (int layer = 0; layer < layout.layers; ++layer) {
       const size_t at = record_at + layer * layer_bytes, first = layer == 0 ? 0 : at;
-      gather_parts(staged + at, parts.subspan(layer * parts_per_layer, parts_per_layer), layout,
-                   places.size() * layout.kv_heads);
-      staging_.send(base, first, at + layer_bytes - first);
+      const auto of_layer = parts.subspan(layer * parts_per_layer, parts_per_layer);
+      if (memory) {
+        send_parts(base + at, of_layer, layout, vectors);
+      } else {
+        gather_parts(staged + at, of_layer, layout, vectors);
+        staging_.send(base, first, at + layer_bytes - first);
+      }
       const cuda::KvBlocks blocks{.planes = cuda_planes(layout, layer),
                                   .layer_bytes = layout.layer_bytes(),
                                   .layers = 1,
@@ -77,6 +92,19 @@ void CudaLoads::add(std::span<const KvRun> runs, std::span<const std::byte* cons
     blocks_[static_cast<const std::byte*>(run.block)] = {load.number, layout.block_bytes()};
   loads_.push_back(std::move(load));
   ++last_;
+}
+
+// The same from where they lie; those that follow one another go together.
+void CudaLoads::send_parts(std::byte* to, std::span<const std::byte* const> parts,
+                           const KvLayout& layout, size_t vectors) {
+  for (size_t part = 0; part < parts.size();) {
+    const std::byte* from = parts[part];
+    size_t bytes = 0;
+    for (; part < parts.size() && parts[part] == from + bytes; ++part)
+      bytes += part_bytes(part, layout, vectors);
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_.get()), "unpack_kv");
+    to += bytes;
+  }
 }
 
 void CudaLoads::forget_arrived() {

@@ -19,11 +19,15 @@ class CudaLoads {
   static constexpr Number kNone = 0;
 
   explicit CudaLoads(int device);
+  CudaLoads(const CudaLoads&) = delete;
+  CudaLoads& operator=(const CudaLoads&) = delete;
+  ~CudaLoads();
 
   /// Begins to bring a record's rows to their places, see Backend::unpack_kv(); behind all that
-  /// `computing` was given so far, which may still use the blocks. The record may go on return.
+  /// `computing` was given so far, which may still use the blocks. `memory`, page-locked, is where
+  /// all parts lie, and is kept until they are copied; where it is null, they may go on return.
   void add(std::span<const KvRun> runs, std::span<const std::byte* const> parts,
-           const KvLayout& layout, cudaStream_t computing);
+           const KvLayout& layout, const HostMemory& memory, cudaStream_t computing);
 
   /// The last load into a piece of memory that may not have arrived.
   Number last_into(const void* memory, size_t bytes = 1) const;
@@ -36,12 +40,15 @@ class CudaLoads {
   struct Load {
     Number number;
     std::vector<CudaHandle<cudaEvent_t>> layers;  ///< that they have arrived
+    HostMemory memory;                            ///< that they come from; null: the staging area
   };
   struct Block {
     Number last;
     size_t bytes;
   };
 
+  void send_parts(std::byte* to, std::span<const std::byte* const> parts, const KvLayout& layout,
+                  size_t vectors);
   void forget_arrived();
   const Load* find(Number number) const;  // null where it has arrived
 

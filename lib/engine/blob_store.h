@@ -32,6 +32,17 @@ struct Blob {
   int64_t bytes = 0;  ///< that it takes; 0 where unknown
 };
 
+/// Rows as they are, by the names of their pieces. May be used by several threads at a time.
+class RecordShelf {
+ public:
+  virtual ~RecordShelf() = default;
+
+  /// Replaces what has this name. Returns the bytes that it takes.
+  virtual int64_t put(const BlobName& name, std::shared_ptr<const KvRecord> rows) = 0;
+  /// Null where there is none.
+  virtual std::shared_ptr<const KvRecord> get(const BlobName& name) = 0;
+};
+
 /// Named bytes. Every call may take its time and throws Error(io), naming the store, where that
 /// fails. May be used by several threads at a time.
 class BlobStore {
@@ -49,6 +60,10 @@ class BlobStore {
   virtual std::optional<Bytes> get(const BlobName& name) = 0;
   virtual void remove(const BlobName& name) = 0;
 
+  /// Where rows go in place of bytes that are made from them; null where bytes are what is kept.
+  /// remove() removes them too.
+  virtual RecordShelf* shelf() { return nullptr; }
+
   /// Prompts put by anybody since the last call, all of them at the first one; where the store is
   /// exclusive, pieces of rows too, in the order in which they were put. Some may be gone by now,
   /// and some may be named twice. What cannot be looked at is passed over and complained about;
@@ -57,7 +72,7 @@ class BlobStore {
   virtual std::vector<Blob> news(const Complain& complain) = 0;
 };
 
-/// Memory of the host: it ends with the process.
+/// Memory of the host, with a shelf for rows: it ends with the process.
 std::unique_ptr<BlobStore> make_memory_blobs();
 
 /// A folder of files, this process's own until the end; made where it is missing. Throws Error(io)

@@ -41,7 +41,7 @@ DonorTier::DonorTier(std::unique_ptr<BlobStore> store, const ArchiveHeader& head
       header_(header),
       store_(std::move(store)),
       writer_(*store_, header_, complaints_),
-      reader_(*store_, header_, complaints_) {}
+      reader_(*store_, header_, options_.memory, complaints_) {}
 
 DonorTier::~DonorTier() = default;
 

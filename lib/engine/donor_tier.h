@@ -50,6 +50,7 @@ class DonorTier {
     int64_t max_bytes = 0;      ///< 0: as the store decides
     double time_to_live_s = 0;  ///< see DonorStoreOptions
     std::string embedder;
+    HostAllocator memory;  ///< for rows that are read
   };
 
   DonorTier(std::unique_ptr<BlobStore> store, const ArchiveHeader& header, Options options);

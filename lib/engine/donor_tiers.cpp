@@ -31,13 +31,17 @@ DonorTiers::DonorTiers(KvPool& pool, const TierOptions& options, const ArchiveHe
                        double time_to_live_s, Memory memory)
     : pool_(pool), memory_(std::move(memory)), patience_(options.load_ms) {
   const Hash128 model = model_key(header);
+  const HostAllocator host_memory = [&pool](size_t bytes) {
+    return pool.backend().host_memory(bytes);
+  };
   const auto open = [&](DonorPlace place, std::unique_ptr<BlobStore> store, int64_t bytes) {
     tiers_.push_back(
         std::make_unique<DonorTier>(std::move(store), header,
                                     DonorTier::Options{.place = place,
                                                        .max_bytes = bytes,
                                                        .time_to_live_s = time_to_live_s,
-                                                       .embedder = options.embedder}));
+                                                       .embedder = options.embedder,
+                                                       .memory = host_memory}));
   };
   if (options.host_bytes > 0) open(DonorPlace::host, make_memory_blobs(), options.host_bytes);
   if (!options.disk.empty()) {
@@ -145,7 +149,7 @@ void DonorTiers::take_results(DonorTier& tier) {
 
 void DonorTiers::take(uint64_t number, const ReadResult& result) {
   try {
-    if (!result.rows.tokens.empty()) return append(number, result.rows);
+    if (result.rows) return append(number, *result.rows);
     const Fetch done = std::move(fetches_.at(number));
     fetches_.erase(number);
     if (result.outcome != ReadOutcome::done) return;

@@ -75,12 +75,13 @@ void ArchivedRows::load_records(const ArchiveFile& archive, size_t member,
     const bool listed = std::find(missing.begin(), missing.end(), *span.kv) != missing.end();
     if (!listed && !records_.contains(*span.kv)) missing.push_back(*span.kv);
   }
+  const HostAllocator memory = [this](size_t bytes) { return pool_.backend().host_memory(bytes); };
   const size_t step = 2 * static_cast<size_t>(threads_->size());
   for (size_t first = 0; first < missing.size(); first += step) {
     std::vector<KvRecord> read(std::min(step, missing.size() - first));
     threads_->parallel_for(std::ssize(read), [&](int64_t index) {
       const auto at = static_cast<size_t>(index);
-      read[at] = archive.read_kv(member, missing[first + at]);
+      read[at] = archive.read_kv(member, missing[first + at], memory);
     });
     for (const KvRecord& record : read) upload(record);
   }

@@ -4,9 +4,41 @@
 #include <utility>
 
 #include "engine/blob_store.h"
+#include "engine/record_rows.h"
 
 namespace kvs {
 namespace {
+
+using Key = std::tuple<BlobName::Kind, Hash128, Hash128>;
+
+Key key_of(const BlobName& name) {
+  return {name.kind, name.group, name.id};
+}
+
+class MemoryShelf final : public RecordShelf {
+ public:
+  int64_t put(const BlobName& name, std::shared_ptr<const KvRecord> rows) override {
+    const int64_t bytes = bytes_of(*rows);
+    const std::lock_guard lock(mutex_);
+    records_[key_of(name)].swap(rows);
+    return bytes;
+  }
+
+  std::shared_ptr<const KvRecord> get(const BlobName& name) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = records_.find(key_of(name));
+    return found == records_.end() ? nullptr : found->second;
+  }
+
+  void remove(const BlobName& name) {
+    const std::lock_guard lock(mutex_);
+    records_.erase(key_of(name));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<Key, std::shared_ptr<const KvRecord>> records_;
+};
 
 class MemoryBlobs final : public BlobStore {
  public:
@@ -28,17 +60,18 @@ class MemoryBlobs final : public BlobStore {
   }
 
   void remove(const BlobName& name) override {
+    shelf_.remove(name);
     const std::lock_guard lock(mutex_);
     blobs_.erase(key_of(name));
   }
 
+  RecordShelf* shelf() override { return &shelf_; }
+
   std::vector<Blob> news(const Complain& /*complain*/) override { return {}; }
 
  private:
-  using Key = std::tuple<BlobName::Kind, Hash128, Hash128>;
-  static Key key_of(const BlobName& name) { return {name.kind, name.group, name.id}; }
-
   const std::string name_ = "host memory";
+  MemoryShelf shelf_;
   std::mutex mutex_;
   std::map<Key, Bytes> blobs_;
 };

@@ -37,10 +37,18 @@ std::vector<KvLayer> layers_of(const KvLayout& layout, int64_t count, const std:
   return layers;
 }
 
+int64_t bytes_of(const KvRecord& record) {
+  int64_t bytes = 0;
+  for (const KvLayer& layer : record.layers)
+    for (const auto& part : {layer.k, layer.v, layer.k_scales, layer.v_scales})
+      bytes += std::ssize(part);
+  return bytes;
+}
+
 void copy_rows(KvRecord& record, const KvPool& pool, const KvView& view) {
   const KvLayout& layout = pool.layout();
   const auto count = static_cast<int64_t>(record.tokens.size());
-  record.storage = std::make_unique_for_overwrite<std::byte[]>(count * layout.token_bytes());
+  record.storage = pool.backend().host_memory(count * layout.token_bytes());
   record.layers = layers_of(layout, count, record.storage.get());
   pool.backend().pack_kv(record.storage.get(), runs_of(view, record.home, count), layout);
 }
@@ -55,7 +63,7 @@ void append_rows(KvView& view, KvPool& pool, const KvRecord& record) {
     if (pool.layout().type == DType::q8)
       parts.insert(parts.end(), {layer.k_scales.data(), layer.v_scales.data()});
   }
-  pool.backend().unpack_kv(runs_of(view, first, count), parts, pool.layout());
+  pool.backend().unpack_kv(runs_of(view, first, count), parts, pool.layout(), record.storage);
 }
 
 }  // namespace kvs

@@ -13,6 +13,9 @@ namespace kvs {
 /// Where each layer's parts lie in the bytes of a record of `count` rows.
 std::vector<KvLayer> layers_of(const KvLayout& layout, int64_t count, const std::byte* data);
 
+/// That a record's layers take.
+int64_t bytes_of(const KvRecord& record);
+
 /// Fills in the layers of a record, whose tokens and home are there, with the view's rows.
 void copy_rows(KvRecord& record, const KvPool& pool, const KvView& view);
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/blob_codec.h"
+#include "engine/record_rows.h"
 
 namespace kvs {
 namespace {
@@ -24,9 +25,11 @@ std::string label(const BlobStore& store, const BlobName& name) {
 
 }  // namespace
 
-TierReader::TierReader(BlobStore& store, const ArchiveHeader& header, Complaints& complaints)
+TierReader::TierReader(BlobStore& store, const ArchiveHeader& header, HostAllocator memory,
+                       Complaints& complaints)
     : store_(store),
       header_(header),
+      memory_(std::move(memory)),
       complaints_(complaints),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -193,14 +196,14 @@ ReadResult TierReader::read_piece(const ReadJob& job, size_t piece) {
   const BlobName name{.group = job.group, .id = job.pieces[piece]};
   ReadResult result{.fetch = job.fetch};
   try {
-    const std::optional<Bytes> bytes = store_.get(name);
+    result.rows = get(name, result.bytes);
     reachable_ = true;
-    result.outcome = bytes ? ReadOutcome::done : ReadOutcome::lost;
-    if (bytes) result.rows = checked(*bytes, job, piece);
-    if (bytes) result.bytes = std::ssize(*bytes);
+    result.outcome = result.rows ? ReadOutcome::done : ReadOutcome::lost;
+    if (result.rows) check(*result.rows, job, piece);
   } catch (const Error& error) {
-    result.outcome =
-        error.kind() == ErrorKind::io ? ReadOutcome::unreachable : ReadOutcome::damaged;
+    result = {
+        .fetch = job.fetch,
+        .outcome = error.kind() == ErrorKind::io ? ReadOutcome::unreachable : ReadOutcome::damaged};
     error.kind() == ErrorKind::io ? failed(error) : remove(name, error);
   } catch (const std::bad_alloc&) {
     result.outcome = ReadOutcome::unreachable;
@@ -208,17 +211,29 @@ ReadResult TierReader::read_piece(const ReadJob& job, size_t piece) {
   return result;
 }
 
-KvRecord TierReader::checked(std::span<const std::byte> bytes, const ReadJob& job, size_t piece) {
-  const std::string what = label(store_, {.group = job.group, .id = job.pieces[piece]});
+// Null where there is none.
+std::shared_ptr<const KvRecord> TierReader::get(const BlobName& name, int64_t& bytes) {
+  if (RecordShelf* shelf = store_.shelf()) {
+    std::shared_ptr<const KvRecord> rows = shelf->get(name);
+    if (rows) bytes = bytes_of(*rows);
+    return rows;
+  }
+  const std::optional<Bytes> blob = store_.get(name);
+  if (!blob) return nullptr;
+  bytes = std::ssize(*blob);
+  return std::make_shared<const KvRecord>(
+      decode_rows(*blob, header_, label(store_, name), memory_));
+}
+
+void TierReader::check(const KvRecord& rows, const ReadJob& job, size_t piece) const {
   const size_t first = piece * kMaxKvTokens;
   const auto rest = std::span(job.tokens).subspan(first);
   const auto tokens = rest.first(std::min<size_t>(kMaxKvTokens, rest.size()));
   const Hash128 parent = piece == 0 ? Hash128() : job.pieces[piece - 1];
-  KvRecord rows = decode_rows(bytes, header_, what);
   if (rows.id != job.pieces[piece] || rows.parent != parent || !rows.exact ||
       rows.home != static_cast<int64_t>(first) || !std::ranges::equal(rows.tokens, tokens))
-    fail(ErrorKind::format, "{}: holds other rows", what);
-  return rows;
+    fail(ErrorKind::format, "{}: holds other rows",
+         label(store_, {.group = job.group, .id = job.pieces[piece]}));
 }
 
 void TierReader::push(ReadResult result, const std::stop_token& stop) {

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -29,8 +30,8 @@ enum class ReadOutcome { done, lost, damaged, unreachable };
 /// A piece that has been read, or why there are no more of a fetch.
 struct ReadResult {
   uint64_t fetch = 0;
-  KvRecord rows{};    ///< without tokens: the end
-  int64_t bytes = 0;  ///< read for it
+  std::shared_ptr<const KvRecord> rows{};  ///< null: the end
+  int64_t bytes = 0;                       ///< read for it
   ReadOutcome outcome = ReadOutcome::done;
   Hash128 piece{};  ///< that is lost or damaged
 };
@@ -54,7 +55,9 @@ struct TierNews {
 class TierReader {
  public:
   /// All must outlive it.
-  TierReader(BlobStore& store, const ArchiveHeader& header, Complaints& complaints);
+  /// `memory` is for rows.
+  TierReader(BlobStore& store, const ArchiveHeader& header, HostAllocator memory,
+             Complaints& complaints);
   ~TierReader();  ///< leaves out what the thread has not begun
   TierReader(const TierReader&) = delete;
   TierReader& operator=(const TierReader&) = delete;
@@ -86,13 +89,15 @@ class TierReader {
   void find_prompt(const Blob& blob, TierNews& news);
   void serve(const ReadJob& job, const std::stop_token& stop);
   ReadResult read_piece(const ReadJob& job, size_t piece);
-  KvRecord checked(std::span<const std::byte> bytes, const ReadJob& job, size_t piece);
+  std::shared_ptr<const KvRecord> get(const BlobName& name, int64_t& bytes);
+  void check(const KvRecord& rows, const ReadJob& job, size_t piece) const;
   void failed(const Error& error);
   void remove(const BlobName& name, const Error& why);
   void push(ReadResult result, const std::stop_token& stop);
 
   BlobStore& store_;
   const ArchiveHeader& header_;
+  const HostAllocator memory_;
   Complaints& complaints_;
   std::mutex mutex_;
   std::condition_variable_any changed_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/blob_codec.h"
+#include "engine/record_rows.h"
 
 namespace kvs {
 
@@ -16,10 +17,7 @@ TierWriter::TierWriter(BlobStore& store, const ArchiveHeader& header, Complaints
 TierWriter::~TierWriter() = default;  // the thread is told to stop and waited for
 
 void TierWriter::put(uint64_t donor, const BlobName& name, KvRecord rows) {
-  int64_t bytes = 0;
-  for (const KvLayer& layer : rows.layers)
-    for (const auto& part : {layer.k, layer.v, layer.k_scales, layer.v_scales})
-      bytes += std::ssize(part);
+  const int64_t bytes = bytes_of(rows);
   push({.donor = donor, .name = name, .content = std::move(rows), .bytes = bytes});
 }
 
@@ -74,7 +72,7 @@ void TierWriter::run(const std::stop_token& stop) {
   }
 }
 
-void TierWriter::write(const Item& item) {
+void TierWriter::write(Item& item) {
   const bool removal = std::holds_alternative<Removal>(item.content);
   if (!removal && item.donor != current_.donor) {  // the last one was given up, or ended
     current_ = {.donor = item.donor};
@@ -93,8 +91,11 @@ void TierWriter::write(const Item& item) {
   current_.ok = !failed_;
 }
 
-int64_t TierWriter::put(const Item& item) {
-  const auto* rows = std::get_if<KvRecord>(&item.content);
+int64_t TierWriter::put(Item& item) {
+  auto* rows = std::get_if<KvRecord>(&item.content);
+  RecordShelf* shelf = store_.shelf();
+  if (rows && shelf)
+    return shelf->put(item.name, std::make_shared<const KvRecord>(std::move(*rows)));
   const Bytes bytes = rows ? encode_blob(header_, *rows)
                            : encode_blob(header_, std::get<PromptRecord>(item.content));
   return store_.put(item.name, bytes);

@@ -53,8 +53,8 @@ class TierWriter {
 
   void push(Item item);
   void run(const std::stop_token& stop);
-  void write(const Item& item);
-  int64_t put(const Item& item);
+  void write(Item& item);
+  int64_t put(Item& item);
 
   BlobStore& store_;
   const ArchiveHeader& header_;

@@ -26,6 +26,9 @@ enum class Compute {
 /// Reads rows [first, first + count) of a weight matrix as f32 into out [count, cols].
 using RowReader = std::function<void(int64_t first, int64_t count, float* out)>;
 
+/// Bytes on the host, owned by whoever needs them; see Backend::host_memory().
+using HostMemory = std::shared_ptr<std::byte[]>;
+
 /// A weight matrix in the form its backend multiplies fastest. [rows, cols], row = output.
 class KVS_API Matrix {
  public:
@@ -194,9 +197,16 @@ class KVS_API Backend {
   virtual void pack_kv(void* record, std::span<const KvRun> runs, const KvLayout& layout) = 0;
 
   /// The other way round: to the rows of the runs. `parts`: where the parts of the record lie on
-  /// the host, in the order above; two for each layer, four in q8. They may go on return.
+  /// the host, in the order above; two for each layer, four in q8. `memory` holds them all, where
+  /// host_memory() gave it, and is kept as long as they are needed; else it is null, and they may
+  /// go on return.
   virtual void unpack_kv(std::span<const KvRun> runs, std::span<const std::byte* const> parts,
-                         const KvLayout& layout) = 0;
+                         const KvLayout& layout, const HostMemory& memory) = 0;
+
+  /// Memory for records on the host, from which and to which a device copies without a stop in
+  /// between; the heap's, where the system has none of that kind. Any thread may ask for it and let
+  /// go of it, the latter also when the backend is gone.
+  virtual HostMemory host_memory(size_t bytes);
 
   /// The `count` largest logits of each row, in falling order; of equal ones the lower token comes
   /// first, NaN behind all. Those at `apart`, distinct places, do not compete: their values go to

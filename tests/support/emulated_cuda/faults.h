@@ -13,8 +13,9 @@ struct Faults {
   int devices = 1;
   int major = 8;  ///< compute capability
   size_t memory_bytes = size_t{1} << 40;
-  int64_t launches_left = -1;    ///< until a kernel faults; below 0: none does
-  bool captures = true;          ///< whether launches can be captured
+  size_t pinned_bytes = size_t{1} << 40;  ///< of host memory that can be page-locked
+  int64_t launches_left = -1;             ///< until a kernel faults; below 0: none does
+  bool captures = true;                   ///< whether launches can be captured
   int64_t launches_loaded = -1;  ///< until memory lacks for a kernel's code, once; below 0: never
   int graphs_refused = 0;        ///< the next that are made or launched, for want of memory
   bool all_late = false;         ///< streams made from here on: the first is as late as the others

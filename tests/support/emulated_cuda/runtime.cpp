@@ -9,6 +9,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -68,8 +69,11 @@ Event& event_of(cudaEvent_t event) {
   return *reinterpret_cast<Event*>(event);
 }
 
-std::map<const void*, size_t> pinned;  // memory of the host
+// Memory of the host, which any thread may take.
+std::mutex pinned_mutex;
+std::map<const void*, size_t> pinned;
 bool is_pinned(const void* memory) {
+  const std::lock_guard lock(pinned_mutex);
   const auto behind = pinned.upper_bound(memory);
   if (behind == pinned.begin()) return false;
   const auto& [first, bytes] = *std::prev(behind);
@@ -206,11 +210,16 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
+  const std::lock_guard lock(pinned_mutex);
+  size_t all = bytes;
+  for (const auto& [other, taken_by_it] : pinned) all += taken_by_it;
+  if (all > faults.pinned_bytes) return cudaErrorMemoryAllocation;
   *memory = aligned(bytes);
   pinned[*memory] = bytes;
   return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFreeHost(void* memory) {
+  const std::lock_guard lock(pinned_mutex);
   pinned.erase(memory);
   std::free(memory);
   return cudaSuccess;
