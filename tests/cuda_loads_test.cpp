@@ -178,7 +178,7 @@ TEST_P(CudaLoads, MayLoseWhatIsOnTheHeapAtOnce) {
 }
 
 TEST_P(CudaLoads, KeepARecordUntilItIsCopied) {
-  const std::vector<int32_t> tokens = text(150), other = text(149);
+  const std::vector<int32_t> tokens = text(150);
   KvRecord record = this->record(tokens);
   const KvRecord another = on_the_heap(record);
   const std::vector<float> want = last_logits(loaded(another), tokens, false);
@@ -204,9 +204,33 @@ TEST_P(CudaLoads, DoWithoutPageLockedMemory) {
   for (int slot = 1; slot < 4; ++slot) last_logits(loaded(copy), tokens, false);
   faults.pinned_bytes = 0;  // from here on, the staging area has what it needs
 
+  const size_t pinned = emulated::pinned_bytes_in_use();
   const KvRecord same = this->record(tokens);
+  EXPECT_LE(emulated::pinned_bytes_in_use(), pinned);
   EXPECT_EQ(last_logits(loaded(same), tokens, false), want);
   EXPECT_EQ(last_logits(loaded(record), tokens, false), want);  // which has some
+}
+
+// Of other sizes than those that come later, all of it would be in the way.
+TEST(CudaHostMemory, KeepsTheLatestOfWhatIsLetGoOf) {
+  const std::unique_ptr<Backend> backend = make_backend({.device = "cuda"});
+  const size_t before = emulated::pinned_bytes_in_use(), piece = size_t{60} << 20;
+  for (size_t i = 0; i < 8; ++i) backend->host_memory(piece + (i << 20));
+  EXPECT_LE(emulated::pinned_bytes_in_use() - before, size_t{256} << 20);
+
+  const std::byte* latest = backend->host_memory(piece).get();
+  EXPECT_EQ(backend->host_memory(piece).get(), latest);
+}
+
+TEST(CudaHostMemory, GivesUpWhatIsIdleWhereThereIsNoMore) {
+  const std::unique_ptr<Backend> backend = make_backend({.device = "cuda"});
+  backend->host_memory(size_t{3} << 20);
+  emulated::faults.pinned_bytes = emulated::pinned_bytes_in_use();
+  const size_t pinned = emulated::pinned_bytes_in_use();
+
+  const HostMemory memory = backend->host_memory(size_t{2} << 20);
+  EXPECT_EQ(emulated::pinned_bytes_in_use(), pinned - (size_t{1} << 20));
+  emulated::heal();
 }
 
 TEST(CudaHostMemory, OutlivesItsBackend) {

@@ -151,8 +151,8 @@ TEST(Guard, NamesWhatItsFileLacks) {
 }
 
 /// An engine whose guard finds ln KL to be `expected` from any counts, and `predicted` from all of
-/// the evidence, with a budget of 0.01; far below its limit with 0.5.
-ReuseReport reuse_under(double expected, double predicted) {
+/// the evidence, with a budget of 0.01; with 0.5 `expected_with_more`, and far below its limit.
+ReuseReport reuse_under(double expected, double predicted, double expected_with_more) {
   Json json, trials{Json::Array{}};
   const Json low(Json::Array{-10, -10}), zeros(Json::Array{0, 0});
   for (int i = 0; i < 100; ++i) trials.push(Json::Array{low, low, zeros});
@@ -163,7 +163,7 @@ ReuseReport reuse_under(double expected, double predicted) {
     return Json::Array{Json(first), Json(second)};
   };
   json.set("budgets", Json::Array{0.01, 0.5});
-  json.set("of_counts", weights(expected, expected, 7));
+  json.set("of_counts", weights(expected, expected_with_more, 7));
   json.set("of_all", weights(predicted, -10, 12));
   json.set("trials", std::move(trials));
   const Guard guard = Guard::from_json(json, "p.json", {});
@@ -173,7 +173,7 @@ ReuseReport reuse_under(double expected, double predicted) {
   std::vector<int32_t> tokens(150);
   for (int i = 0; i < 150; ++i) tokens[i] = 300 + i;
   engine.run({.id = "old", .tokens = tokens, .max_tokens = 0});
-  std::rotate(tokens.begin(), tokens.begin() + 1, tokens.begin() + 5);
+  std::rotate(tokens.begin(), tokens.begin() + 1, tokens.begin() + 17);  // no run of 24
   Task task{.id = "new", .tokens = tokens, .max_tokens = 1};
   task.reuse = {.policy = Policy::kvshare, .sinks = 2, .halo = 2, .last = 4, .guard = &guard};
   return engine.run(task).reuse;
@@ -182,21 +182,26 @@ ReuseReport reuse_under(double expected, double predicted) {
 TEST(Guard, SaysBeforeAndBehindTheFirstPassWhatIsComputed) {
   const double limit = std::log(0.05) - 1.1;
 
-  const ReuseReport sure = reuse_under(limit - 2, limit + 1);
-  EXPECT_GT(sure.shifted, 130);
+  const ReuseReport sure = reuse_under(limit - 2, limit + 1, limit - 2);
+  EXPECT_EQ(sure.shifted, 150 - 17 - 6 - 2);  // halo and last, and two rows of a wider halo
   EXPECT_EQ(sure.budget, 0.01);
   EXPECT_FALSE(sure.evidence.measured);
 
-  const ReuseReport confirmed = reuse_under(limit - 0.5, limit - 0.5);
+  const ReuseReport confirmed = reuse_under(limit - 0.5, limit - 0.5, limit - 0.5);
   EXPECT_EQ(confirmed.shifted, sure.shifted);
   EXPECT_EQ(confirmed.budget, 0.01);
   EXPECT_TRUE(confirmed.evidence.measured);
 
-  const ReuseReport raised = reuse_under(limit - 0.5, limit + 1);
+  const ReuseReport lowered = reuse_under(limit + 0.5, limit - 0.5, limit - 0.5);
+  EXPECT_EQ(lowered.shifted, sure.shifted);
+  EXPECT_EQ(lowered.budget, 0.01);
+  EXPECT_EQ(lowered.evidence.key_drift, confirmed.evidence.key_drift);
+
+  const ReuseReport raised = reuse_under(limit - 0.5, limit + 1, limit - 0.5);
   EXPECT_LT(raised.shifted, 80);
   EXPECT_EQ(raised.budget, 0.5);
 
-  const ReuseReport refused = reuse_under(limit + 1, limit - 0.5);
+  const ReuseReport refused = reuse_under(limit + 1, limit - 0.5, limit + 1);
   EXPECT_EQ(refused.shifted, 0);
   EXPECT_EQ(refused.reason, ReuseReason::guard);
 }

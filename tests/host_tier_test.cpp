@@ -35,14 +35,26 @@ TEST_F(HostTier, BringsBackWhatThePoolGaveUp) {
 TEST_F(HostTier, KeepsRowsAsTheyAre) {
   const std::unique_ptr<BlobStore> store = make_memory_blobs();
   const BlobName name{.id = Hasher().add("x").digest()};
-  const auto rows = std::make_shared<const KvRecord>(KvRecord{.tokens = {1, 2, 3}});
+  const std::vector<std::byte> part(100);
+  const auto rows = std::make_shared<const KvRecord>(
+      KvRecord{.tokens = {1, 2, 3}, .layers = {{.k = part, .v = part}}});
 
-  store->shelf()->put(name, rows);
+  EXPECT_EQ(store->shelf()->put(name, rows), 200 + 3 * 4);
 
   EXPECT_EQ(store->shelf()->get(name), rows);
   store->remove(name);
   EXPECT_EQ(store->shelf()->get(name), nullptr);
   EXPECT_EQ(rows.use_count(), 1);
+}
+
+TEST_F(HostTier, CountsTheRowsThemselves) {
+  const auto first = process(options());
+  add(*first, "a", 1);
+  finish(*first);
+
+  const auto rows = std::ssize(text(1));
+  EXPECT_GE(state(*first).written_bytes,
+            rows * static_cast<int64_t>(layout.token_bytes() + sizeof(int32_t)));
 }
 
 TEST_F(HostTier, ShowsTenantsOnlyTheirOwn) {

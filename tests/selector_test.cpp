@@ -148,6 +148,18 @@ TEST(Selector, ComputesFewerRowsWhereAPromptStaysMostlyKept) {
   EXPECT_EQ(behind(92).size(), 20u);
 }
 
+TEST(Selector, ALargerBudgetIsNoLessThanASmallOne) {
+  const std::vector<PlanSpan> spans{
+      {.kind = Kind::computed, .first = 0, .count = 80},
+      {.kind = Kind::shifted, .first = 80, .count = 300, .donor = 0, .donor_first = 80}};
+  const auto with_budget = [&](double budget) {
+    return make_selector(Policy::kvshare)->select({{}, spans, {.budget = budget}});
+  };
+  // 20 rows, which is more than 5 % of 300; 10 of wider halos.
+  EXPECT_EQ(with_budget(0.01).size(), 30u);
+  EXPECT_EQ(with_budget(0.05), with_budget(0.01));
+}
+
 TEST(Selector, WideHalosTakeNothingOfALargerBudget) {
   std::vector<PlanSpan> spans = spans_behind(160);
   ReuseOptions options{.budget = 0.1, .structure = 0.01, .halo = 4, .last = 4};

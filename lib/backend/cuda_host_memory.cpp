@@ -1,7 +1,9 @@
 #include "backend/cuda_host_memory.h"
 
-#include <map>
+#include <algorithm>
+#include <deque>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 
 #include "backend/cuda_check.h"
@@ -14,54 +16,117 @@ constexpr size_t kMostIdle = size_t{256} << 20;  // bytes that are kept for late
 
 }  // namespace
 
+// The mutex is not held while the system locks or frees pages, which is slow.
 struct CudaHostMemory::Pages {
   explicit Pages(int of_device) : device(of_device) {}
-  ~Pages() {
-    for (const auto& [bytes, memory] : idle) cudaFreeHost(memory);
-  }
+  ~Pages() { free_idle(); }
   Pages(const Pages&) = delete;
   Pages& operator=(const Pages&) = delete;
 
   // Null where there is none.
   std::byte* take(size_t bytes) {
-    const std::lock_guard lock(mutex);
-    if (const auto kept = idle.find(bytes); kept != idle.end()) {
-      std::byte* memory = kept->second;
-      idle.erase(kept);
-      idle_bytes -= bytes;
-      return lend(memory, bytes);
+    if (std::byte* kept = take_idle(bytes)) return kept;
+    std::byte* memory = take_new(bytes);
+    if (!memory) {
+      free_idle();
+      memory = take_new(bytes);
     }
-    void* memory = nullptr;
-    if (cudaSetDevice(device) != cudaSuccess ||
-        cudaHostAlloc(&memory, bytes, cudaHostAllocPortable) != cudaSuccess) {
-      cudaGetLastError();
-      return nullptr;
-    }
-    return lend(static_cast<std::byte*>(memory), bytes);
-  }
-
-  std::byte* lend(std::byte* memory, size_t bytes) {
-    lent.emplace(memory, bytes);
+    if (memory) lend(memory, bytes);
     return memory;
   }
 
-  void give_back(std::byte* memory) {
+  void give_back(std::byte* memory) noexcept {
+    const size_t bytes = end_loan(memory);
+    while (std::byte* oldest = too_much_with(bytes)) free_pages(oldest);
+    if (!keep(memory, bytes)) free_pages(memory);
+  }
+
+  size_t size_of(const std::byte* memory) const {
+    const std::lock_guard lock(mutex);
+    const auto at = lent.find(memory);
+    return at == lent.end() ? 0 : at->second;
+  }
+
+ private:
+  struct Idle {
+    std::byte* memory;
+    size_t bytes;
+  };
+
+  std::byte* take_new(size_t bytes) const {
+    void* memory = nullptr;
+    if (cudaSetDevice(device) == cudaSuccess &&
+        cudaHostAlloc(&memory, bytes, cudaHostAllocPortable) == cudaSuccess)
+      return static_cast<std::byte*>(memory);
+    cudaGetLastError();
+    return nullptr;
+  }
+
+  // In a thread that has chosen no device, this one's.
+  void free_pages(std::byte* memory) const noexcept {
+    cudaSetDevice(device);
+    cudaFreeHost(memory);
+  }
+
+  void lend(std::byte* memory, size_t bytes) {
+    try {
+      const std::lock_guard lock(mutex);
+      lent.emplace(memory, bytes);
+    } catch (const std::bad_alloc&) {
+      free_pages(memory);
+      throw;
+    }
+  }
+
+  std::byte* take_idle(size_t bytes) {
+    const std::lock_guard lock(mutex);
+    const auto kept = std::ranges::find(idle, bytes, &Idle::bytes);
+    if (kept == idle.end()) return nullptr;
+    std::byte* memory = kept->memory;
+    lent.emplace(memory, bytes);
+    idle.erase(kept);
+    idle_bytes -= bytes;
+    return memory;
+  }
+
+  size_t end_loan(std::byte* memory) noexcept {
     const std::lock_guard lock(mutex);
     const auto at = lent.find(memory);
     const size_t bytes = at->second;
     lent.erase(at);
-    if (idle_bytes + bytes > kMostIdle) {
-      cudaFreeHost(memory);
-      return;
+    return bytes;
+  }
+
+  // The oldest of the idle ones, where they are too many beside so many bytes; null where not.
+  std::byte* too_much_with(size_t bytes) noexcept {
+    const std::lock_guard lock(mutex);
+    if (idle.empty() || idle_bytes + bytes <= kMostIdle) return nullptr;
+    const Idle oldest = idle.front();
+    idle.pop_front();
+    idle_bytes -= oldest.bytes;
+    return oldest.memory;
+  }
+
+  bool keep(std::byte* memory, size_t bytes) noexcept {
+    const std::lock_guard lock(mutex);
+    if (idle_bytes + bytes > kMostIdle) return false;
+    try {
+      idle.push_back({memory, bytes});
+    } catch (const std::bad_alloc&) {
+      return false;
     }
-    idle.emplace(bytes, memory);
     idle_bytes += bytes;
+    return true;
+  }
+
+  void free_idle() noexcept {
+    while (std::byte* oldest = too_much_with(kMostIdle)) free_pages(oldest);
   }
 
   const int device;
   mutable std::mutex mutex;
   std::unordered_map<const std::byte*, size_t> lent;
-  std::multimap<size_t, std::byte*> idle;  // by size
+  std::deque<Idle> idle;  // the oldest in front
   size_t idle_bytes = 0;
 };
 
@@ -74,9 +139,7 @@ HostMemory CudaHostMemory::allocate(size_t bytes) {
 }
 
 size_t CudaHostMemory::size_of(const std::byte* memory) const {
-  const std::lock_guard lock(pages_->mutex);
-  const auto at = pages_->lent.find(memory);
-  return at == pages_->lent.end() ? 0 : at->second;
+  return pages_->size_of(memory);
 }
 
 }  // namespace kvs

@@ -62,6 +62,7 @@ void CudaLoads::add(std::span<const KvRun> runs, std::span<const std::byte* cons
   Load load{.number = last_ + 1, .layers = {}, .memory = memory};
   for (int layer = 0; layer < layout.layers; ++layer) load.layers.push_back(make_event());
   const size_t vectors = places.size() * layout.kv_heads;
+  const Load& own = loads_.emplace_back(std::move(load));
   try {
     if (memory) staging_.send(base, 0, place_bytes);
     for (int layer = 0; layer < layout.layers; ++layer) {
@@ -81,16 +82,17 @@ void CudaLoads::add(std::span<const KvRun> runs, std::span<const std::byte* cons
       check(cuda::unpack_kv(base + at, reinterpret_cast<const cuda::KvPlace*>(base), blocks, rows,
                             stream_.get()),
             "unpack_kv");
-      check(cudaEventRecord(load.layers[static_cast<size_t>(layer)].get(), stream_.get()),
+      check(cudaEventRecord(own.layers[static_cast<size_t>(layer)].get(), stream_.get()),
             "unpack_kv");
     }
-  } catch (const Error&) {
+    for (const KvRun& run : runs)
+      blocks_[static_cast<const std::byte*>(run.block)] = {own.number, layout.block_bytes()};
+  } catch (...) {
     cudaStreamSynchronize(stream_.get());  // nobody will wait for the layers that are on their way
+    std::erase_if(blocks_, [&](const auto& block) { return block.second.last == own.number; });
+    loads_.pop_back();
     throw;
   }
-  for (const KvRun& run : runs)
-    blocks_[static_cast<const std::byte*>(run.block)] = {load.number, layout.block_bytes()};
-  loads_.push_back(std::move(load));
   ++last_;
 }
 

@@ -31,8 +31,8 @@ DonorTiers::DonorTiers(KvPool& pool, const TierOptions& options, const ArchiveHe
                        double time_to_live_s, Memory memory)
     : pool_(pool), memory_(std::move(memory)), patience_(options.load_ms) {
   const Hash128 model = model_key(header);
-  const HostAllocator host_memory = [&pool](size_t bytes) {
-    return pool.backend().host_memory(bytes);
+  const HostAllocator host_memory = [&backend = pool.backend()](size_t bytes) {
+    return backend.host_memory(bytes);
   };
   const auto open = [&](DonorPlace place, std::unique_ptr<BlobStore> store, int64_t bytes) {
     tiers_.push_back(

@@ -75,7 +75,9 @@ void ArchivedRows::load_records(const ArchiveFile& archive, size_t member,
     const bool listed = std::find(missing.begin(), missing.end(), *span.kv) != missing.end();
     if (!listed && !records_.contains(*span.kv)) missing.push_back(*span.kv);
   }
-  const HostAllocator memory = [this](size_t bytes) { return pool_.backend().host_memory(bytes); };
+  const HostAllocator memory = [&backend = pool_.backend()](size_t bytes) {
+    return backend.host_memory(bytes);
+  };
   const size_t step = 2 * static_cast<size_t>(threads_->size());
   for (size_t first = 0; first < missing.size(); first += step) {
     std::vector<KvRecord> read(std::min(step, missing.size() - first));

@@ -18,7 +18,7 @@ Key key_of(const BlobName& name) {
 class MemoryShelf final : public RecordShelf {
  public:
   int64_t put(const BlobName& name, std::shared_ptr<const KvRecord> rows) override {
-    const int64_t bytes = bytes_of(*rows);
+    const int64_t bytes = bytes_of(*rows) + std::ssize(std::as_bytes(std::span(rows->tokens)));
     const std::lock_guard lock(mutex_);
     records_[key_of(name)].swap(rows);
     return bytes;
@@ -31,8 +31,9 @@ class MemoryShelf final : public RecordShelf {
   }
 
   void remove(const BlobName& name) {
+    std::map<Key, std::shared_ptr<const KvRecord>>::node_type removed;  // goes behind the lock
     const std::lock_guard lock(mutex_);
-    records_.erase(key_of(name));
+    removed = records_.extract(key_of(name));
   }
 
  private:

@@ -54,8 +54,7 @@ struct TierNews {
 /// time, so that rows that are wanted do not wait for it.
 class TierReader {
  public:
-  /// All must outlive it.
-  /// `memory` is for rows.
+  /// All but `memory`, which is for rows, must outlive it.
   TierReader(BlobStore& store, const ArchiveHeader& header, HostAllocator memory,
              Complaints& complaints);
   ~TierReader();  ///< leaves out what the thread has not begun

@@ -14,8 +14,8 @@ constexpr int kLayerStep = 8;
 // Where nothing is measured, halos get one more row for so many without a source.
 constexpr int64_t kRowsPerWideRow = 8;
 
-// A prompt of which less than such a part has to be computed is left so.
-constexpr int64_t kMostComputed = 10;
+// A prompt of which less than one in so many rows has to be computed is left so.
+constexpr int64_t kRowsPerComputed = 10;
 
 // How far off a row is expected to be falls with its distance from the seam in front of it: to half
 // in so many rows, and towards a rest.
@@ -64,7 +64,7 @@ class KvshareSelector final : public Selector {
     return context.options.budget.value_or(ReuseOptions::kDefaultBudget);
   }
   static bool leaves_windows(const SelectionContext& context, double budget) {
-    return budget >= 1 || budget > context.options.structure;
+    return budget >= 1 || rows_of(budget, context) > rows_of(context.options.structure, context);
   }
 
   // The first `count` positions, ascending; those that come twice count once.
@@ -98,8 +98,10 @@ class KvshareSelector final : public Selector {
       if (span.kept() && has_edge(span, before)) edges.push_back(span);
       before = &span;
     }
+    int64_t longest = 0;
+    for (const PlanSpan& span : edges) longest = std::max(longest, span.count);
     std::vector<int64_t> positions;
-    for (int64_t row = 0; row < width; ++row)
+    for (int64_t row = 0; row < std::min(width, longest); ++row)
       for (const PlanSpan& span : edges)
         if (row < span.count) positions.push_back(span.first + row);
     return positions;
@@ -164,7 +166,7 @@ class KvshareSelector final : public Selector {
   // How many rows with a source can be computed so that most of the prompt is not.
   static int64_t room_of(std::span<const PlanSpan> spans) {
     const int64_t size = spans.empty() ? 0 : spans.back().first + spans.back().count;
-    return (size - 1) / kMostComputed - rows_without_source(spans);
+    return (size - 1) / kRowsPerComputed - rows_without_source(spans);
   }
 
   static int64_t rows_without_source(std::span<const PlanSpan> spans) {

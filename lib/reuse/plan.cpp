@@ -207,12 +207,16 @@ ReusePlan plan_sources(std::span<const int32_t> tokens, std::span<const ReuseDon
 }
 
 // Turns what the policy wants to be computed into such rows, and the last one, whose logits are
-// needed. Returns how many rows a second pass will run: what is measured, and what asks.
+// needed. Where a guard decides, these are those of its smallest budget: what it knows was measured
+// so, and it may come back to it. Returns how many rows a second pass will run: what is measured,
+// and what asks.
 int64_t select_rows(ReusePlan& plan, std::span<const int32_t> tokens, const ReuseOptions& options) {
   ReuseOptions with_budget = options;
   with_budget.budget = plan.budget;
+  if (guard_decides(options) && plan.budget) with_budget.budget = options.guard->budgets().front();
   const auto selector = make_selector(options.policy);
   std::vector<int64_t> chosen = selector->select({tokens, plan.spans, with_budget});
+  with_budget.budget = plan.budget;
   const auto size = static_cast<int64_t>(tokens.size());
   if (size > 0 && (chosen.empty() || chosen.back() != size - 1)) chosen.push_back(size - 1);
   plan.spans = recompute(plan.spans, chosen);

@@ -93,7 +93,8 @@ class KVS_API ArchiveFile {
   /// Ids of a member's kv records, in the order of the file.
   std::vector<Hash128> kv_ids(size_t member) const;
   std::optional<KvPlace> find_kv(size_t member, const Hash128& id) const;
-  /// Throws Error(argument) where the member has no such record. `memory`: for its rows.
+  /// Throws Error(argument) where the member has no such record. `memory`: for its rows, save those
+  /// of the codec raw, which stay in the frame.
   KvRecord read_kv(size_t member, const Hash128& id, const HostAllocator& memory = {}) const;
 
  private:

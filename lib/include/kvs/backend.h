@@ -97,7 +97,7 @@ struct MatmulOptions {
 /// Where a matrix takes a narrower input_type(), matmul's x may be of it, and so may what rms_norm,
 /// swiglu and attention write.
 /// Operations are queued: results are valid after synchronize() or download(), which also report
-/// faults of operations queued before. Not thread-safe.
+/// faults of operations queued before. Not thread-safe, save host_memory().
 /// Every operation throws Error(mismatch) where shapes do not fit, Error(memory) where there is no
 /// room for what it works in, Error(device) where the device fails: after that nothing can be
 /// computed on it any more. T = 0 is allowed everywhere and does nothing.
@@ -197,9 +197,9 @@ class KVS_API Backend {
   virtual void pack_kv(void* record, std::span<const KvRun> runs, const KvLayout& layout) = 0;
 
   /// The other way round: to the rows of the runs. `parts`: where the parts of the record lie on
-  /// the host, in the order above; two for each layer, four in q8. `memory` holds them all, where
-  /// host_memory() gave it, and is kept as long as they are needed; else it is null, and they may
-  /// go on return.
+  /// the host, in the order above; two for each layer, four in q8. `memory`: where all of them lie,
+  /// or null. It is kept as long as it is needed, and where host_memory() gave it, nothing of it
+  /// may change before the rows are there; else the parts may go on return.
   virtual void unpack_kv(std::span<const KvRun> runs, std::span<const std::byte* const> parts,
                          const KvLayout& layout, const HostMemory& memory) = 0;
 

@@ -34,4 +34,7 @@ void heal();
 size_t bytes_in_use();
 extern int64_t refusals;
 
+/// Host memory that is page-locked.
+size_t pinned_bytes_in_use();
+
 }  // namespace kvs::emulated

@@ -72,6 +72,11 @@ Event& event_of(cudaEvent_t event) {
 // Memory of the host, which any thread may take.
 std::mutex pinned_mutex;
 std::map<const void*, size_t> pinned;
+size_t sum_of_pinned() {
+  size_t all = 0;
+  for (const auto& [memory, bytes] : pinned) all += bytes;
+  return all;
+}
 bool is_pinned(const void* memory) {
   const std::lock_guard lock(pinned_mutex);
   const auto behind = pinned.upper_bound(memory);
@@ -131,6 +136,11 @@ void heal() {
 
 size_t bytes_in_use() {
   return taken;
+}
+
+size_t pinned_bytes_in_use() {
+  const std::lock_guard lock(pinned_mutex);
+  return sum_of_pinned();
 }
 
 }  // namespace kvs::emulated
@@ -211,9 +221,7 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
 }
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
   const std::lock_guard lock(pinned_mutex);
-  size_t all = bytes;
-  for (const auto& [other, taken_by_it] : pinned) all += taken_by_it;
-  if (all > faults.pinned_bytes) return cudaErrorMemoryAllocation;
+  if (sum_of_pinned() + bytes > faults.pinned_bytes) return cudaErrorMemoryAllocation;
   *memory = aligned(bytes);
   pinned[*memory] = bytes;
   return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
