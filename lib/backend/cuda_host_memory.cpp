@@ -17,8 +17,9 @@ constexpr size_t kMostIdle = size_t{256} << 20;  // bytes that are kept for late
 }  // namespace
 
 // The mutex is not held while the system locks or frees pages, which is slow.
-struct CudaHostMemory::Pages {
-  explicit Pages(int of_device) : device(of_device) {}
+class CudaHostMemory::Pages {
+ public:
+  explicit Pages(int device) : device_(device) {}
   ~Pages() { free_idle(); }
   Pages(const Pages&) = delete;
   Pages& operator=(const Pages&) = delete;
@@ -42,9 +43,9 @@ struct CudaHostMemory::Pages {
   }
 
   size_t size_of(const std::byte* memory) const {
-    const std::lock_guard lock(mutex);
-    const auto at = lent.find(memory);
-    return at == lent.end() ? 0 : at->second;
+    const std::lock_guard lock(mutex_);
+    const auto at = lent_.find(memory);
+    return at == lent_.end() ? 0 : at->second;
   }
 
  private:
@@ -55,7 +56,7 @@ struct CudaHostMemory::Pages {
 
   std::byte* take_new(size_t bytes) const {
     void* memory = nullptr;
-    if (cudaSetDevice(device) == cudaSuccess &&
+    if (cudaSetDevice(device_) == cudaSuccess &&
         cudaHostAlloc(&memory, bytes, cudaHostAllocPortable) == cudaSuccess)
       return static_cast<std::byte*>(memory);
     cudaGetLastError();
@@ -64,14 +65,14 @@ struct CudaHostMemory::Pages {
 
   // In a thread that has chosen no device, this one's.
   void free_pages(std::byte* memory) const noexcept {
-    cudaSetDevice(device);
+    cudaSetDevice(device_);
     cudaFreeHost(memory);
   }
 
   void lend(std::byte* memory, size_t bytes) {
     try {
-      const std::lock_guard lock(mutex);
-      lent.emplace(memory, bytes);
+      const std::lock_guard lock(mutex_);
+      lent_.emplace(memory, bytes);
     } catch (const std::bad_alloc&) {
       free_pages(memory);
       throw;
@@ -79,43 +80,43 @@ struct CudaHostMemory::Pages {
   }
 
   std::byte* take_idle(size_t bytes) {
-    const std::lock_guard lock(mutex);
-    const auto kept = std::ranges::find(idle, bytes, &Idle::bytes);
-    if (kept == idle.end()) return nullptr;
+    const std::lock_guard lock(mutex_);
+    const auto kept = std::ranges::find(idle_, bytes, &Idle::bytes);
+    if (kept == idle_.end()) return nullptr;
     std::byte* memory = kept->memory;
-    lent.emplace(memory, bytes);
-    idle.erase(kept);
-    idle_bytes -= bytes;
+    lent_.emplace(memory, bytes);
+    idle_.erase(kept);
+    idle_bytes_ -= bytes;
     return memory;
   }
 
   size_t end_loan(std::byte* memory) noexcept {
-    const std::lock_guard lock(mutex);
-    const auto at = lent.find(memory);
+    const std::lock_guard lock(mutex_);
+    const auto at = lent_.find(memory);
     const size_t bytes = at->second;
-    lent.erase(at);
+    lent_.erase(at);
     return bytes;
   }
 
   // The oldest of the idle ones, where they are too many beside so many bytes; null where not.
   std::byte* too_much_with(size_t bytes) noexcept {
-    const std::lock_guard lock(mutex);
-    if (idle.empty() || idle_bytes + bytes <= kMostIdle) return nullptr;
-    const Idle oldest = idle.front();
-    idle.pop_front();
-    idle_bytes -= oldest.bytes;
+    const std::lock_guard lock(mutex_);
+    if (idle_.empty() || idle_bytes_ + bytes <= kMostIdle) return nullptr;
+    const Idle oldest = idle_.front();
+    idle_.pop_front();
+    idle_bytes_ -= oldest.bytes;
     return oldest.memory;
   }
 
   bool keep(std::byte* memory, size_t bytes) noexcept {
-    const std::lock_guard lock(mutex);
-    if (idle_bytes + bytes > kMostIdle) return false;
+    const std::lock_guard lock(mutex_);
+    if (idle_bytes_ + bytes > kMostIdle) return false;
     try {
-      idle.push_back({memory, bytes});
+      idle_.push_back({memory, bytes});
     } catch (const std::bad_alloc&) {
       return false;
     }
-    idle_bytes += bytes;
+    idle_bytes_ += bytes;
     return true;
   }
 
@@ -123,11 +124,11 @@ struct CudaHostMemory::Pages {
     while (std::byte* oldest = too_much_with(kMostIdle)) free_pages(oldest);
   }
 
-  const int device;
-  mutable std::mutex mutex;
-  std::unordered_map<const std::byte*, size_t> lent;
-  std::deque<Idle> idle;  // the oldest in front
-  size_t idle_bytes = 0;
+  const int device_;
+  mutable std::mutex mutex_;
+  std::unordered_map<const std::byte*, size_t> lent_;
+  std::deque<Idle> idle_;  // the oldest in front
+  size_t idle_bytes_ = 0;
 };
 
 CudaHostMemory::CudaHostMemory(int device) : pages_(std::make_shared<Pages>(device)) {}

@@ -19,7 +19,7 @@ class CudaHostMemory {
   size_t size_of(const std::byte* memory) const;
 
  private:
-  struct Pages;
+  class Pages;
   std::shared_ptr<Pages> pages_;  // what is lent may outlive this
 };
 
