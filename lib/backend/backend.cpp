@@ -87,10 +87,6 @@ std::unique_ptr<Backend> make_cpu_backend(const std::string& level, int threads)
                                       threads == 0 ? usable_cpus() : threads);
 }
 
-HostMemory Backend::host_memory(size_t bytes) {
-  return std::make_shared_for_overwrite<std::byte[]>(bytes);
-}
-
 std::unique_ptr<Backend> make_backend(const BackendOptions& options) {
   const std::string& device = options.device;
   if (device == "auto")

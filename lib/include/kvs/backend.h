@@ -206,7 +206,9 @@ class KVS_API Backend {
   /// Memory for records on the host, from which and to which a device copies without a stop in
   /// between; the heap's, where the system has none of that kind. Any thread may ask for it and let
   /// go of it, the latter also when the backend is gone.
-  virtual HostMemory host_memory(size_t bytes);
+  virtual HostMemory host_memory(size_t bytes) {
+    return std::make_shared_for_overwrite<std::byte[]>(bytes);
+  }
 
   /// The `count` largest logits of each row, in falling order; of equal ones the lower token comes
   /// first, NaN behind all. Those at `apart`, distinct places, do not compete: their values go to
