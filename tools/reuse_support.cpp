@@ -77,9 +77,8 @@ Guard guard_of(const PolicyFile& file, const GuardPromise& promise) {
   return Guard::from_json(*guard, file.source, promise);
 }
 
-std::string text_of(const Json* value) {
-  if (!value) return "of its own";
-  return value->is_string() ? value->as_string() : value->dump();
+std::string text_of(const Json& value) {
+  return value.is_string() ? value.as_string() : value.dump();
 }
 
 // Throws Error(mismatch) where the guard was calibrated with another rule.
@@ -89,9 +88,13 @@ void require_rule(const PolicyFile& file, const Json& rule) {
     fail(ErrorKind::format, "{}: field 'rule' is missing", file.source);
   for (const auto& [name, value] : rule.as_object()) {
     const Json* other = calibrated->find(name);
-    if (text_of(other) != text_of(&value))
+    if (!other)
+      fail(ErrorKind::mismatch,
+           "{}: field 'rule.{}' is missing: calibrated for another version's rule", file.source,
+           name);
+    if (text_of(*other) != text_of(value))
       fail(ErrorKind::mismatch, "{}: expected --{} {} as it was calibrated with, found {}",
-           file.source, name, text_of(other), text_of(&value));
+           file.source, name, text_of(*other), text_of(value));
   }
 }
 
