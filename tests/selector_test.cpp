@@ -137,7 +137,7 @@ TEST(Selector, WidensHalosByAnEighthOfWhatHasNoSource) {
 
 TEST(Selector, ComputesFewerRowsWhereAPromptStaysMostlyKept) {
   const ReuseOptions options{
-      .budget = 0.005, .structure = 0.005, .halo = 4, .wide_halo = 0, .last = 16};
+      .budget = 0.01, .structure = 0.01, .halo = 4, .wide_halo = 0, .last = 16};
   const auto behind = [&](int64_t sourceless) {
     return make_selector(Policy::kvshare)->select({{}, spans_behind(sourceless), options});
   };

@@ -152,8 +152,9 @@ class KvshareSelector final : public Selector {
   // Not too few: they would hardly save time, and be too few for a short prompt.
   static int64_t rows_of(double share, const SelectionContext& context) {
     if (share == 0) return 0;
-    const int64_t count = kept_or_recomputed(context);
-    return std::min(std::max(share_of(share, count), fewest(context)), count);
+    const int64_t count = kept_or_recomputed(context), rows = share_of(share, count);
+    const bool few = rows <= context.options.halo + context.options.last;
+    return std::min(few ? fewest(context) : rows, count);
   }
 
   // A halo and the prompt's end, or as much of it, down to a quarter, as leaves little computed.
