@@ -130,12 +130,15 @@ TEST_F(Repair, BringsTheAnswerCloserToTheFullRun) {
   EXPECT_LT(repaired.divergence, plain.divergence / 2);
 }
 
-TEST_F(Repair, TakesTheRowsThatReceiveMost) {
+TEST_F(Repair, TakesTheRowsThatReceiveMostAndAreLikelyToBeOff) {
   KvView view;
   view.append_fresh(pool, static_cast<int64_t>(tokens.size()), true);
   compute(view, tokens, all_positions(tokens.size()));
   const auto size = static_cast<int64_t>(tokens.size());
-  DecodeRepair repair(model.transformer, all_positions(tokens.size() - 1), size, 1);
+  std::vector<DecodeRepair::Row> kept;  // those further back are expected to be less off
+  for (int64_t row = 0; row < size - 1; ++row)
+    kept.push_back({row, 1 / (1 + static_cast<double>(row) / 8)});
+  DecodeRepair repair(model.transformer, kept, size, 1);
   EXPECT_TRUE(repair.take(8).empty());  // nothing was seen yet
   std::vector<float> mass(tokens.size());
   const Buffer sum(*model.backend, DType::f32, {size});
@@ -162,10 +165,12 @@ TEST_F(Repair, TakesTheRowsThatReceiveMost) {
 
   ASSERT_EQ(first.size(), 4u);
   ASSERT_EQ(second.size(), 1u);
-  std::vector<float> sorted = mass;
+  std::vector<double> scores;
+  for (const DecodeRepair::Row& row : kept) scores.push_back(mass[row.position] * row.deviation);
+  std::vector<double> sorted = scores;
   std::sort(sorted.rbegin(), sorted.rend());
-  for (const int64_t row : first) EXPECT_GE(mass[row], sorted[3]);
-  EXPECT_EQ(mass[second[0]], sorted[4]);
+  for (const int64_t row : first) EXPECT_GE(scores[row], sorted[3]);
+  EXPECT_EQ(scores[second[0]], sorted[4]);
 }
 
 // Rows that were dropped before they led to a token were no reuse.

@@ -10,7 +10,7 @@ constexpr int kLayersSeen = 4;  // measuring a layer costs half an attention of 
 
 }  // namespace
 
-DecodeRepair::DecodeRepair(Transformer& transformer, std::vector<int64_t> kept, int64_t positions,
+DecodeRepair::DecodeRepair(Transformer& transformer, std::vector<Row> kept, int64_t positions,
                            int64_t rows)
     : transformer_(transformer),
       kept_(std::move(kept)),
@@ -23,16 +23,19 @@ std::vector<int64_t> DecodeRepair::take(int64_t room) {
   if (!seen_ || steps_++ % kBurst != 0) return {};
   const auto count = std::min({room, most_rows(), static_cast<int64_t>(kept_.size())});
   if (count <= 0) return {};
-  std::vector<float> mass(kept_.back() + 1);
+  std::vector<float> mass(kept_.back().position + 1);
   transformer_.backend().download(mass.data(), mass_.tensor().data, mass.size() * sizeof(float));
-  std::vector<int64_t> order = kept_;
-  std::partial_sort(order.begin(), order.begin() + count, order.end(), [&](int64_t a, int64_t b) {
-    return mass[a] != mass[b] ? mass[a] > mass[b] : a < b;
+  const auto score = [&](const Row& row) { return mass[row.position] * row.deviation; };
+  const auto by_position = [](const Row& a, const Row& b) { return a.position < b.position; };
+  const auto chosen = kept_.begin() + count;
+  std::partial_sort(kept_.begin(), chosen, kept_.end(), [&](const Row& a, const Row& b) {
+    return score(a) != score(b) ? score(a) > score(b) : by_position(a, b);
   });
-  order.resize(count);
-  std::sort(order.begin(), order.end());
-  std::erase_if(kept_,
-                [&](int64_t row) { return std::binary_search(order.begin(), order.end(), row); });
+  std::sort(kept_.begin(), chosen, by_position);
+  std::sort(chosen, kept_.end(), by_position);
+  std::vector<int64_t> order;
+  for (auto row = kept_.begin(); row != chosen; ++row) order.push_back(row->position);
+  kept_.erase(kept_.begin(), chosen);
   return order;
 }
 

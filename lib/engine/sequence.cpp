@@ -5,6 +5,8 @@
 #include <numeric>
 #include <utility>
 
+#include "kvs/selector.h"
+
 namespace kvs {
 namespace {
 
@@ -112,10 +114,12 @@ void Sequence::start_again(ExactStart again) {
 }
 
 void Sequence::allow_repair(const ReusePlan& plan, Transformer& transformer) {
-  std::vector<int64_t> kept;
+  if (task.reuse.repair_rows == 0 || plan.kept() == 0) return;
+  const std::vector<double> deviation = expected_deviation(plan.spans);
+  std::vector<DecodeRepair::Row> kept;
   for (const PlanSpan& span : plan.spans)
-    for (int64_t row = 0; span.kept() && row < span.count; ++row) kept.push_back(span.first + row);
-  if (task.reuse.repair_rows == 0 || kept.empty()) return;
+    for (int64_t row = 0; span.kept() && row < span.count; ++row)
+      kept.push_back({span.first + row, deviation[kept.size()]});
   const int64_t positions = static_cast<int64_t>(task.tokens.size()) + task.max_tokens;
   repair_.emplace(transformer, std::move(kept), positions, task.reuse.repair_rows);
 }

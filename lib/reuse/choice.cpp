@@ -88,6 +88,20 @@ std::vector<int64_t> last_kept(std::span<const PlanSpan> spans, int64_t count) {
   return positions;
 }
 
+std::vector<double> expected_deviation(std::span<const PlanSpan> spans) {
+  constexpr double kHalfway = 32, kRest = 0.1;
+  std::vector<double> deviation;
+  int64_t seam = 0;
+  const PlanSpan* before = nullptr;
+  for (const PlanSpan& span : spans) {
+    if (!before || !before->goes_on_in(span)) seam = span.first;
+    for (int64_t row = span.first; span.kept() && row < span.first + span.count; ++row)
+      deviation.push_back(kRest + kHalfway / (kHalfway + static_cast<double>(row - seam)));
+    before = &span;
+  }
+  return deviation;
+}
+
 std::vector<int64_t> query_positions(std::span<const PlanSpan> spans, int64_t most) {
   if (spans.empty()) return {};
   const int64_t end = spans.back().first + spans.back().count;

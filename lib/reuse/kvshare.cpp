@@ -17,10 +17,6 @@ constexpr int64_t kRowsPerWideRow = 8;
 // A prompt of which less than one in so many rows has to be computed is left so.
 constexpr int64_t kRowsPerComputed = 10;
 
-// How far off a row is expected to be falls with its distance from the seam in front of it: to half
-// in so many rows, and towards a rest.
-constexpr double kHalfway = 32, kRest = 0.1;
-
 /// This project's rule. The first rows of a budget go to where others are known to be off, by
 /// structure: a halo at the start of each span that stands behind an edit, or in another place than
 /// it did (its first tokens were attention sinks there), all of them from their edges inwards, in
@@ -56,7 +52,7 @@ class KvshareSelector final : public Selector {
     const double budget = guard ? guard->budget_behind(model.evidence()) : budget_of(context);
     const int64_t count = rows_to_measure(context, budget);
     if (count == 0) return {};
-    return highest_windows(kept, scores(context.spans, mass), context.options.window, count);
+    return highest_windows(kept, scores(context, mass), context.options.window, count);
   }
 
  private:
@@ -119,17 +115,10 @@ class KvshareSelector final : public Selector {
   }
 
   // Of the kept rows, in order.
-  static std::vector<double> scores(std::span<const PlanSpan> spans, std::span<const float> mass) {
-    std::vector<double> scores;
-    int64_t seam = 0;
-    const PlanSpan* before = nullptr;
-    for (const PlanSpan& span : spans) {
-      if (!before || !before->goes_on_in(span)) seam = span.first;
-      for (int64_t row = span.first; span.kept() && row < span.first + span.count; ++row)
-        scores.push_back(mass[row] *
-                         (kRest + kHalfway / (kHalfway + static_cast<double>(row - seam))));
-      before = &span;
-    }
+  static std::vector<double> scores(const SelectionContext& context, std::span<const float> mass) {
+    std::vector<double> scores = expected_deviation(context.spans);
+    const std::vector<int64_t> kept = kept_positions(context.spans);
+    for (size_t row = 0; row < kept.size(); ++row) scores[row] *= mass[kept[row]];
     return scores;
   }
 

@@ -79,4 +79,9 @@ class KVS_API Selector {
 
 KVS_API std::unique_ptr<Selector> make_selector(Policy policy);
 
+/// How far off each kept row is expected to be while nothing is measured, ascending by position: at
+/// a distance of d rows from the seam in front of it 0.1 + 32 / (32 + d). As measured
+/// (kvs-policies(7)).
+KVS_API std::vector<double> expected_deviation(std::span<const PlanSpan> spans);
+
 }  // namespace kvs
