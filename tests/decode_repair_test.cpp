@@ -201,5 +201,29 @@ TEST_F(Repair, APromptThatMadeWayCountsWhatItsSecondStartFinds) {
   EXPECT_TRUE(report.donors.empty());
 }
 
+TEST(EarlyRows, CountAsComputed) {
+  const std::vector<int32_t> tokens(100);
+  KvView view;
+  const ReuseDonor donors[] = {{.id = "d", .tokens = tokens, .exact_rows = 100, .view = &view}};
+  ReusePlan plan;
+  plan.spans = {
+      {.kind = PlanSpan::Kind::exact, .first = 0, .count = 60, .donor = 0},
+      {.kind = PlanSpan::Kind::shifted, .first = 60, .count = 20, .donor = 0, .donor_first = 80},
+      {.kind = PlanSpan::Kind::computed, .first = 80, .count = 20}};
+  Sequence sequence({.id = "p", .tokens = tokens}, {}, nullptr);
+  sequence.early = {.first = 10, .end = 70};
+  sequence.start_computed(plan, donors, LayeredView(), 0.2);
+
+  const ReuseReport& report = sequence.report;
+  EXPECT_EQ(report.exact, 10);
+  EXPECT_EQ(report.computed, 20 + 50);
+  EXPECT_EQ(report.shifted, 20);
+  EXPECT_DOUBLE_EQ(report.computed_share, 0.2 + 0.5);
+  ASSERT_EQ(report.donors.size(), 1u);
+  EXPECT_EQ(report.donors[0].tokens, 10 + 20);
+  EXPECT_EQ(report.spans.at(1).first, 10);
+  EXPECT_EQ(report.spans.at(1).kind, PlanSpan::Kind::computed);
+}
+
 }  // namespace
 }  // namespace kvs::test

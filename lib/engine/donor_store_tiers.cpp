@@ -111,6 +111,15 @@ bool DonorStore::arriving(Prefetch& prefetch) {
   return impl_->tiers && impl_->tiers->arriving(prefetch);
 }
 
+double DonorStore::ms_to_spare(const Prefetch& prefetch) const {
+  return impl_->tiers ? impl_->tiers->ms_to_spare(prefetch) : 0;
+}
+
+void DonorStore::begin_with(const Prefetch& prefetch, std::span<const int32_t> tokens,
+                            const KvView& view) {
+  if (impl_->tiers) impl_->tiers->begin_with(prefetch, tokens, view);
+}
+
 void DonorStore::wait_for_tiers(std::chrono::milliseconds most) {
   if (impl_->tiers) impl_->tiers->wait(steady_clock::now() + most);
 }

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <numeric>
 #include <utility>
 
+#include "base/common_ends.h"
 #include "engine/record_rows.h"
 #include "kvs/error.h"
 
@@ -108,6 +110,7 @@ Prefetch DonorTiers::fetch(const DonorLookup& lookup, std::span<const Offer> cho
       continue;
     }
     const uint64_t number = next_fetch_++;
+    const size_t pieces = (offer.donor.tokens.size() + kMaxKvTokens - 1) / kMaxKvTokens;
     fetches_[number] = {.tier = offer.tier,
                         .tenant = tenant,
                         .id = offer.donor.id,
@@ -115,7 +118,9 @@ Prefetch DonorTiers::fetch(const DonorLookup& lookup, std::span<const Offer> cho
                                   .tokens = {offer.donor.tokens.begin(), offer.donor.tokens.end()},
                                   .view = {},
                                   .owner = offer.donor.owner,
-                                  .age_s = offer.donor.age_s}};
+                                  .age_s = offer.donor.age_s},
+                        .pieces = std::vector<KvView>(pieces),
+                        .last = Clock::now()};
     prefetch.fetches.push_back(number);
     offer.tier->read(number, tenant, offer.donor.id);
   }
@@ -149,26 +154,87 @@ void DonorTiers::take_results(DonorTier& tier) {
 
 void DonorTiers::take(uint64_t number, const ReadResult& result) {
   try {
-    if (result.rows) return append(number, *result.rows);
-    const Fetch done = std::move(fetches_.at(number));
+    if (result.rows) return put(number, result);
+    Fetch done = std::move(fetches_.at(number));
     fetches_.erase(number);
-    if (result.outcome != ReadOutcome::done) return;
-    memory_.keep(done.tenant, done.donor, done.tier->place());
-    done.tier->count_hit(std::ssize(done.donor.tokens));
+    if (result.outcome == ReadOutcome::done) keep(std::move(done), done.rows_here());
   } catch (const Error&) {
     fetches_.erase(number);  // the pool is full, or nothing can embed such tokens
   }
 }
 
-void DonorTiers::append(uint64_t number, const KvRecord& rows) {
+void DonorTiers::put(uint64_t number, const ReadResult& result) {
+  const KvRecord& rows = *result.rows;
   const int64_t blocks = std::ssize(rows.tokens) / kBlockTokens + 1;
   const bool room = memory_.make_room(blocks);
   const auto fetch = fetches_.find(number);  // making room may have ended it
   if (fetch == fetches_.end()) return;
-  if (room)
-    append_rows(fetch->second.donor.view, pool_, rows);
-  else
+  if (!room) {
     fetches_.erase(fetch);
+    return;
+  }
+  append_rows(fetch->second.pieces.at(rows.home / kMaxKvTokens), pool_, rows);
+  fetch->second.last = Clock::now();
+  fetch->second.ms += result.ms;
+}
+
+// `tokens` of it came from the tier.
+void DonorTiers::keep(Fetch fetch, int64_t tokens) {
+  for (const KvView& piece : fetch.pieces)
+    fetch.donor.view.append_shared(piece, 0, piece.size(), true);
+  memory_.keep(fetch.tenant, std::move(fetch.donor), fetch.tier->place());
+  fetch.tier->count_hit(tokens);
+}
+
+int64_t DonorTiers::Fetch::rows_here() const {
+  return std::accumulate(pieces.begin(), pieces.end(), int64_t{0},
+                         [](int64_t rows, const KvView& piece) { return rows + piece.size(); });
+}
+
+// What is read ahead is not delayed while nobody takes it.
+double DonorTiers::ms_to_spare(const Prefetch& prefetch) const {
+  double ms = 0;
+  for (const uint64_t number : prefetch.fetches) {
+    const auto at = fetches_.find(number);
+    if (at == fetches_.end()) continue;
+    const Fetch& fetch = at->second;
+    const int64_t here = fetch.rows_here();
+    const std::chrono::duration<double, std::milli> silence = Clock::now() - fetch.last;
+    const double pace = here > 0 ? fetch.ms / static_cast<double>(here) : 0;
+    const auto rows = std::min<int64_t>(fetch.rows() - here, TierReader::kReadAhead * kMaxKvTokens);
+    ms = std::max(ms, static_cast<double>(rows) * std::max(pace, silence.count() / kMaxKvTokens));
+  }
+  return ms;
+}
+
+int64_t DonorTiers::Fetch::missing_up_to() const {
+  size_t end = pieces.size();
+  while (end > 0 && pieces[end - 1].size() > 0) --end;
+  return std::min(static_cast<int64_t>(end) * kMaxKvTokens, rows());
+}
+
+void DonorTiers::begin_with(const Prefetch& prefetch, std::span<const int32_t> tokens,
+                            const KvView& view) {
+  for (const uint64_t number : prefetch.fetches) {
+    const auto at = fetches_.find(number);
+    if (at == fetches_.end()) continue;
+    if (at->second.missing_up_to() > common_prefix(tokens, at->second.donor.tokens)) continue;
+    Fetch fetch = std::move(at->second);
+    fetches_.erase(at);
+    fetch.tier->drop(number);
+    const int64_t from_tier = fetch.rows_here();
+    if (from_tier == 0) continue;  // nothing was gained
+    int64_t first = 0;
+    for (KvView& piece : fetch.pieces) {
+      const int64_t count = std::min<int64_t>(kMaxKvTokens, fetch.rows() - first);
+      if (piece.size() == 0) piece.append_shared(view, first, count, true);
+      first += count;
+    }
+    try {
+      keep(std::move(fetch), from_tier);
+    } catch (const Error&) {  // as where it comes whole
+    }
+  }
 }
 
 void DonorTiers::wait(Clock::time_point deadline) {

@@ -53,6 +53,9 @@ class DonorTiers {
                  std::optional<std::chrono::microseconds> most);
   /// Whether some of it is still on its way, and there is time to wait.
   bool arriving(Prefetch& prefetch);
+  /// See DonorStore.
+  double ms_to_spare(const Prefetch& prefetch) const;
+  void begin_with(const Prefetch& prefetch, std::span<const int32_t> tokens, const KvView& view);
 
   /// Moves a piece out of the pool and a few into it; returns whether something waits to be copied.
   bool work();
@@ -76,11 +79,19 @@ class DonorTiers {
     std::string tenant;
     Hash128 id;
     ResidentDonor donor;
+    std::vector<KvView> pieces;                    // empty where they have not come
+    std::chrono::steady_clock::time_point last{};  // when something came, or it began
+    double ms = 0;                                 // that reading took
+
+    int64_t rows() const { return std::ssize(donor.tokens); }
+    int64_t rows_here() const;
+    int64_t missing_up_to() const;  // behind it, all are here
   };
 
   void take_results(DonorTier& tier);
   void take(uint64_t number, const ReadResult& result);
-  void append(uint64_t number, const KvRecord& rows);
+  void put(uint64_t number, const ReadResult& result);
+  void keep(Fetch fetch, int64_t tokens);
 
   KvPool& pool_;
   Memory memory_;

@@ -19,6 +19,12 @@
 
 namespace kvs {
 
+/// A prompt's first rows, computed while others are on their way.
+struct EarlyStart {
+  LayeredView view;
+  int64_t first = 0;  ///< those before it were there
+};
+
 /// A task that has not begun.
 struct Queued {
   Task task;
@@ -26,6 +32,8 @@ struct Queued {
   std::optional<Prefetch> prefetch{};  ///< what it waits for, from its turn on
   std::chrono::steady_clock::time_point turn{};
   bool measures = false;  ///< it has to be measured, and waits for another one that is
+  std::optional<EarlyStart> early{};
+  bool may_begin_early = true;
 };
 
 /// How a prompt is to be computed.
@@ -58,12 +66,14 @@ struct Engine::Impl {
   ReusePlan plan_over(Sequence& sequence, std::vector<ReuseDonor>& candidates);
   bool admit(Queued& queued);
   bool attempt(Sequence& sequence, const std::function<void()>& work);
-  void prepare(Sequence& sequence);
+  void prepare(Sequence& sequence, const std::optional<EarlyStart>& early);
   void begin(Sequence& sequence, PromptStart& start, const Coroutine::Pause& pause);
   void begin_prompt(Sequence& sequence, PromptStart& start, const Coroutine::Pause& pause);
   void compute_measured(Sequence& sequence, PromptStart& start, const KvView& kept,
                         const Coroutine::Pause& pause);
   void go_on_measuring();
+  EarlyStart begin_early(const Task& task);
+  bool compute_early(Queued& queued);
   bool busy() const {
     return !queue.empty() || !active.empty() || !measured.empty() || !preempted.empty();
   }

@@ -97,7 +97,7 @@ bool Engine::Impl::admit(Queued& queued) {
       beginning.emplace_back(std::move(task), std::move(queued.done), tokenizer, queued.turn);
   try {
     const bool begun = attempt(sequence, [&] {
-      if (sequence.proceeds()) prepare(sequence);
+      if (sequence.proceeds()) prepare(sequence, queued.early);
     });
     std::list<Sequence>& home = !begun                          ? preempted
                                 : measuring && measured.empty() ? measured
@@ -158,12 +158,20 @@ ReusePlan Engine::Impl::plan_over(Sequence& sequence, std::vector<ReuseDonor>& c
 }
 
 // Finds donors, plans, loads, and builds the view; what is to be measured only gets ready for it.
-void Engine::Impl::prepare(Sequence& sequence) {
+void Engine::Impl::prepare(Sequence& sequence, const std::optional<EarlyStart>& early) {
   const Task& task = sequence.task;
   sequence.report.load_ms = sequence.ms_since_start();  // that rows took to come from a tier
 
   const auto begun = Clock::now();
   std::vector<ReuseDonor> candidates = this->candidates(task);
+  if (early) {
+    const KvView& view = early->view.top();
+    candidates.push_back({.id = task.id,
+                          .tokens = std::span(task.tokens).first(view.size()),
+                          .exact_rows = view.size(),
+                          .view = &view});
+    sequence.early = {.first = early->first, .end = view.size()};
+  }
   sequence.report.lookup_ms = ms_since(begun);
   const auto start = std::make_shared<PromptStart>();
   start->selector = make_selector(task.reuse.policy);

@@ -207,8 +207,8 @@ bool Engine::step() {
   Impl& impl = *impl_;
   impl.donors.work_on_tiers();
   impl.admit();
-  if (impl.active.empty() && impl.measured.empty() && !impl.queue.empty())
-    impl.donors.wait_for_tiers(kTierWait);
+  const bool waits = impl.active.empty() && impl.measured.empty() && !impl.queue.empty();
+  if (waits && !impl.compute_early(impl.queue.front())) impl.donors.wait_for_tiers(kTierWait);
   impl.go_on_measuring();
   impl.advance();
   return impl.busy();

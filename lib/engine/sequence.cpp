@@ -22,6 +22,33 @@ void add_rows(DonorUse& use, const ReusePlan& plan, int32_t donor) {
   }
 }
 
+// Lossless rows among these were computed.
+ReusePlan with_computed(ReusePlan plan, const Sequence::Rows& rows) {
+  std::vector<PlanSpan> spans;
+  for (PlanSpan span : plan.spans) {
+    const int64_t end = span.first + span.count;
+    const int64_t from = std::clamp(rows.first, span.first, end);
+    const int64_t to = std::clamp(rows.end, from, end);
+    if (span.kind != Kind::exact || from == to) {
+      spans.push_back(span);
+      continue;
+    }
+    const auto part = [&](int64_t first, int64_t last, bool computed) {
+      PlanSpan some = span;
+      some.first = first;
+      some.count = last - first;
+      some.donor_first += first - span.first;
+      if (computed) some = {.kind = Kind::computed, .first = first, .count = last - first};
+      if (some.count > 0) spans.push_back(some);
+    };
+    part(span.first, from, false);
+    part(from, to, true);
+    part(to, end, false);
+  }
+  plan.spans = std::move(spans);
+  return plan;
+}
+
 void fill(ReuseReport& report, const ReusePlan& plan, std::span<const ReuseDonor> donors,
           std::span<const DonorPlace> places) {
   report.exact = plan.count(Kind::exact);
@@ -78,7 +105,7 @@ Sequence::Sequence(Task t, std::function<void(Response)> done, const Tokenizer* 
 void Sequence::start(const ReusePlan& plan, std::span<const ReuseDonor> donors, KvView built) {
   view = LayeredView(std::move(built));
   rows_ = plan.rows_to_compute();
-  fill(report, plan, donors, places);
+  fill(report, with_computed(plan, early), donors, places);
   report.depth = depth_of(view, plan, donors);
 }
 
@@ -86,9 +113,11 @@ void Sequence::start_computed(const ReusePlan& plan, std::span<const ReuseDonor>
                               LayeredView built, double computed_share) {
   view = std::move(built);
   rows_.clear();
-  fill(report, plan, donors, places);
+  fill(report, with_computed(plan, early), donors, places);
   report.depth = depth_of(view, plan, donors);
-  report.computed_share = computed_share;
+  const auto computed_early = report.computed - plan.count(Kind::computed);
+  report.computed_share = computed_share + static_cast<double>(computed_early) /
+                                               static_cast<double>(report.prompt_tokens);
 }
 
 void Sequence::drop_rows() {

@@ -87,6 +87,10 @@ class Sequence {
   std::function<void(Response)> done_callback;
   LayeredView view;
   ReuseReport report;
+  struct Rows {
+    int64_t first = 0, end = 0;
+  };
+  Rows early;                      ///< that were computed for this prompt before it began: no reuse
   std::vector<DonorPlace> places;  ///< of a plan's donors, for start(); memory where there is none
 
  private:

@@ -14,7 +14,6 @@
 namespace kvs {
 namespace {
 
-constexpr size_t kReadAhead = 2;    // pieces; what is taken at once delays others by its upload
 constexpr size_t kReadAtOnce = 16;  // prompts
 constexpr std::chrono::milliseconds kBetweenLooks{500};
 
@@ -38,6 +37,13 @@ TierReader::~TierReader() = default;  // the thread is told to stop and waited f
 void TierReader::read(ReadJob job) {
   const std::lock_guard lock(mutex_);
   jobs_.push_back(std::move(job));
+  changed_.notify_all();
+}
+
+void TierReader::drop(uint64_t fetch) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(jobs_, [&](const ReadJob& job) { return job.fetch == fetch; });
+  if (reading_ == fetch) reading_.reset();
   changed_.notify_all();
 }
 
@@ -90,6 +96,7 @@ void TierReader::serve_next(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   const ReadJob job = std::move(jobs_.front());
   jobs_.pop_front();
+  reading_ = job.fetch;
   lock.unlock();
   serve(job, stop);
 }
@@ -180,8 +187,11 @@ void TierReader::failed(const Error& error) {
 
 void TierReader::serve(const ReadJob& job, const std::stop_token& stop) {
   ReadResult end{.fetch = job.fetch};
-  for (size_t piece = 0; piece < job.pieces.size() && !stop.stop_requested(); ++piece) {
+  for (size_t piece = job.pieces.size(); piece-- > 0 && goes_on(stop);) {
+    const auto begun = std::chrono::steady_clock::now();
     ReadResult result = read_piece(job, piece);
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begun;
+    result.ms = took.count();
     if (result.outcome != ReadOutcome::done) {
       end.outcome = result.outcome;
       end.piece = job.pieces[piece];
@@ -189,7 +199,12 @@ void TierReader::serve(const ReadJob& job, const std::stop_token& stop) {
     }
     push(std::move(result), stop);
   }
-  push(std::move(end), stop);
+  if (goes_on(stop)) push(std::move(end), stop);
+}
+
+bool TierReader::goes_on(const std::stop_token& stop) {
+  const std::lock_guard lock(mutex_);
+  return reading_ && !stop.stop_requested();
 }
 
 ReadResult TierReader::read_piece(const ReadJob& job, size_t piece) {
@@ -238,7 +253,7 @@ void TierReader::check(const KvRecord& rows, const ReadJob& job, size_t piece) c
 
 void TierReader::push(ReadResult result, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, stop, [this] { return results_.size() < kReadAhead; });
+  changed_.wait(lock, stop, [this] { return !reading_ || results_.size() < kReadAhead; });
   results_.push_back(std::move(result));
   changed_.notify_all();
 }

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -32,6 +33,7 @@ struct ReadResult {
   uint64_t fetch = 0;
   std::shared_ptr<const KvRecord> rows{};  ///< null: the end
   int64_t bytes = 0;                       ///< read for it
+  double ms = 0;                           ///< that it took
   ReadOutcome outcome = ReadOutcome::done;
   Hash128 piece{};  ///< that is lost or damaged
 };
@@ -54,6 +56,8 @@ struct TierNews {
 /// time, so that rows that are wanted do not wait for it.
 class TierReader {
  public:
+  static constexpr size_t kReadAhead = 2;  ///< pieces; taken at once, more would delay others
+
   /// All but `memory`, which is for rows, must outlive it.
   TierReader(BlobStore& store, const ArchiveHeader& header, HostAllocator memory,
              Complaints& complaints);
@@ -61,8 +65,11 @@ class TierReader {
   TierReader(const TierReader&) = delete;
   TierReader& operator=(const TierReader&) = delete;
 
+  /// The last pieces come first: whoever waits may compute the first ones meanwhile.
   void read(ReadJob job);
-  /// At most a few pieces are read ahead of those taken.
+  /// Reads no more of a fetch; what was read before may still be among the results.
+  void drop(uint64_t fetch);
+  /// At most kReadAhead pieces are read ahead of those taken.
   std::vector<ReadResult> take_results();
   TierNews take_news();
 
@@ -87,6 +94,7 @@ class TierReader {
   void serve_next(const std::stop_token& stop);
   void find_prompt(const Blob& blob, TierNews& news);
   void serve(const ReadJob& job, const std::stop_token& stop);
+  bool goes_on(const std::stop_token& stop);
   ReadResult read_piece(const ReadJob& job, size_t piece);
   std::shared_ptr<const KvRecord> get(const BlobName& name, int64_t& bytes);
   void check(const KvRecord& rows, const ReadJob& job, size_t piece) const;
@@ -101,6 +109,7 @@ class TierReader {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<ReadJob> jobs_;
+  std::optional<uint64_t> reading_;  // the fetch that the thread is at
   std::vector<ReadResult> results_;
   TierNews news_;
   bool fresh_ = false;   // there is some

@@ -30,8 +30,8 @@ double keys_of(int64_t first, int64_t count) {
 
 }  // namespace
 
-double CostModel::prefill_ms(int64_t tokens) const {
-  return ms_per_pass + static_cast<double>(tokens) * ms_per_row + keys_of(0, tokens) * ms_per_key;
+double CostModel::pass_ms(int64_t first, int64_t count) const {
+  return ms_per_pass + static_cast<double>(count) * ms_per_row + keys_of(first, count) * ms_per_key;
 }
 
 double CostModel::compute_ms(const ReusePlan& plan) const {

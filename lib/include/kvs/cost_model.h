@@ -20,8 +20,10 @@ struct KVS_API CostModel {
   double ms_per_key = 0;
   double ms_per_loaded_row = 0;  ///< from an archive into the pool
 
+  /// A pass over `count` rows of a prompt, the first at position `first`.
+  double pass_ms(int64_t first, int64_t count) const;
   /// A whole prompt from its first token.
-  double prefill_ms(int64_t tokens) const;
+  double prefill_ms(int64_t tokens) const { return pass_ms(0, tokens); }
   /// The rows that a plan computes, one pass.
   double compute_ms(const ReusePlan& plan) const;
 };

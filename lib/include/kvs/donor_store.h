@@ -152,6 +152,12 @@ class KVS_API DonorStore {
   Prefetch prefetch(const DonorLookup& lookup, const ReuseOptions& options);
   /// Whether it is worth waiting for some of it. What has arrived is found as all donors are.
   bool arriving(Prefetch& prefetch);
+  /// So long something else can be done without any of it coming later, if it goes on coming as it
+  /// did. 0: nothing is awaited.
+  double ms_to_spare(const Prefetch& prefetch) const;
+  /// Rows that were computed while others were awaited, those of the prompt's first `tokens`, take
+  /// the place of equal ones that have not come: the last ones come first. All are exact.
+  void begin_with(const Prefetch& prefetch, std::span<const int32_t> tokens, const KvView& view);
   /// Waits until something arrives, or for the given time.
   void wait_for_tiers(std::chrono::milliseconds most);
 
