@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kFormat = "kvshare policy 1";
+constexpr std::string_view kFormat = "kvshare policy 2";
 constexpr std::uintmax_t kMaxFileBytes = 16 << 20;
 
 std::string read_file(const std::string& path) {

@@ -82,7 +82,7 @@ class DonorTier {
 
   /// Reads the rows of a donor: results with this number.
   void read(uint64_t fetch, const std::string& tenant, const Hash128& donor);
-  /// Reads no more of it, whatever for.
+  /// Reads no more of a fetch; see TierReader.
   void drop(uint64_t fetch) { reader_.drop(fetch); }
   std::vector<ReadResult> take_results();
 

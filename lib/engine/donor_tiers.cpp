@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iterator>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -148,8 +150,12 @@ bool DonorTiers::work() {
 }
 
 void DonorTiers::take_results(DonorTier& tier) {
-  for (const ReadResult& result : tier.take_results())
+  const std::vector<ReadResult> results = tier.take_results();
+  for (const ReadResult& result : results)
     if (fetches_.contains(result.fetch)) take(result.fetch, result);
+  if (results.empty()) return;
+  for (auto& [number, fetch] : fetches_)  // one after another is read
+    if (fetch.tier == &tier) fetch.last = Clock::now();
 }
 
 void DonorTiers::take(uint64_t number, const ReadResult& result) {
@@ -157,9 +163,10 @@ void DonorTiers::take(uint64_t number, const ReadResult& result) {
     if (result.rows) return put(number, result);
     Fetch done = std::move(fetches_.at(number));
     fetches_.erase(number);
-    if (result.outcome == ReadOutcome::done) keep(std::move(done), done.rows_here());
+    const int64_t rows = done.rows_here();
+    if (result.outcome == ReadOutcome::done) keep(std::move(done), rows);
   } catch (const Error&) {
-    fetches_.erase(number);  // the pool is full, or nothing can embed such tokens
+    drop(number);  // the pool is full, or nothing can embed such tokens
   }
 }
 
@@ -169,21 +176,25 @@ void DonorTiers::put(uint64_t number, const ReadResult& result) {
   const bool room = memory_.make_room(blocks);
   const auto fetch = fetches_.find(number);  // making room may have ended it
   if (fetch == fetches_.end()) return;
-  if (!room) {
-    fetches_.erase(fetch);
-    return;
-  }
+  if (!room) return drop(number);
   append_rows(fetch->second.pieces.at(rows.home / kMaxKvTokens), pool_, rows);
-  fetch->second.last = Clock::now();
   fetch->second.ms += result.ms;
+}
+
+void DonorTiers::drop(uint64_t number) {
+  const auto fetch = fetches_.find(number);
+  if (fetch == fetches_.end()) return;
+  fetch->second.tier->drop(number);
+  fetches_.erase(fetch);
 }
 
 // `tokens` of it came from the tier.
 void DonorTiers::keep(Fetch fetch, int64_t tokens) {
   for (const KvView& piece : fetch.pieces)
     fetch.donor.view.append_shared(piece, 0, piece.size(), true);
-  memory_.keep(fetch.tenant, std::move(fetch.donor), fetch.tier->place());
-  fetch.tier->count_hit(tokens);
+  const DonorPlace place = tokens > 0 ? fetch.tier->place() : DonorPlace::memory;
+  memory_.keep(fetch.tenant, std::move(fetch.donor), place);
+  if (tokens > 0) fetch.tier->count_hit(tokens);
 }
 
 int64_t DonorTiers::Fetch::rows_here() const {
@@ -191,20 +202,22 @@ int64_t DonorTiers::Fetch::rows_here() const {
                          [](int64_t rows, const KvView& piece) { return rows + piece.size(); });
 }
 
-// What is read ahead is not delayed while nobody takes it.
+// What is read ahead is not delayed while nobody takes it. Pieces count as whole ones.
+double DonorTiers::Fetch::ms_to_spare() const {
+  const auto here = std::count_if(pieces.begin(), pieces.end(),
+                                  [](const KvView& piece) { return piece.size() > 0; });
+  const std::chrono::duration<double, std::milli> silence = Clock::now() - last;
+  const double pace = here > 0 ? ms / static_cast<double>(here) : 0;
+  const auto ahead = std::min<int64_t>(std::ssize(pieces) - here, TierReader::kReadAhead);
+  return static_cast<double>(ahead) * std::max(pace, silence.count());
+}
+
 double DonorTiers::ms_to_spare(const Prefetch& prefetch) const {
-  double ms = 0;
-  for (const uint64_t number : prefetch.fetches) {
-    const auto at = fetches_.find(number);
-    if (at == fetches_.end()) continue;
-    const Fetch& fetch = at->second;
-    const int64_t here = fetch.rows_here();
-    const std::chrono::duration<double, std::milli> silence = Clock::now() - fetch.last;
-    const double pace = here > 0 ? fetch.ms / static_cast<double>(here) : 0;
-    const auto rows = std::min<int64_t>(fetch.rows() - here, TierReader::kReadAhead * kMaxKvTokens);
-    ms = std::max(ms, static_cast<double>(rows) * std::max(pace, silence.count() / kMaxKvTokens));
-  }
-  return ms;
+  double least = std::numeric_limits<double>::infinity();
+  for (const uint64_t number : prefetch.fetches)
+    if (const auto fetch = fetches_.find(number); fetch != fetches_.end())
+      least = std::min(least, fetch->second.ms_to_spare());
+  return std::isfinite(least) ? least : 0;
 }
 
 int64_t DonorTiers::Fetch::missing_up_to() const {
@@ -223,7 +236,6 @@ void DonorTiers::begin_with(const Prefetch& prefetch, std::span<const int32_t> t
     fetches_.erase(at);
     fetch.tier->drop(number);
     const int64_t from_tier = fetch.rows_here();
-    if (from_tier == 0) continue;  // nothing was gained
     int64_t first = 0;
     for (KvView& piece : fetch.pieces) {
       const int64_t count = std::min<int64_t>(kMaxKvTokens, fetch.rows() - first);
@@ -256,6 +268,7 @@ void DonorTiers::release_copies() {
 }
 
 bool DonorTiers::release_fetches() {
+  for (const auto& [number, fetch] : fetches_) fetch.tier->drop(number);
   return !std::exchange(fetches_, {}).empty();
 }
 
@@ -274,7 +287,10 @@ bool DonorTiers::finish(Clock::time_point deadline) {
 std::vector<ForgottenDonors> DonorTiers::forget(const DonorFilter& which) {
   std::erase_if(fetches_, [&](const auto& entry) {
     const Fetch& fetch = entry.second;
-    return which({.id = fetch.donor.id, .tenant = fetch.tenant, .tokens = fetch.donor.tokens});
+    const bool goes =
+        which({.id = fetch.donor.id, .tenant = fetch.tenant, .tokens = fetch.donor.tokens});
+    if (goes) fetch.tier->drop(entry.first);
+    return goes;
   });
   std::vector<ForgottenDonors> forgotten;
   for (const auto& tier : tiers_) forgotten.push_back(tier->forget_all(which));

@@ -80,17 +80,19 @@ class DonorTiers {
     Hash128 id;
     ResidentDonor donor;
     std::vector<KvView> pieces;                    // empty where they have not come
-    std::chrono::steady_clock::time_point last{};  // when something came, or it began
+    std::chrono::steady_clock::time_point last{};  // when the tier brought something, or it began
     double ms = 0;                                 // that reading took
 
     int64_t rows() const { return std::ssize(donor.tokens); }
     int64_t rows_here() const;
+    double ms_to_spare() const;
     int64_t missing_up_to() const;  // behind it, all are here
   };
 
   void take_results(DonorTier& tier);
   void take(uint64_t number, const ReadResult& result);
   void put(uint64_t number, const ReadResult& result);
+  void drop(uint64_t number);
   void keep(Fetch fetch, int64_t tokens);
 
   KvPool& pool_;

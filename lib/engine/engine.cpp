@@ -157,7 +157,10 @@ std::vector<ReuseDonor> Engine::Impl::candidates(const Task& task) {
 // What is computed in the background makes way first. That the backend has less memory than the
 // pool may take comes out where it is reserved.
 bool Engine::Impl::free_blocks(int64_t blocks, bool keep_candidates) {
-  if (pool.blocks_left() < blocks) exactifier.pause();
+  if (pool.blocks_left() < blocks) {
+    exactifier.pause();
+    give_up_early();
+  }
   if (!donors.make_room(blocks, keep_candidates)) return false;
   return pool.reserve(blocks) || donors.make_room(blocks, keep_candidates);
 }
@@ -165,6 +168,7 @@ bool Engine::Impl::free_blocks(int64_t blocks, bool keep_candidates) {
 // For what passes work in.
 void Engine::Impl::release_memory() {
   exactifier.pause();
+  give_up_early();
   donors.make_room(pool.max_blocks());
   pool.give_back();
 }

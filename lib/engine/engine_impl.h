@@ -22,7 +22,11 @@ namespace kvs {
 /// A prompt's first rows, computed while others are on their way.
 struct EarlyStart {
   LayeredView view;
-  int64_t first = 0;  ///< those before it were there
+  int64_t first = 0;  ///< rows in front of it are a donor's
+  std::string donor{};
+  double similarity = 0;
+  DonorPlace place = DonorPlace::memory;
+  double ms = 0;  ///< that computing took
 };
 
 /// A task that has not begun.
@@ -66,14 +70,16 @@ struct Engine::Impl {
   ReusePlan plan_over(Sequence& sequence, std::vector<ReuseDonor>& candidates);
   bool admit(Queued& queued);
   bool attempt(Sequence& sequence, const std::function<void()>& work);
-  void prepare(Sequence& sequence, const std::optional<EarlyStart>& early);
+  void prepare(Sequence& sequence, std::optional<EarlyStart>& early);
   void begin(Sequence& sequence, PromptStart& start, const Coroutine::Pause& pause);
   void begin_prompt(Sequence& sequence, PromptStart& start, const Coroutine::Pause& pause);
   void compute_measured(Sequence& sequence, PromptStart& start, const KvView& kept,
                         const Coroutine::Pause& pause);
   void go_on_measuring();
-  EarlyStart begin_early(const Task& task);
+  std::optional<EarlyStart> begin_early(const Task& task);
   bool compute_early(Queued& queued);
+  void compute_early(const Task& task, EarlyStart& early, int64_t count);
+  void give_up_early();
   bool busy() const {
     return !queue.empty() || !active.empty() || !measured.empty() || !preempted.empty();
   }

@@ -71,6 +71,10 @@ bool Engine::Impl::ready(Queued& queued) {
     queued.turn = Clock::now();
     queued.prefetch = prefetch(task);
   }
+  if (const auto& early = queued.early) {
+    const auto tokens = std::span(task.tokens).first(early->view.size());
+    donors.begin_with(*queued.prefetch, tokens, early->view.top());
+  }
   return (task.wanted && !task.wanted()) || !donors.arriving(*queued.prefetch);
 }
 
@@ -158,17 +162,19 @@ ReusePlan Engine::Impl::plan_over(Sequence& sequence, std::vector<ReuseDonor>& c
 }
 
 // Finds donors, plans, loads, and builds the view; what is to be measured only gets ready for it.
-void Engine::Impl::prepare(Sequence& sequence, const std::optional<EarlyStart>& early) {
+void Engine::Impl::prepare(Sequence& sequence, std::optional<EarlyStart>& early) {
   const Task& task = sequence.task;
-  sequence.report.load_ms = sequence.ms_since_start();  // that rows took to come from a tier
+  // That rows took to come from a tier, and nobody computed.
+  sequence.report.load_ms = sequence.ms_since_start() - (early ? early->ms : 0);
 
   const auto begun = Clock::now();
   std::vector<ReuseDonor> candidates = this->candidates(task);
   if (early) {
     const KvView& view = early->view.top();
-    candidates.push_back({.id = task.id,
+    candidates.push_back({.id = early->donor,
                           .tokens = std::span(task.tokens).first(view.size()),
                           .exact_rows = view.size(),
+                          .similarity = early->similarity,
                           .view = &view});
     sequence.early = {.first = early->first, .end = view.size()};
   }
@@ -176,10 +182,13 @@ void Engine::Impl::prepare(Sequence& sequence, const std::optional<EarlyStart>& 
   const auto start = std::make_shared<PromptStart>();
   start->selector = make_selector(task.reuse.policy);
   start->plan = plan_over(sequence, candidates);
+  if (early && !candidates.empty() && candidates.back().view == &early->view.top())
+    sequence.places.back() = early->place;
   const bool in_parts = measures(*start->selector, task, start->plan);
   if (in_parts && measuring) throw MustWait();
   if (task.on_plan) task.on_plan(start->plan);
   start->used = held(start->plan, candidates, start->views);
+  early.reset();  // what is used of it is held
   if (!in_parts) return begin(sequence, *start, {});
   measured_start = start;
   measuring.emplace(

@@ -46,6 +46,9 @@ ReusePlan with_computed(ReusePlan plan, const Sequence::Rows& rows) {
     part(to, end, false);
   }
   plan.spans = std::move(spans);
+  const bool shares = std::ranges::any_of(plan.spans, &PlanSpan::shared);
+  if (plan.reason == ReuseReason::none && rows.first < rows.end && !shares)
+    plan.reason = ReuseReason::no_donor;
   return plan;
 }
 

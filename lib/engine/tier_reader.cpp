@@ -94,6 +94,7 @@ bool TierReader::wait_for_job(std::chrono::steady_clock::time_point end,
 
 void TierReader::serve_next(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
+  if (jobs_.empty()) return;  // dropped
   const ReadJob job = std::move(jobs_.front());
   jobs_.pop_front();
   reading_ = job.fetch;

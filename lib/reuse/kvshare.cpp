@@ -138,7 +138,8 @@ class KvshareSelector final : public Selector {
     return std::clamp<int64_t>(rows_of(budget, context) - structure, 0, left);
   }
 
-  // Not too few: they would hardly save time, and be too few for a short prompt.
+  // A small share stands for the fewest: less would hardly save time, and be too few for a short
+  // prompt.
   static int64_t rows_of(double share, const SelectionContext& context) {
     if (share == 0) return 0;
     const int64_t count = kept_or_recomputed(context), rows = share_of(share, count);

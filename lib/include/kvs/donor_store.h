@@ -153,7 +153,7 @@ class KVS_API DonorStore {
   /// Whether it is worth waiting for some of it. What has arrived is found as all donors are.
   bool arriving(Prefetch& prefetch);
   /// So long something else can be done without any of it coming later, if it goes on coming as it
-  /// did. 0: nothing is awaited.
+  /// did. 0: nothing is awaited, or no more rows are.
   double ms_to_spare(const Prefetch& prefetch) const;
   /// Rows that were computed while others were awaited, those of the prompt's first `tokens`, take
   /// the place of equal ones that have not come: the last ones come first. All are exact.

@@ -47,9 +47,9 @@ struct ReuseOptions {
   /// says under `kvshare`, where there is one; else kDefaultBudget.
   std::optional<double> budget;
   /// Share of the kept rows, at most, that `kvshare` computes by structure, before it measures. Of
-  /// that share and of a budget, 0 apart, whatever is below halo + last rows stands for as many, or
-  /// for as many, down to halo + last / 4, as leave less than a tenth of the prompt computed. The
-  /// rest of a budget goes to windows.
+  /// that share and of a budget, 0 apart, whatever is no more than halo + last rows stands for as
+  /// many, or for as many, down to halo + last / 4, as leave less than a tenth of the prompt
+  /// computed. The rest of a budget goes to windows.
   double structure = 0.01;
   int64_t sinks = 16;       ///< first tokens of each span that `epic` computes
   int64_t halo = 4;         ///< tokens right of each edit, and of moved spans, of `kvshare`
