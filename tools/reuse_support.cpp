@@ -51,7 +51,8 @@ PolicyFile parse_policy(std::string_view text, const std::string& source) {
   PolicyFile file{Json::parse(text, source), source};
   const Json* format = file.json.find("format");
   if (!format || !format->is_string() || format->as_string() != kFormat)
-    fail(ErrorKind::format, "{}: expected a policy file made by kvs-eval calibrate", source);
+    fail(ErrorKind::format, "{}: expected a policy file made by this version's kvs-eval calibrate",
+         source);
   return file;
 }
 
