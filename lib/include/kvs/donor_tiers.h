@@ -18,7 +18,9 @@ struct TierOptions {
   /// To learn what is there before the start; others than the disk have a third of it. What is not
   /// known by then comes to be known in the background.
   int64_t first_look_ms = 3000;
-  int64_t load_ms = 1000;  ///< that a prompt waits at most for its rows
+  /// That a prompt waits at most for its rows. Where a task has costs it waits no longer than
+  /// computing them takes, and is computed from its start meanwhile where that delays nothing.
+  int64_t load_ms = 1000;
 };
 
 /// What a tier has done since the start.

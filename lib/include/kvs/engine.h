@@ -44,7 +44,8 @@ struct Task {
   /// `step` counts from 0. The end token has logits too.
   std::function<void(int64_t step, std::span<const float> logits)> on_logits;
 
-  /// Called once, when it is decided what is reused, before anything is computed.
+  /// Called once, when it is decided what is reused, before anything is computed but what was while
+  /// rows of a tier were awaited: such rows are exact ones here.
   std::function<void(const ReusePlan& plan)> on_plan;
 
   /// Called behind each pass over the prompt but its last one, with a view that covers the prompt:

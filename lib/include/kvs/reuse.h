@@ -65,8 +65,8 @@ struct ReuseOptions {
   /// inside edits, see kvs/fuzzy.h. 0: no row does.
   double fuzzy = 0;
 
-  // Both may be null, and must outlive the tasks; only `kvshare` asks them.
-  const CostModel* costs = nullptr;  ///< declines what would not pay
+  // Both may be null, and must outlive the tasks; of the rules only `kvshare` asks them.
+  const CostModel* costs = nullptr;  ///< declines what would not pay; rather computes than waits
   const Guard* guard = nullptr;      ///< without a budget: says how much to compute, or declines
 
   /// min_span, or what suits the policy: `kvshare` takes no short runs, which say little more than
