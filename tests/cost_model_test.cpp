@@ -22,6 +22,7 @@ TEST(CostModel, CountsRowsAndTheirKeys) {
                                   {.kind = Kind::computed, .first = 3, .count = 2}});
 
   EXPECT_DOUBLE_EQ(kCosts.compute_ms(plan), 5 + 2 * 2 + 0.01 * (4 + 5));
+  EXPECT_DOUBLE_EQ(kCosts.pass_ms(3, 2), kCosts.compute_ms(plan));
   EXPECT_DOUBLE_EQ(kCosts.prefill_ms(5), 5 + 5 * 2 + 0.01 * (1 + 2 + 3 + 4 + 5));
 }
 

@@ -58,6 +58,28 @@ TEST_F(EarlyStart, NeedsNoRowsOfATierWhereItHasAll) {
   expect_found(*second, "a", 1, kRows);  // others may have waited for it
 }
 
+// Another donor comes behind what was being read: the tier reads one after another.
+TEST_F(EarlyStart, ReadsNoMoreOfWhatItHas) {
+  const auto read = [this](uint64_t seed) {
+    const auto alone = process(options());
+    expect_found(*alone, "a", seed, kRows);
+    return state(*alone).read_bytes;
+  };
+  {
+    const auto first = process(options());
+    add(*first, "a", 2, kRows);
+    finish(*first);
+  }
+  const int64_t one = read(1), other = read(2);
+
+  const auto second = process(options());
+  const Tokens tokens = text(1, kRows);
+  Prefetch prefetch = second->store.prefetch({.tokens = tokens, .tenant = "a"}, {});
+  second->store.begin_with(prefetch, tokens, rows(second->pool, 1, kRows));
+  expect_found(*second, "a", 2, kRows);
+  EXPECT_LT(state(*second).read_bytes, one + other);
+}
+
 TEST_F(EarlyStart, TakesNoRowsOfAnotherText) {
   const auto second = process(options());
   Tokens tokens = text(1, kRows);

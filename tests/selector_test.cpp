@@ -197,6 +197,21 @@ TEST(Selector, TakesThePromptsLastTokens) {
   }
 }
 
+// From the seam in front: where an edit ends, or another place begins, not where rows are computed
+// all the same.
+TEST(Selector, ExpectsRowsBehindASeamToBeOffMost) {
+  const std::vector<double> deviation = expected_deviation(std::vector<PlanSpan>{
+      {.kind = Kind::computed, .first = 0, .count = 3},
+      {.kind = Kind::recomputed, .first = 3, .count = 2, .donor = 0, .donor_first = 3},
+      {.kind = Kind::shifted, .first = 5, .count = 40, .donor = 0, .donor_first = 5},
+      {.kind = Kind::shifted, .first = 45, .count = 1, .donor = 1, .donor_first = 9}});
+
+  ASSERT_EQ(deviation.size(), 41u);
+  EXPECT_DOUBLE_EQ(deviation[0], 0.1 + 32.0 / 34);
+  EXPECT_DOUBLE_EQ(deviation[30], 0.1 + 0.5);
+  EXPECT_DOUBLE_EQ(deviation[40], 1.1);
+}
+
 TEST(Choice, FindsTheQuery) {
   EXPECT_EQ(query_positions(kSpans, 100).front(), 21);
   EXPECT_EQ(query_positions(kSpans, 8).front(), 43);

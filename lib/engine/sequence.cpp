@@ -22,7 +22,8 @@ void add_rows(DonorUse& use, const ReusePlan& plan, int32_t donor) {
   }
 }
 
-// Lossless rows among these were computed.
+// Lossless rows among these were computed for this very prompt: where there are no others, it had no
+// donor.
 ReusePlan with_computed(ReusePlan plan, const Sequence::Rows& rows) {
   std::vector<PlanSpan> spans;
   for (PlanSpan span : plan.spans) {
