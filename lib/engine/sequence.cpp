@@ -22,7 +22,7 @@ void add_rows(DonorUse& use, const ReusePlan& plan, int32_t donor) {
   }
 }
 
-// Lossless rows among these were computed for this very prompt: where there are no others, it had no
+// Lossless rows among these were computed for this very prompt: one that shares no others had no
 // donor.
 ReusePlan with_computed(ReusePlan plan, const Sequence::Rows& rows) {
   std::vector<PlanSpan> spans;
